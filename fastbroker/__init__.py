@@ -1,0 +1,15 @@
+"""fastbroker: a Kafka broker for Linux. Floors, lowest first; a package imports only lower ones.
+
+    0  errors, model, config     words and numbers
+    1  _c                        bytes at C speed (bodies in cext/)
+    2  protocol, records         codec of messages and record batches, no I/O
+    3  storage, raft             the log on disk; the metadata quorum as a state machine
+    4  metadata, partition       cluster image and controller rules; leader, high watermark, waits
+    5  group, txn, security      coordinators and access rules
+    6  handlers, net             answers to decoded requests; frames and sockets
+    7  worker, controller        one process each
+    8  supervisor, gateway       starts and watches processes; HTTP
+    9  cli                       arguments to calls
+"""
+
+__version__ = "0.1.0"
