@@ -1,0 +1,1 @@
+"""Load tests: micro/ times single parts, limit/ compares with the physical limit of the shape."""
