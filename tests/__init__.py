@@ -1,0 +1,1 @@
+"""Tests mirror the package; interop/, recordings/, crash/ and sim/ test the whole."""
