@@ -36,7 +36,7 @@ def wait_until(condition: Callable[[], object], deadline_s: float, what: str) ->
 
 
 def free_ports(count: int) -> int:
-    """The first of `count` consecutive free ports; different processes begin at different places."""
+    """The first of `count` consecutive free ports; processes begin at different places."""
     span = LAST_PORT - FIRST_PORT
     begin = os.getpid() * 16 % span
     for step in range(0, span, 16):
@@ -130,7 +130,7 @@ class BrokerProcess:
         return self._process.returncode
 
     def roles(self) -> dict[str, int]:
-        """Process ids of the living children by name: {"fb-controller": 123, "fb-worker-0": ...}."""
+        """Process ids of the living children by name, as in {"fb-controller": 123}."""
         children = pathlib.Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text()
         found = {}
         for pid in map(int, children.split()):

@@ -1,1 +1,1 @@
-"""Real processes killed and fed with garbage: what was acknowledged stays, who behaves is served."""
+"""Real processes killed and fed with garbage: acknowledged records stay, clients are served."""
