@@ -1,0 +1,1 @@
+"""Compiled modules; bodies in cext/."""

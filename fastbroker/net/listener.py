@@ -1,0 +1,163 @@
+"""One listening socket and the connections it has accepted."""
+from __future__ import annotations
+
+import errno
+import logging
+import socket
+from asyncio import AbstractEventLoop, TimerHandle
+from collections.abc import Callable
+
+from fastbroker._c.connection import Connection
+
+log = logging.getLogger(__name__)
+
+ACCEPTS_MAX = 64  # for one readiness, so that established connections get their turn
+OUT_OF_FILES_PAUSE_S = 0.5
+IDLE_SWEEPS = 4  # an idle connection is closed after between 1 and 1 + 1/IDLE_SWEEPS of its time
+QUIET_REASONS = frozenset({"closed by the peer", "the listener closed"})
+OUT_OF_FILES = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
+
+Dispatch = Callable[[Connection, memoryview], bool]
+Closed = Callable[[Connection, str, BaseException | None], object]
+
+
+class Listener:
+    """Accepts on `sock` and keeps every connection until it closes.
+
+    name: the listener's name in the configuration, as in PLAINTEXT.
+    dispatch, closed: see Connection; `closed` may be None.
+    idle_ms: close connections on which nothing moved for that long; 0 or less: never.
+    max_connections: at most so many at a time; a further one is closed at once, with a log line.
+    Owned by one process's event loop.
+    """
+
+    def __init__(
+        self,
+        loop: AbstractEventLoop,
+        sock: socket.socket,
+        *,
+        name: str,
+        dispatch: Dispatch,
+        closed: Closed | None = None,
+        max_frame_bytes: int,
+        max_connections: int = 2**31 - 1,
+        idle_ms: float = 0,
+    ) -> None:
+        self.loop, self.sock, self.name = loop, sock, name
+        self.dispatch, self.closed = dispatch, closed
+        self.max_frame_bytes, self.max_connections = max_frame_bytes, max_connections
+        self.idle_s = idle_ms / 1000
+        self.connections: set[Connection] = set()
+        self._is_unix = sock.family == socket.AF_UNIX
+        self._idle_since: dict[Connection, float] = {}
+        self._sweep_timer: TimerHandle | None = None
+        self._refused = 0
+        self._accepting = False
+        self._open = True
+
+    def start(self) -> None:
+        """Begin to accept."""
+        self._resume()
+        if self.idle_s > 0:
+            self._sweep_timer = self.loop.call_later(self.idle_s / IDLE_SWEEPS, self._sweep)
+
+    def close(self) -> None:
+        """Stop accepting and close every connection."""
+        self._open = False
+        self._pause()
+        if self._sweep_timer is not None:
+            self._sweep_timer.cancel()
+        self.sock.close()
+        for connection in list(self.connections):
+            connection.close("the listener closed")
+
+    def _resume(self) -> None:
+        if self._open and not self._accepting:
+            self._accepting = True
+            self.loop.add_reader(self.sock.fileno(), self._acceptable)
+
+    def _pause(self) -> None:
+        if self._accepting:
+            self._accepting = False
+            self.loop.remove_reader(self.sock.fileno())
+
+    def _acceptable(self) -> None:
+        for _ in range(ACCEPTS_MAX):
+            try:
+                accepted, peer = self.sock.accept()
+            except BlockingIOError:
+                return
+            except OSError as error:
+                if error.errno in OUT_OF_FILES:
+                    log.error(
+                        "listener %s cannot accept: %s; raise the limit of open files"
+                        " (LimitNOFILE, ulimit -n); trying again in %.1f s",
+                        self.name,
+                        error.strerror,
+                        OUT_OF_FILES_PAUSE_S,
+                    )
+                    self._pause()
+                    self.loop.call_later(OUT_OF_FILES_PAUSE_S, self._resume)
+                    return
+                log.debug("listener %s: a connection was gone before accept: %s", self.name, error)
+                continue
+            if len(self.connections) >= self.max_connections:
+                accepted.close()
+                self._refuse(peer)
+                continue
+            self._keep(accepted, peer)
+
+    def _keep(self, accepted: socket.socket, peer: object) -> None:
+        accepted.setblocking(False)
+        local: object = self.name
+        if not self._is_unix:
+            accepted.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            local = accepted.getsockname()[:2]
+            peer = peer[:2]  # type: ignore[index]
+        connection = Connection(
+            self.loop,
+            accepted.detach(),
+            self.dispatch,
+            self._on_closed,
+            max_frame_bytes=self.max_frame_bytes,
+            peer=peer,
+            local=local,
+        )
+        self.connections.add(connection)
+
+    def _refuse(self, peer: object) -> None:
+        self._refused += 1
+        if self._refused & (self._refused - 1) == 0:  # 1, 2, 4, 8, ...: a flood logs few lines
+            log.warning(
+                "listener %s refused a connection from %s (%d so far): %d are open already"
+                " (max.connections)",
+                self.name,
+                peer,
+                self._refused,
+                self.max_connections,
+            )
+
+    def _on_closed(
+        self, connection: Connection, reason: str, error: BaseException | None
+    ) -> None:
+        self.connections.discard(connection)
+        self._idle_since.pop(connection, None)
+        if error is not None and not getattr(error, "expected", False):
+            log.error(
+                "listener %s closed %s: %s", self.name, connection.peer, reason, exc_info=error
+            )
+        elif reason not in QUIET_REASONS:
+            log.warning("listener %s closed %s: %s", self.name, connection.peer, reason)
+        if self.closed is not None:
+            self.closed(connection, reason, error)
+
+    def _sweep(self) -> None:
+        """Close what has been idle; one pass over all connections every idle_s / IDLE_SWEEPS."""
+        now = self.loop.time()
+        for connection in list(self.connections):
+            if connection.active or connection.unanswered or connection.unsent_bytes:
+                connection.active = False
+                self._idle_since[connection] = now
+            elif now - self._idle_since.get(connection, now) >= self.idle_s:
+                connection.close("idle for longer than connections.max.idle.ms")
+        self._sweep_timer = self.loop.call_later(self.idle_s / IDLE_SWEEPS, self._sweep)

@@ -1,0 +1,1 @@
+"""Tests of fastbroker.net and the connection under it."""

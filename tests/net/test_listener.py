@@ -1,0 +1,117 @@
+"""Accepting, refusing, closing what is idle; addresses of both families."""
+from __future__ import annotations
+
+import asyncio
+import logging
+import pathlib
+import socket
+from collections.abc import Callable
+
+import pytest
+
+from fastbroker._c.connection import Connection
+from fastbroker.net.address import AddressInUse, connect_unix, listen
+from fastbroker.net.listener import Listener
+
+DEADLINE_S = 10
+
+
+def until(loop: asyncio.AbstractEventLoop, condition: Callable[[], object]) -> None:
+    async def wait() -> None:
+        while not condition():
+            await asyncio.sleep(0.001)
+
+    loop.run_until_complete(asyncio.wait_for(wait(), DEADLINE_S))
+
+
+def echo(connection: Connection, frame: memoryview) -> bool:
+    connection.reply(connection.reserve(), [bytes(frame)])
+    return True
+
+
+def test_two_hundred_connections_are_served_and_closed(loop: asyncio.AbstractEventLoop) -> None:
+    sock = listen(("127.0.0.1", 0))
+    listener = Listener(loop, sock, name="PLAINTEXT", dispatch=echo, max_frame_bytes=1000)
+    listener.start()
+    address = sock.getsockname()
+    clients = [socket.create_connection(address) for _ in range(200)]
+    until(loop, lambda: len(listener.connections) == 200)
+    assert {c.local for c in listener.connections} == {address}
+    assert {c.peer for c in listener.connections} == {c.getsockname() for c in clients}
+    clients[0].sendall(b"\0\0\0\2hi")
+    clients[0].setblocking(False)
+    got = loop.run_until_complete(
+        asyncio.wait_for(loop.sock_recv(clients[0], 10), DEADLINE_S)
+    )
+    assert got == b"hi"
+    for client in clients[:100]:
+        client.close()
+    until(loop, lambda: len(listener.connections) == 100)
+    listener.close()
+    assert not listener.connections
+    for client in clients[100:]:
+        client.close()
+
+
+def test_one_connection_too_many_is_refused_with_a_log_line(
+    loop: asyncio.AbstractEventLoop, caplog: pytest.LogCaptureFixture
+) -> None:
+    sock = listen(("127.0.0.1", 0))
+    listener = Listener(
+        loop, sock, name="PLAINTEXT", dispatch=echo, max_frame_bytes=1000, max_connections=1
+    )
+    listener.start()
+    first = socket.create_connection(sock.getsockname())
+    until(loop, lambda: len(listener.connections) == 1)
+    with caplog.at_level(logging.WARNING):
+        second = socket.create_connection(sock.getsockname())
+        until(loop, lambda: "refused a connection" in caplog.text)
+    assert second.recv(1) == b""
+    listener.close()
+    first.close()
+    second.close()
+
+
+def test_idle_connections_are_closed_and_busy_ones_kept(loop: asyncio.AbstractEventLoop) -> None:
+    sock = listen(("127.0.0.1", 0))
+    listener = Listener(
+        loop, sock, name="PLAINTEXT", dispatch=echo, max_frame_bytes=1000, idle_ms=200
+    )
+    listener.start()
+    idle, busy = (socket.create_connection(sock.getsockname()) for _ in range(2))
+    until(loop, lambda: len(listener.connections) == 2)
+
+    def still_two_then_one() -> bool:
+        busy.sendall(b"\0\0\0\0")
+        return len(listener.connections) == 1
+
+    until(loop, still_two_then_one)
+    (left,) = listener.connections
+    assert left.peer == busy.getsockname()
+    listener.close()
+    idle.close()
+    busy.close()
+
+
+def test_a_port_in_use_is_named_with_the_remedy() -> None:
+    with listen(("127.0.0.1", 0)) as sock:
+        port = sock.getsockname()[1]
+        with pytest.raises(AddressInUse, match=f"port {port} .* --port"):
+            listen(("127.0.0.1", port))
+
+
+def test_a_unix_socket_with_a_path_longer_than_the_kernels(
+    loop: asyncio.AbstractEventLoop, tmp_path: pathlib.Path
+) -> None:
+    path = str(tmp_path / ("d" * 100) / "run" / "controller-1.sock")
+    assert len(path) > 108
+    listen(path).close()
+    listener = Listener(loop, listen(path), name="unix", dispatch=echo, max_frame_bytes=1000)
+    listener.start()
+    client = connect_unix(path)
+    until(loop, lambda: len(listener.connections) == 1)
+    loop.run_until_complete(loop.sock_sendall(client, b"\0\0\0\3abc"))
+    assert loop.run_until_complete(loop.sock_recv(client, 10)) == b"abc"
+    client.close()
+    until(loop, lambda: not listener.connections)
+    listener.close()
