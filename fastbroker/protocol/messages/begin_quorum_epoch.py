@@ -1,0 +1,48 @@
+"""BeginQuorumEpoch (53): kRaft: new leader announces its epoch."""
+
+from __future__ import annotations
+
+from fastbroker.protocol.schema import Struct, array, i16, i32, string, u16, uuid
+
+
+class BeginQuorumEpochRequest(Struct, key=53, versions="0-1", flexible="1+"):
+    class TopicData(Struct):
+        class PartitionData(Struct):
+            partition_index: int = i32()
+            voter_directory_id: bytes = uuid("1+")
+            leader_id: int = i32()
+            leader_epoch: int = i32()
+
+        topic_name: str = string()
+        partitions: list[PartitionData] = array(PartitionData)
+
+    class LeaderEndpoint(Struct):
+        name: str = string("1+")
+        host: str = string("1+")
+        port: int = u16("1+")
+
+    cluster_id: str | None = string(default=None, nullable="0+")
+    voter_id: int = i32("1+", default=-1)
+    topics: list[TopicData] = array(TopicData)
+    leader_endpoints: list[LeaderEndpoint] = array(LeaderEndpoint, "1+")
+
+
+class BeginQuorumEpochResponse(Struct, key=53, versions="0-1", flexible="1+"):
+    class TopicData(Struct):
+        class PartitionData(Struct):
+            partition_index: int = i32()
+            error_code: int = i16()
+            leader_id: int = i32()
+            leader_epoch: int = i32()
+
+        topic_name: str = string()
+        partitions: list[PartitionData] = array(PartitionData)
+
+    class NodeEndpoint(Struct):
+        node_id: int = i32("1+")
+        host: str = string("1+")
+        port: int = u16("1+")
+
+    error_code: int = i16()
+    topics: list[TopicData] = array(TopicData)
+    node_endpoints: list[NodeEndpoint] = array(NodeEndpoint, "1+", tagged="1+", tag=0)

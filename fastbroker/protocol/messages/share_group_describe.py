@@ -1,0 +1,45 @@
+"""ShareGroupDescribe (77): describe share groups."""
+
+from __future__ import annotations
+
+from fastbroker.protocol.schema import Struct, array, boolean, i16, i32, string, struct, uuid
+
+
+class TopicPartitions(Struct):
+    topic_id: bytes = uuid()
+    topic_name: str = string()
+    partitions: list[int] = array(i32())
+
+
+class Assignment(Struct):
+    topic_partitions: list[TopicPartitions] = array(TopicPartitions)
+
+
+class ShareGroupDescribeRequest(Struct, key=77, versions="1", flexible="1+"):
+    group_ids: list[str] = array(string())
+    include_authorized_operations: bool = boolean()
+
+
+class ShareGroupDescribeResponse(Struct, key=77, versions="1", flexible="1+"):
+    class DescribedGroup(Struct):
+        class Member(Struct):
+            member_id: str = string()
+            rack_id: str | None = string(default=None, nullable="0+")
+            member_epoch: int = i32()
+            client_id: str = string()
+            client_host: str = string()
+            subscribed_topic_names: list[str] = array(string())
+            assignment: Assignment = struct(Assignment)
+
+        error_code: int = i16()
+        error_message: str | None = string(default=None, nullable="0+")
+        group_id: str = string()
+        group_state: str = string()
+        group_epoch: int = i32()
+        assignment_epoch: int = i32()
+        assignor_name: str = string()
+        members: list[Member] = array(Member)
+        authorized_operations: int = i32(default=-2147483648)
+
+    throttle_time_ms: int = i32()
+    groups: list[DescribedGroup] = array(DescribedGroup)

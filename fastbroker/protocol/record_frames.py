@@ -1,0 +1,111 @@
+"""How typed records stand in the bytes of a log record.
+
+    metadata record   := frame:uvarint(1) key:uvarint version:uvarint body
+    coordinator key   := type:int16 body(version 0)
+    coordinator value := version:int16 body
+
+The metadata log has no record keys; __consumer_offsets, __transaction_state and
+__share_group_state have keys whose type names the value's schema. A null value is a tombstone.
+"""
+from __future__ import annotations
+
+from collections.abc import Iterable
+from struct import Struct as Layout
+from typing import Any
+
+from fastbroker._c.codec import Malformed, decode, encode
+from fastbroker.errors import CorruptFrame
+from fastbroker.protocol import metadata_records
+from fastbroker.protocol.schema import Buffer, Struct, plan
+
+METADATA_FRAME = 1
+_SHORT = Layout(">h")
+
+METADATA_RECORDS: dict[int, type[Struct]] = {
+    cls.KEY: cls
+    for cls in vars(metadata_records).values()
+    if isinstance(cls, type) and issubclass(cls, Struct) and cls.KEY >= 0
+}
+
+
+def encode_metadata_record(record: Struct, version: int | None = None) -> bytes:
+    """The value of a metadata log record; `version` is the newest if not given."""
+    cls = type(record)
+    if version is None:
+        version = cls.VERSIONS[1]
+    head = bytes([METADATA_FRAME]) + _uvarint(cls.KEY) + _uvarint(version)
+    return encode(plan(cls, version), record, head)
+
+
+def decode_metadata_record(value: Buffer) -> Any:
+    """The record in `value`. Raises CorruptFrame for an unknown type or version, or bad bytes."""
+    frame, at = _read_uvarint(value, 0)
+    key, at = _read_uvarint(value, at)
+    version, at = _read_uvarint(value, at)
+    cls = METADATA_RECORDS.get(key)
+    if frame != METADATA_FRAME or cls is None or not cls.VERSIONS[0] <= version <= cls.VERSIONS[1]:
+        raise CorruptFrame(f"metadata record frame {frame}, type {key}, version {version}")
+    return _decoded(cls, version, value, at)
+
+
+def encode_key(key: Struct) -> bytes:
+    """A coordinator record's key."""
+    return encode(plan(type(key), 0), key, _SHORT.pack(type(key).KEY))
+
+
+def encode_value(value: Struct, version: int) -> bytes:
+    """A coordinator record's value in schema `version`."""
+    return encode(plan(type(value), version), value, _SHORT.pack(version))
+
+
+def decode_key(key: Buffer, types: dict[int, type[Struct]]) -> Any:
+    """The key in `key`, or None when its type is not among `types` (type number -> class)."""
+    cls = types.get(_read_short(key))
+    return None if cls is None else _decoded(cls, 0, key, 2)
+
+
+def decode_value(value: Buffer, cls: type[Struct]) -> Any:
+    """The value in `value`. Raises CorruptFrame."""
+    version = _read_short(value)
+    if not cls.VERSIONS[0] <= version <= cls.VERSIONS[1]:
+        raise CorruptFrame(f"{cls.__name__}: unknown version {version}")
+    return _decoded(cls, version, value, 2)
+
+
+def key_types(classes: Iterable[type[Struct]]) -> dict[int, type[Struct]]:
+    """The `types` of decode_key."""
+    return {cls.KEY: cls for cls in classes}
+
+
+def _decoded(cls: type[Struct], version: int, data: Buffer, at: int) -> Any:
+    try:
+        record, _ = decode(plan(cls, version), data, at)
+    except Malformed as error:
+        raise CorruptFrame(f"{cls.__name__} v{version}: {error}") from None
+    return record
+
+
+def _read_short(data: Buffer) -> int:
+    if len(data) < 2:
+        raise CorruptFrame("a coordinator record of fewer than two bytes")
+    return int(_SHORT.unpack_from(data)[0])
+
+
+def _uvarint(value: int) -> bytes:
+    out = bytearray()
+    while value >= 0x80:
+        out.append(value & 0x7F | 0x80)
+        value >>= 7
+    out.append(value)
+    return bytes(out)
+
+
+def _read_uvarint(data: Buffer, at: int) -> tuple[int, int]:
+    value = shift = 0
+    while at < len(data) and shift < 35:
+        value |= (data[at] & 0x7F) << shift
+        at += 1
+        if data[at - 1] < 0x80:
+            return value, at
+        shift += 7
+    raise CorruptFrame("a metadata record ends inside its frame")
