@@ -119,7 +119,9 @@ class Maker:
             if value is not NotImplemented:
                 return value
         if field.kind == Kind.STRUCT:
-            return self.message(field.item, version, depth + 1)
+            made = self.message(field.item, version, depth + 1)
+            # Kafka leaves out a tagged struct that is all defaults, so it has no second encoding.
+            return None if is_in(version, field.tagged) and made == field.item() else made
         if field.kind == Kind.ARRAY:
             count = chance.randint(0, LONGEST_ARRAY) if depth < DEEPEST else 0
             if isinstance(field.item, Field):
