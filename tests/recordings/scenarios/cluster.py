@@ -34,9 +34,10 @@ def frame(key: int, version: int, body: bytes = b"", client: bytes = b"\0\4test"
 
 @scenario(ApiVersionsRequest, versions=(0,))
 def unreadable(s: Scene) -> Steps:
-    yield s.raw("ApiVersions 99", frame(18, 99), ApiVersionsResponse)
+    flexible = b"\0\2a\2b\0"  # no tags in the header, a name, a version, no tags
+    yield s.raw("ApiVersions 99", frame(18, 99, flexible), ApiVersionsResponse)
     yield s.raw("ApiVersions -1", frame(18, -1), ApiVersionsResponse)
-    yield s.raw("ApiVersions 5", frame(18, 5), ApiVersionsResponse)
+    yield s.raw("ApiVersions 5", frame(18, 5, flexible), ApiVersionsResponse)
     # Each on a connection of its own, which is closed.
     for i, (label, data) in enumerate(
         (
