@@ -62,7 +62,8 @@ def compare(wanted: list[Scenario], bootstrap: str | None, *, accepted_too: bool
         if last != (difference.scenario, difference.step):
             last = difference.scenario, difference.step
             print(f"\n{difference.scenario}: {difference.step}")
-        print(f"  {difference.field}\n    kafka {difference.kafka!r}\n    ours  {difference.ours!r}")
+        print(f"  {difference.field}")
+        print(f"    kafka {difference.kafka!r}\n    ours  {difference.ours!r}")
     print(f"{len(wanted)} scenarios, {len(shown)} differences ({len(found)} with accepted ones)")
     return 1 if shown else 0
 

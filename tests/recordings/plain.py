@@ -41,6 +41,7 @@ USUAL |= {"producer_id": -1, "producer_epoch": -1, "base_sequence": -1}
 LEFT_OUT = {"throttle_time_ms"}
 NOTHING: tuple[Any, ...] = (None, "", -1, 0)
 NAMES = ("name", "topic", "group_id", "resource_name", "topic_name")
+PARTITIONS = ("partition_index", "partition", "index")
 
 
 class Placeholders:
@@ -78,8 +79,8 @@ def _value(
     if field.kind == Kind.ARRAY and value is not None:
         if isinstance(field.item, Field):
             return [_value(name, field.item, item, version, ids, only) for item in value]
-        kept = [item for item in value if only is None or _name(item).startswith(only)]
-        return [plain(item, version, ids) for item in kept]
+        kept = [i for i in value if only is None or str(_first(i, NAMES) or only).startswith(only)]
+        return [plain(item, version, ids) for item in _sorted(kept)]
     if field.kind == Kind.STRUCT:
         return None if value is None else plain(value, version, ids)
     if name == "records" and value is not None:
@@ -114,9 +115,15 @@ def _batch(batch: dict[str, Any], ids: Placeholders) -> dict[str, Any]:
     }
 
 
-def _name(item: Any) -> str:
-    for name in NAMES:
-        found = getattr(item, name, None)
-        if found is not None:
-            return str(found)
-    return ""
+def _sorted(items: list[Any]) -> list[Any]:
+    """Items by name or partition, when all have one: the order of topics says nothing."""
+    for names in (NAMES, PARTITIONS):
+        keys = [_first(item, names) for item in items]
+        if all(key is not None and key != "" for key in keys):
+            order = sorted(range(len(items)), key=keys.__getitem__)
+            return [items[i] for i in order]
+    return items
+
+
+def _first(item: Any, names: tuple[str, ...]) -> Any:
+    return next((found for n in names if (found := getattr(item, n, None)) is not None), None)

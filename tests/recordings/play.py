@@ -55,12 +55,15 @@ class _Player:
         end = time.monotonic() + UNTIL_DEADLINE_S
         while True:
             answer, version = self._once(step)
-            if step.until is None or not isinstance(answer, str) and step.until(answer):
+            if step.until is None or (not isinstance(answer, str) and step.until(answer)):
                 break
             assert time.monotonic() < end, f"{step.label or type(step.request).__name__}: {answer}"
             time.sleep(RETRY_S)
         if step.label is not None and (step.receives or answer is not None):
-            self.played.append((step.label, plain(answer, version, self._ids, step.only)))
+            shown = plain(answer, version, self._ids, step.only)
+            if step.keep and isinstance(shown, dict):
+                shown = {name: shown[name] for name in step.keep}
+            self.played.append((step.label, shown))
         return answer
 
     def _once(self, step: Step) -> tuple[Any, int]:

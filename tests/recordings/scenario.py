@@ -23,8 +23,9 @@ class Step(NamedTuple):
     label: what it is called in the recording; None: done, but not recorded.
     until: asked again until this is true of the answer, for what takes effect a little later.
     raw: the whole frame without its size, instead of a request.
+    keep: the fields of the answer that are recorded; none: all.
     patience_s: how long an answer is waited for.
-    only: keeps of each list in the answer the items whose name, topic or group begins with it.
+    only: keeps of lists of topics or groups in the answer those whose names begin with it.
     """
 
     label: str | None
@@ -37,6 +38,7 @@ class Step(NamedTuple):
     raw: bytes | None = None
     raw_answer: type[Struct] | None = None
     only: str | None = None
+    keep: tuple[str, ...] = ()
     client_id: str | None = "recorder"
     patience_s: float = 12.0
 

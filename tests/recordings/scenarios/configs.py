@@ -11,8 +11,10 @@ from tests.recordings.scenarios.prepare import topic
 
 UNKNOWN, TOPIC, BROKER, BROKER_LOGGER, CLIENT_METRICS, GROUP = 0, 2, 4, 8, 16, 32
 SET, DELETE, APPEND, SUBTRACT = 0, 1, 2, 3
-KEYS = ("cleanup.policy", "retention.ms", "max.message.bytes", "leader.replication.throttled.replicas")
-BROKER_KEYS = ("num.partitions", "message.max.bytes", "log.retention.ms", "auto.create.topics.enable")
+KEYS = ("cleanup.policy", "retention.ms", "max.message.bytes")
+KEYS += ("leader.replication.throttled.replicas",)
+BROKER_KEYS = ("num.partitions", "message.max.bytes", "log.retention.ms")
+BROKER_KEYS += ("auto.create.topics.enable",)
 
 
 def describe(
@@ -84,7 +86,7 @@ def alter(s: Scene) -> Steps:
     yield change("a bad name", (TOPIC, "bad name!", {"retention.ms": "5"}))
     yield change("an empty name", (TOPIC, "", {"retention.ms": "5"}))
     yield change("a topic twice", (TOPIC, name, {"retention.ms": "5"}),
-                 (TOPIC, name, {"retention.ms": "6"}))  # fmt: skip
+                 (TOPIC, name, {"retention.ms": "6"}), patience_s=1.5)  # fmt: skip
     yield change("an unknown type", (3, name, {"retention.ms": "5"}))
     yield change("no type", (0, name, {"retention.ms": "5"}))
     yield change("another broker", (BROKER, "7", {"log.retention.ms": "5"}))

@@ -37,7 +37,9 @@ def sync(
                  member_id=member, assignments=rows, **(fields | more))  # fmt: skip
 
 
-def beat(s: Scene, label: str | None, group: str, generation: int, member: str, **more: Any) -> Step:
+def beat(
+    s: Scene, label: str | None, group: str, generation: int, member: str, **more: Any
+) -> Step:
     return s.ask(label, HeartbeatRequest, group_id=group, generation_id=generation,
                  member_id=member, **more)  # fmt: skip
 
@@ -151,7 +153,8 @@ def static_member(s: Scene) -> Steps:
     yield beat(s, "beat", group, generation, member, at=4, **who)
     again = yield join(s, "come back without an id", group, **who)
     new = again.member_id
-    yield sync(s, "sync with the new id", group, again.generation_id, new, {new: b"all"}, at=5, **who)
+    yield sync(s, "sync with the new id", group, again.generation_id, new, {new: b"all"}, at=5,
+               **who)  # fmt: skip
     yield beat(s, "the old id is fenced", group, generation, member, at=4, **who)
     yield beat(s, "the new one is not", group, again.generation_id, new, at=4, **who)
     yield beat(s, "without the instance", group, again.generation_id, new, at=4)
