@@ -86,7 +86,7 @@ def decompress(codec: int, body: Buffer) -> Buffer:
 
 
 def _pieces_of(inflate: Any, body: Buffer) -> Iterator[bytes]:
-    """From a decompressor with zlib's or lz4's interface (input kept back when output is bounded)."""
+    """From a decompressor with the interface of zlib or of lz4."""
     data: Buffer = bytes(body)
     is_zlib = hasattr(inflate, "unconsumed_tail")
     while True:

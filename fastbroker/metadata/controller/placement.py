@@ -11,7 +11,7 @@ from collections import defaultdict
 from collections.abc import Iterable
 
 from fastbroker import errors
-from fastbroker.metadata.image import BrokerImage, MetadataImage, PartitionImage
+from fastbroker.metadata.image import BrokerImage, MetadataImage
 from fastbroker.model import WORKER_STRIDE, ZERO_UUID
 from fastbroker.protocol.metadata_records import PartitionRecord
 
@@ -71,9 +71,33 @@ def partition_record(
     )
 
 
-def replicas_of(partition: PartitionImage) -> int:
-    """The replication factor that further partitions of the topic get."""
-    return len(partition.replicas)
+def check_assignment(
+    image: MetadataImage, index: int, replicas: tuple[int, ...], *, replication_factor: int
+) -> None:
+    """Raise InvalidReplicaAssignment unless somebody may assign partition `index` so by hand.
+
+    replication_factor: of the topic's other partitions.
+    """
+    what = "The manual partition assignment includes"
+    if not replicas:
+        raise errors.InvalidReplicaAssignment(f"{what} an empty replica list.")
+    for replica in replicas:
+        if replica not in image.brokers:
+            raise errors.InvalidReplicaAssignment(
+                f"{what} broker {replica}, but no such broker is registered."
+            )
+        if replicas.count(replica) > 1:
+            raise errors.InvalidReplicaAssignment(f"{what} the broker {replica} more than once.")
+    if len(replicas) != replication_factor:
+        raise errors.InvalidReplicaAssignment(
+            f"{what} a partition with {len(replicas)} replica(s), but this is not consistent with"
+            f" previous partitions, which have {replication_factor} replica(s)."
+        )
+    if not any(image.brokers[r].is_active for r in replicas):
+        raise errors.InvalidReplicaAssignment(
+            f"All brokers specified in the manual partition assignment for partition {index} are"
+            " fenced or in controlled shutdown."
+        )
 
 
 def _directory(broker: BrokerImage) -> bytes:
