@@ -14,6 +14,8 @@ from fastbroker.group.classic.join import join
 from fastbroker.group.classic.membership import SINGLE_MEMBER, heartbeat, leave, leaving_members
 from fastbroker.group.classic.state import State
 from fastbroker.group.classic.sync import sync
+from fastbroker.group.offset_fetch import Asked
+from fastbroker.group.offset_fetch import Group as FetchedGroup
 from fastbroker.group.settings import Config, GroupSettings
 from fastbroker.group.shard import Append
 from fastbroker.group.shards import Shards
@@ -219,7 +221,7 @@ class GroupCoordinator:
         """
         asked = offset_fetch.asked_groups(request, caller.api_version)
         answer: Deferred[OffsetFetchResponse] = Deferred()
-        found: dict[int, offset_fetch.Group] = {}
+        found: dict[int, FetchedGroup] = {}
 
         def fetch(at: int) -> None:
             found[at] = self._offsets_of(asked[at], caller.api_version)
@@ -241,7 +243,7 @@ class GroupCoordinator:
                 fetch(at)
         return answer
 
-    def _offsets_of(self, asked: offset_fetch.Asked, api_version: int) -> offset_fetch.Group:
+    def _offsets_of(self, asked: Asked, api_version: int) -> FetchedGroup:
         try:
             shard = self.shards.of(asked.group_id, may_be_empty=True)
         except KafkaError as error:

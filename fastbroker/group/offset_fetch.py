@@ -66,7 +66,9 @@ def fetch(
                 partitions.append(_partition(index, NOTHING, UnknownTopicId.code))
                 continue
             committed = offsets.get(TopicPartition(name, index), NOTHING)
-            partitions.append(_partition(index, committed if committed.is_of(topic_id) else NOTHING))
+            if not committed.is_of(topic_id):
+                committed = NOTHING
+            partitions.append(_partition(index, committed))
         found.append(Topic(name=topic.name, topic_id=topic.topic_id, partitions=partitions))
     return Group(group_id=asked.group_id, topics=found)
 
