@@ -166,5 +166,6 @@ class BrokerProcess:
 
     def _drain(self, process: subprocess.Popen[str]) -> None:
         assert process.stdout is not None
-        for line in process.stdout:
-            self.lines.append(line.rstrip("\n"))
+        with process.stdout as output:
+            for line in output:
+                self.lines.append(line.rstrip("\n"))

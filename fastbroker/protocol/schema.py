@@ -118,12 +118,8 @@ def array(
     return Field(Kind.ARRAY, on_wire, default, nullable, tagged, tag, item)
 
 
-@dataclass_transform(
-    kw_only_default=True,
-    field_specifiers=(
-        boolean, i8, i16, i32, i64, u16, u32, f64, uuid, string, blob, records, struct, array,
-    ),
-)  # fmt: skip
+# Without field_specifiers every field counts as one with a default, which is what it is.
+@dataclass_transform(kw_only_default=True)
 class StructType(type):
     """Turns Field assignments into slots and a table of defaults."""
 

@@ -1,0 +1,92 @@
+"""The cluster's state as a value: what the metadata log says up to one offset.
+
+Immutable. A `MetadataDelta` makes the next image out of records and copies only the dicts that
+those touch, so images of consecutive offsets share nearly everything.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+NO_LEADER = -1
+
+# Resource types of configs, as in requests and in ConfigRecord.
+TOPIC, BROKER, CLIENT_METRICS, GROUP = 2, 4, 16, 32
+
+ResourceKey = tuple[int, str]  # (resource type, resource name)
+
+
+class Endpoint(NamedTuple):
+    """Where a broker listens; security_protocol is Kafka's number (0 is PLAINTEXT)."""
+
+    host: str
+    port: int
+    security_protocol: int
+
+
+class BrokerImage(NamedTuple):
+    """A registered broker. epoch: offset of its registration; endpoints: by listener name."""
+
+    id: int
+    epoch: int
+    incarnation_id: bytes
+    endpoints: dict[str, Endpoint]
+    rack: str | None
+    fenced: bool
+    in_controlled_shutdown: bool
+    log_dirs: tuple[bytes, ...]
+
+    @property
+    def is_active(self) -> bool:
+        """May lead partitions: not fenced and not about to stop."""
+        return not self.fenced and not self.in_controlled_shutdown
+
+
+class PartitionImage(NamedTuple):
+    """Who holds a partition. directories: log directory ids, in the order of replicas."""
+
+    replicas: tuple[int, ...]
+    isr: tuple[int, ...]
+    leader: int
+    leader_epoch: int
+    partition_epoch: int
+    leader_recovery_state: int = 0
+    elr: tuple[int, ...] = ()
+    last_known_elr: tuple[int, ...] = ()
+    adding_replicas: tuple[int, ...] = ()
+    removing_replicas: tuple[int, ...] = ()
+    directories: tuple[bytes, ...] = ()
+
+
+class TopicImage(NamedTuple):
+    """A topic and its partitions by index."""
+
+    name: str
+    id: bytes
+    partitions: dict[int, PartitionImage]
+
+
+class MetadataImage(NamedTuple):
+    """Everything, as of the record at `offset`, whose batch has leader epoch `epoch`; -1: none.
+
+    The dicts belong to the image: nobody changes them.
+    configs: overrides by resource; a resource without overrides has no entry.
+    """
+
+    offset: int
+    epoch: int
+    topics: dict[str, TopicImage]
+    topics_by_id: dict[bytes, TopicImage]
+    brokers: dict[int, BrokerImage]
+    configs: dict[ResourceKey, dict[str, str]]
+    features: dict[str, int]
+    next_producer_id: int
+
+    @staticmethod
+    def empty() -> MetadataImage:
+        """Before the first record."""
+        return MetadataImage(-1, -1, {}, {}, {}, {}, {}, 0)
+
+    def topic_configs(self, name: str) -> dict[str, str]:
+        """The overrides of a topic."""
+        return self.configs.get((TOPIC, name), {})

@@ -1,0 +1,1 @@
+"""Configuration: what is accepted, refused, and how."""
