@@ -19,6 +19,7 @@ from fastbroker.group.classic.member import Member
 from fastbroker.group.classic.record import Record, group_record, members_of
 from fastbroker.group.classic.roster import Roster
 from fastbroker.group.classic.state import PRECEDING, State
+from fastbroker.group.classic.subscription import CONSUMER, subscribed_topics
 from fastbroker.group.settings import GroupSettings
 from fastbroker.model import Deferred, Timer, Timers
 from fastbroker.protocol.group_records import GroupMetadataValue
@@ -389,6 +390,19 @@ class ClassicGroup:
         for answer in answers:
             answer()
 
+    # Topics.
+
+    @property
+    def is_consumer(self) -> bool:
+        return self.protocol_type == CONSUMER
+
+    def subscribed_topics(self) -> set[str] | None:
+        """What the members of a consumer group read; None when that cannot be known."""
+        if not self.is_consumer:
+            return None
+        chosen = self.protocol_name or ""
+        return subscribed_topics(m.protocols.get(chosen, b"") for m in self.roster)
+
     # A coordinator takes over, and gives up.
 
     def restore(self, value: GroupMetadataValue) -> None:
@@ -432,3 +446,9 @@ class ClassicGroup:
                 answers.append(partial(sync.complete, SyncGroupResponse(error_code=error.code)))
         for answer in answers:
             answer()
+
+    def revive(self) -> None:
+        """It was to be deleted, and was not: as empty as before."""
+        assert self.state is State.DEAD
+        assert not len(self.roster)
+        self.state = State.EMPTY

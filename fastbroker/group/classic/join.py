@@ -74,7 +74,8 @@ def _check_size(group: ClassicGroup, member_id: str) -> None:
     if not fits:
         roster.forget_pending(member_id)
         if member is not None:
-            group.remove(member, f"member {member_id} is one more than group.max.size={limit}")
+            group.strike_out(member)()
+        group.complete_if_all_joined()
         raise GroupMaxSizeReached(f"the group has group.max.size={limit} members: raise the limit")
 
 

@@ -17,10 +17,9 @@ class State(StrEnum):
     DEAD = "Dead"
 
 
-PRECEDING = {
-    State.EMPTY: {State.PREPARING, State.DEAD},
+PRECEDING = {  # DEAD is entered from everywhere, and left only when a deletion fails
+    State.EMPTY: {State.PREPARING},
     State.PREPARING: {State.EMPTY, State.COMPLETING, State.STABLE},
     State.COMPLETING: {State.PREPARING},
     State.STABLE: {State.COMPLETING},
-    State.DEAD: set(State),
 }
