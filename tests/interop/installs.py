@@ -17,6 +17,8 @@ from collections.abc import Callable, Mapping, Sequence
 
 import pytest
 
+from tests.apache_kafka import jars
+
 HERE = pathlib.Path(__file__).parent
 INTEROP = HERE.parents[1] / ".interop"
 INSTALL_TIMEOUT_S = 540
@@ -134,6 +136,19 @@ def go(name: str) -> pathlib.Path:
         _run(["go", "build", "-o", str(folder / "client"), "."], cwd=HERE / name)
 
     return _once(name, sources, install) / "client"
+
+
+@functools.cache
+def kafka_jars() -> None:
+    """Apache Kafka's jars are where tests.apache_kafka looks for them."""
+    require("java")
+    if jars.version() is not None:
+        return
+    require("mvn")
+    INTEROP.mkdir(exist_ok=True)
+    with open(INTEROP / "kafka-libs.lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        jars.resolve()
 
 
 @functools.cache
