@@ -13,10 +13,12 @@ Invariants
 - State is changed before a waiting request is answered: an answer may start the next request.
 
 Reading order
-    coordinator.py     every API, finds the shard or says why there is none; elections
+    coordinator.py     every API
+    shards.py          which partitions are served here: elections, loading, a group's shard
     shard.py           one partition of __consumer_offsets: its groups and offsets, replay, expiry
     classic/group.py   the state machine of join and sync; then join.py, sync.py, membership.py
     classic/roster.py  who is a member, who leads, which protocol wins
+    classic/record.py  what is kept of a group
     offsets.py         committed offsets as values and as records; offset_commit.py, offset_fetch.py
 
 Non-obvious

@@ -484,3 +484,30 @@ def test_one_log_line_a_rebalance(caplog: pytest.LogCaptureFixture) -> None:
         "group g: rebalance after generation 0 with 1 members:"
         " member c-1 joins; client's reason: not given"
     )
+
+
+def test_a_rebalance_that_nobody_joins_is_looked_at_once_a_second_at_most() -> None:
+    bench = Bench()
+    waiting = [bench.join(instance=i, rebalance=1) for i in ("i1", "i2")]
+    bench.timers.advance(20)
+    bench.assign([one.result() for one in waiting])
+    newcomer = bench.join(instance="i3", rebalance=1)
+    bench.leave(("", "i3"))
+    assert newcomer.result().error_code == 25
+    for _ in range(9):
+        before = bench.timers.made
+        bench.timers.advance(1_000)
+        assert bench.timers.made - before <= 2
+        assert bench.group().state is State.PREPARING
+    bench.timers.advance(1_000)
+    assert bench.group().state is State.EMPTY
+
+
+def test_a_group_whose_first_joiners_left_takes_any_protocol_type() -> None:
+    bench = Bench()
+    bench.enter()
+    bench.leave(("c-1", None))
+    assert bench.join(protocol_type="").error_code == 23
+    bench.enter(protocol_type="connect")
+    bench.timers.advance(200)
+    assert bench.group().protocol_type == "connect"

@@ -25,7 +25,7 @@ class VirtualTimers:
     def __init__(self) -> None:
         self.at_ms = 0.0
         self._due: list[tuple[float, int, VirtualTimer]] = []
-        self._made = 0
+        self.made = 0  # how many calls were asked for, ever
 
     def now_ms(self) -> int:
         return self.EPOCH_MS + int(self.at_ms)
@@ -36,8 +36,8 @@ class VirtualTimers:
     def after(self, delay_ms: float, callback: Callable[..., Any], *args: Any) -> VirtualTimer:
         assert delay_ms >= 0
         timer = VirtualTimer(callback, args)
-        self._made += 1
-        heapq.heappush(self._due, (self.at_ms + delay_ms, self._made, timer))
+        self.made += 1
+        heapq.heappush(self._due, (self.at_ms + delay_ms, self.made, timer))
         return timer
 
     def advance(self, ms: float) -> None:

@@ -18,6 +18,7 @@ from fastbroker.group.append_error import append_error
 from fastbroker.group.classic.member import Member
 from fastbroker.group.classic.record import Record, group_record, members_of
 from fastbroker.group.classic.roster import Roster
+from fastbroker.group.classic.session import Sessions
 from fastbroker.group.classic.state import PRECEDING, State
 from fastbroker.group.classic.subscription import CONSUMER, subscribed_topics
 from fastbroker.group.settings import GroupSettings
@@ -25,6 +26,8 @@ from fastbroker.model import Deferred, Timer, Timers
 from fastbroker.protocol.group_records import GroupMetadataValue
 from fastbroker.protocol.messages.join_group import JoinGroupResponse
 from fastbroker.protocol.messages.sync_group import SyncGroupResponse
+
+RETRY_MS = 1_000  # a rebalance that nobody joined is not looked at more often
 
 Store = Callable[[list[Record]], Deferred[None]]
 
@@ -52,6 +55,7 @@ class ClassicGroup:
         self.settings, self.timers, self.store, self.log = settings, timers, store, log
         self.vacated = vacated
         self.roster = Roster()
+        self._sessions = Sessions(timers, self._silent)
         self.state = State.EMPTY
         self.state_since_ms: int | None = timers.now_ms()
         self.generation_id = 0
@@ -148,33 +152,13 @@ class ClassicGroup:
         self.complete_if_all_joined()
         self.vacated(self)
 
-    # Sessions.
-
     def touch(self, member: Member, timeout_ms: int | None = None) -> None:
-        """The member is alive: its session lasts its timeout from now.
+        """The member is alive: its session lasts its timeout from now."""
+        self._sessions.touch(member, timeout_ms or member.session_timeout_ms)
 
-        The alarm is left where it is when it rings before that; it then looks again.
-        """
-        timeout_ms = timeout_ms or member.session_timeout_ms
-        member.deadline_ms = self.timers.monotonic_ms() + timeout_ms
-        if member.session is not None:
-            if member.alarm_ms <= member.deadline_ms:
-                return
-            member.session.cancel()
-        self._set_alarm(member, timeout_ms)
-
-    def _set_alarm(self, member: Member, delay_ms: int) -> None:
-        member.alarm_ms = self.timers.monotonic_ms() + delay_ms
-        member.session = self.timers.after(delay_ms, self._session_over, member)
-
-    def _session_over(self, member: Member) -> None:
-        member.session = None
-        left_ms = member.deadline_ms - self.timers.monotonic_ms()
-        if left_ms > 0:
-            self._set_alarm(member, left_ms)
-        elif member.is_new or not member.waits:  # who waits for us is alive until we answered
-            what = "has not come back to join" if member.is_new else "was silent for its session"
-            self.remove(member, f"member {member.member_id} {what}")
+    def _silent(self, member: Member) -> None:
+        what = "has not come back to join" if member.is_new else "was silent for its session"
+        self.remove(member, f"member {member.member_id} {what}")
 
     # Rebalance.
 
@@ -225,7 +209,7 @@ class ClassicGroup:
                 self.roster.remove(member)
         if len(self.roster) and not self.roster.elect_joined_leader():
             # Static members alone, none of which came: their sessions end, or one comes.
-            self._await_joins(self.roster.rebalance_timeout_ms)
+            self._await_joins(max(self.roster.rebalance_timeout_ms, RETRY_MS))
             return
         self.generation_id += 1
         self.storing = False

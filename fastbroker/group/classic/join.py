@@ -82,11 +82,11 @@ def _check_size(group: ClassicGroup, member_id: str) -> None:
 def _check_protocols(
     group: ClassicGroup, protocol_type: str, protocols: dict[str, bytes]
 ) -> None:
-    if group.state is State.EMPTY:
+    if not len(group.roster):
         if protocol_type and protocols:
             return
         raise InconsistentGroupProtocol("a member names a protocol type and at least one protocol")
-    if protocol_type != group.protocol_type and len(group.roster):
+    if protocol_type != group.protocol_type:
         raise InconsistentGroupProtocol(f"the group's protocol type is {group.protocol_type!r}")
     if not group.roster.supports(protocols):
         raise InconsistentGroupProtocol("no protocol is supported by every member of the group")
