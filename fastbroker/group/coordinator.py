@@ -5,6 +5,7 @@ import logging
 from collections.abc import Callable, Iterable
 
 from fastbroker import errors
+from fastbroker.config.broker import BrokerConfig
 from fastbroker.errors import KafkaError
 from fastbroker.group import listing, offset_commit, offset_fetch
 from fastbroker.group.append_error import append_error
@@ -16,7 +17,7 @@ from fastbroker.group.classic.state import State
 from fastbroker.group.classic.sync import sync
 from fastbroker.group.offset_fetch import Asked
 from fastbroker.group.offset_fetch import Group as FetchedGroup
-from fastbroker.group.settings import Config, GroupSettings
+from fastbroker.group.settings import GroupSettings
 from fastbroker.group.shard import Append
 from fastbroker.group.shards import Shards
 from fastbroker.group.topics import Topics
@@ -42,7 +43,6 @@ DeletedGroup = DeleteGroupsResponse.DeletableGroupResult
 class GroupCoordinator:
     """Every classic group of this broker; belongs to one process and its loop.
 
-    config: typed values by Kafka's names.
     append: writes (key, value) records as one batch into a partition of __consumer_offsets; done
         once they are below the high watermark, failed with a KafkaError. Completes in call order.
     new_member_id: an id that begins with the text given, followed by "-" and a fresh UUID.
@@ -51,7 +51,7 @@ class GroupCoordinator:
 
     def __init__(
         self,
-        config: Config,
+        config: BrokerConfig,
         timers: Timers,
         *,
         append: Append,

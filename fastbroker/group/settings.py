@@ -1,20 +1,11 @@
 """The broker's settings that groups are governed by, as typed values."""
 from __future__ import annotations
 
-from collections.abc import Container
 from dataclasses import dataclass
-from typing import Any, Protocol
+
+from fastbroker.config.broker import BrokerConfig
 
 MINUTE_MS = 60_000
-
-
-class Config(Protocol):
-    """A broker's configuration: typed values by Kafka's names, and which of them were given."""
-
-    @property
-    def explicit(self) -> Container[str]: ...
-
-    def __getitem__(self, name: str) -> Any: ...
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,7 +29,7 @@ class GroupSettings:
     offsets_retention_ms: int = 10_080 * MINUTE_MS
 
     @classmethod
-    def of(cls, config: Config) -> GroupSettings:
+    def of(cls, config: BrokerConfig) -> GroupSettings:
         """The settings that `config` holds."""
         delay = "group.initial.rebalance.delay.ms"
         return cls(

@@ -18,6 +18,7 @@ from fastbroker.protocol.messages.delete_topics import DeleteTopicsRequest
 from fastbroker.protocol.messages.describe_cluster import DescribeClusterRequest
 from fastbroker.protocol.messages.describe_quorum import DescribeQuorumRequest
 from fastbroker.protocol.messages.envelope import EnvelopeRequest
+from tests.apache_kafka import jars, tools
 from tests.controller.process import ControllerProcess, Worker
 
 
@@ -231,3 +232,42 @@ def test_it_ends_with_its_lifeline_or_sigterm_and_not_with_sigint(
     assert controller.process.stdout is not None
     controller.process.stdout.close()
     assert not pathlib.Path(controller.socket).exists()
+
+
+def test_a_torn_batch_at_the_end_is_cut_off(
+    controller: ControllerProcess, worker: Worker
+) -> None:
+    worker.join(cluster_id(worker))
+    worker.forward(creation("t"))
+    controller.kill()
+    log = controller.home / "__cluster_metadata-0" / "00000000000000000000.log"
+    whole = log.read_bytes()
+    log.write_bytes(whole + whole[:70])
+    controller.start()
+    again = Worker(controller.socket)
+    again.follow()
+    assert "t" in again.image.topics
+    again.close()
+
+
+@pytest.mark.kafka
+@pytest.mark.skipif(jars.version() is None, reason="no jars: python -m tests.apache_kafka")
+def test_kafka_s_tool_reads_the_log(controller: ControllerProcess, worker: Worker) -> None:
+    worker.join(cluster_id(worker))
+    worker.forward(creation("t", retention_ms="5"))
+    worker.heartbeat(want_shut_down=True)
+    log = controller.home / "__cluster_metadata-0" / "00000000000000000000.log"
+    arguments = ["--cluster-metadata-decoder", "--files", str(log)]
+    text = tools.run("kafka-dump-log", arguments, capture_output=True).stdout
+    assert 'LeaderChange: {"version":0,"leaderId":1' in text
+    for kind in (
+        "FEATURE_LEVEL",
+        "REGISTER_BROKER",
+        "BROKER_REGISTRATION_CHANGE",
+        "TOPIC",
+        "CONFIG",
+        "PARTITION",
+        "PARTITION_CHANGE",
+    ):
+        assert f'"type":"{kind}_RECORD"' in text
+    assert "isvalid: false" not in text

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from fastbroker import errors
+from fastbroker.config.broker import BrokerConfig
 from fastbroker.group.classic.group import ClassicGroup
 from fastbroker.group.classic.record import Record
 from fastbroker.group.coordinator import GroupCoordinator
@@ -23,24 +24,8 @@ from fastbroker.protocol.messages.sync_group import SyncGroupRequest, SyncGroupR
 from fastbroker.records.builder import build_batch
 from tests.group.virtual_timers import VirtualTimers
 
-CONFIG = {
-    "offsets.topic.num.partitions": 4,
-    "group.min.session.timeout.ms": 6_000,
-    "group.max.session.timeout.ms": 1_800_000,
-    "group.max.size": 2_147_483_647,
-    "group.initial.rebalance.delay.ms": 3_000,
-    "offset.metadata.max.bytes": 4_096,
-    "offsets.retention.minutes": 10_080,
-}
+PARTITIONS = 4
 TOPICS = {name: bytes([n]) * 16 for n, name in enumerate(["orders", "clicks", "gone"], 1)}
-
-
-class Config(dict[str, Any]):
-    """A broker's configuration; what was given to it is explicit."""
-
-    def __init__(self, given: dict[str, Any]) -> None:
-        super().__init__(CONFIG | given)
-        self.explicit = set(given)
 
 
 @dataclass
@@ -88,7 +73,7 @@ class Log:
         self.pending.pop(0).done.fail(error)
 
     def batches(self, partition: int) -> list[bytes]:
-        """What is in a partition, as chunks of batches."""
+        """What is in a partition, as chunks of batches, a record each."""
         return [
             build_batch([(key, value, (), 0)], base_offset=offset)
             for offset, (key, value) in enumerate(self.partitions.get(partition, []))
@@ -106,8 +91,10 @@ class Bench:
         self.log = log or Log()
         self.topics = dict(TOPICS)
         self.made = 0
+        given = {"offsets_topic_num_partitions": PARTITIONS} | given
+        texts = {name.replace("_", "."): str(value) for name, value in given.items()}
         self.coordinator = GroupCoordinator(
-            Config({name.replace("_", "."): value for name, value in given.items()}),
+            BrokerConfig(texts),
             self.timers,
             append=self.log.append,
             new_member_id=self._new_member_id,
@@ -121,12 +108,12 @@ class Bench:
             self.elect()
 
     def elect(self, epoch: int = 1) -> None:
-        for partition in range(CONFIG["offsets.topic.num.partitions"]):
+        for partition in range(PARTITIONS):
             self.coordinator.elected(partition, epoch, self.log.batches(partition))
 
     def reload(self, epoch: int) -> None:
         """The partition moves away and comes back."""
-        for partition in range(CONFIG["offsets.topic.num.partitions"]):
+        for partition in range(PARTITIONS):
             self.coordinator.resigned(partition)
         self.elect(epoch)
 

@@ -45,7 +45,9 @@ def create_topics(
     config: the controller's, for defaults; new_id: a random topic id.
     """
     times = Counter(topic.name for topic in request.topics)
-    taken = {_unified(name): name for name in image.topics if _collides(name)}
+    taken: dict[str, str] = {}
+    if any(_collides(name) for name in times):
+        taken = {_unified(name): name for name in image.topics if _collides(name)}
     partitions = sum(
         max(len(t.assignments), config["num.partitions"] if t.num_partitions == -1 else
             t.num_partitions)
