@@ -77,6 +77,13 @@ def client(request: pytest.FixtureRequest) -> Client:
     return chosen
 
 
+def test_the_partitions_are_led_by_all_brokers(matrix: Matrix) -> None:
+    told = AdminClient({"bootstrap.servers": matrix.broker.bootstrap}).list_topics(timeout=30)
+    ours = [told.topics[topic] for client in CLIENTS for topic in matrix.topics(client)]
+    leaders = {partition.leader for topic in ours for partition in topic.partitions.values()}
+    assert leaders == set(told.brokers)
+
+
 def test_produces_with_its_codecs(
     matrix: Matrix, client: Client, record_property: Callable[[str, object], None]
 ) -> None:
