@@ -184,8 +184,11 @@ def stamp(data, int64_t base_offset, int32_t leader_epoch, Py_ssize_t at=0) -> N
         PyBuffer_Release(&view)
 
 
-def stamp_append_time(data, int64_t now_ms, Py_ssize_t at=0) -> None:
-    """Make `now_ms` the timestamp of every record of the batch at `at` (LogAppendTime); new CRC."""
+def stamp_max_timestamp(data, int64_t timestamp, bint append_time, Py_ssize_t at=0) -> None:
+    """Write the largest timestamp of the batch at `at`, and a new CRC.
+
+    append_time: mark the batch LogAppendTime: `timestamp` is then that of every record.
+    """
     cdef Py_buffer view
     cdef uint8_t *p
     cdef Py_ssize_t size
@@ -194,8 +197,9 @@ def stamp_append_time(data, int64_t now_ms, Py_ssize_t at=0) -> None:
         p = <uint8_t *>view.buf + at
         size = <int32_t>load_u32(p + 8) + C_LENGTH_END
         assert view.len - at >= size >= C_HEADER
-        store_u16(p + AT_ATTRIBUTES, load_u16(p + AT_ATTRIBUTES) | APPEND_TIME)
-        store_u64(p + AT_MAX_TIMESTAMP, <uint64_t>now_ms)
+        if append_time:
+            store_u16(p + AT_ATTRIBUTES, load_u16(p + AT_ATTRIBUTES) | APPEND_TIME)
+        store_u64(p + AT_MAX_TIMESTAMP, <uint64_t>timestamp)
         store_u32(p + AT_CRC, crc32c(memoryview(data)[at + AT_ATTRIBUTES : at + size]))
     finally:
         PyBuffer_Release(&view)
@@ -240,7 +244,7 @@ cdef class RecordWalk:
     Memory does not grow with the body: of a record only its lengths are looked at. After `finish`:
 
     count, max_timestamp, offset_delta_of_max   of the records seen; max_timestamp -1: none
-    out_of_range    indexes of records with a timestamp outside [lowest, highest]
+    out_of_range    indexes of records with a timestamp, other than -1, outside [lowest, highest]
     keyless         indexes of records without a key
 
     Raises CorruptBatch from either call when the records do not fill the body exactly, an offset
@@ -389,7 +393,7 @@ cdef class RecordWalk:
                 if timestamp > self.max_timestamp:
                     self.max_timestamp = timestamp
                     self.offset_delta_of_max = delta
-                if not self.lowest <= timestamp <= self.highest:
+                if timestamp != -1 and not self.lowest <= timestamp <= self.highest:
                     if len(self.out_of_range) < FINDINGS_MAX:
                         self.out_of_range.append(self.count)
                 p = q

@@ -5,7 +5,8 @@ carries its code at the partition, topic or top level it belongs to. `of(code)` 
 from a number. Codes and retriability are Kafka 4.3's (org.apache.kafka.common.protocol.Errors).
 
     KafkaError            answered to the client, by code
-    CorruptFrame          the bytes are not Kafka's protocol: the connection is closed
+    CloseConnection       no answer, the connection is closed
+    CorruptFrame          so, because the bytes are not Kafka's protocol
 """
 from __future__ import annotations
 
@@ -14,8 +15,14 @@ from typing import ClassVar
 NONE = 0
 
 
-class CorruptFrame(Exception):
-    """A frame that cannot be a Kafka message: nothing can be answered, the connection is closed."""
+class CloseConnection(Exception):
+    """Nothing is answered and the connection is closed, for the reason given."""
+
+    expected = True  # the reason says it all: no traceback in the log
+
+
+class CorruptFrame(CloseConnection):
+    """A frame that cannot be a Kafka message."""
 
 
 class KafkaError(Exception):

@@ -1,6 +1,6 @@
 """Configuration: Kafka's names with Kafka's meanings, checked before anything starts.
 
-    kinds.py      how a value is read from text: INT, LONG, DOUBLE, BOOLEAN, LIST, STRING, with limits
+    kinds.py      how a value is read from text: INT, LONG, BOOLEAN, LIST, ..., with limits
     keys.py       the broker's keys: one row each
     topic.py      the topics' keys, and TopicConfig: what a log and a partition read
     broker.py     BrokerConfig: a properties file, overrides, defaults

@@ -112,7 +112,8 @@ class BrokerConfig:
     def protocol(self, listener: str) -> str:
         """The security protocol of a listener's name; KeyError for a name without one."""
         pairs = self["listener.security.protocol.map"].split(",")
-        return dict(pair.strip().split(":", 1) for pair in pairs if ":" in pair)[listener]
+        found = dict(pair.strip().split(":", 1) for pair in pairs if ":" in pair)
+        return str(found[listener])
 
     def with_dynamic(self, overrides: Mapping[str, str]) -> BrokerConfig:
         """These values with cluster-wide ones changed at run time on top; others are left."""

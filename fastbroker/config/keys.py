@@ -1,7 +1,7 @@
 """The broker's keys, one row each: name, kind, default, and what they mean.
 
-Topic-level defaults (log.retention.ms, message.max.bytes, ...) come from config/topic.py, where each
-topic key names its broker synonym.
+Topic-level defaults (log.retention.ms, message.max.bytes, ...) come from config/topic.py, where
+each topic key names its broker synonym.
 """
 from __future__ import annotations
 
@@ -108,7 +108,7 @@ _OWN = (
     Key("offsets.topic.segment.bytes", integer(1), 104857600, "segment size of __consumer_offsets"),
     Key("offset.metadata.max.bytes", integer(), 4096, "text that may go with a committed offset"),
     Key("offsets.retention.minutes", integer(1), 10080, "offsets of an empty group are kept"),
-    Key("offsets.retention.check.interval.ms", long(1), 600000, "between two looks for old offsets"),
+    Key("offsets.retention.check.interval.ms", long(1), 600000, "between two looks at offsets"),
     Key("offsets.commit.timeout.ms", integer(1), 5000, "a commit that is not written fails"),
     Key("group.min.session.timeout.ms", integer(), 6000, "smallest session timeout of a member"),
     Key("group.max.session.timeout.ms", integer(), 1800000, "largest session timeout of a member"),

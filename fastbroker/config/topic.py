@@ -47,7 +47,8 @@ class TopicKey(NamedTuple):
 _ROWS = (
     TopicKey("cleanup.policy", items(("compact", "delete")), ("delete",), "log.cleanup.policy",
              "delete old segments, compact by key, or both"),
-    TopicKey("compression.gzip.level", integer(-1, 9), -1, "compression.gzip.level", "gzip's level"),
+    TopicKey("compression.gzip.level", integer(-1, 9), -1, "compression.gzip.level",
+             "gzip's level"),
     TopicKey("compression.lz4.level", integer(1, 17), 9, "compression.lz4.level", "lz4's level"),
     TopicKey("compression.type", string(COMPRESSIONS), "producer", "compression.type",
              "the codec on disk; producer: as it came"),

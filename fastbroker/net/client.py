@@ -119,7 +119,7 @@ class BrokerClient:
             name = type(call.request).__name__
             call.deferred.fail(errors.RequestTimedOut(f"{name}: no answer from {self.address}"))
 
-    def _dispatch(self, _: Connection, frame: memoryview) -> bool:
+    def _dispatch(self, connection: Connection, frame: memoryview) -> bool:
         correlation_id = int.from_bytes(frame[:4], "big", signed=True)
         call = self._in_flight.pop(correlation_id, None)
         if call is None:

@@ -45,7 +45,9 @@ def create_topics(
     config: the controller's, for defaults; new_id: a random topic id.
     """
     times = Counter(topic.name for topic in request.topics)
-    taken = {_unified(name): name for name in image.topics if _collides(name)}
+    taken: dict[str, str] = {}
+    if any(_collides(name) for name in times):
+        taken = {_unified(name): name for name in image.topics if _collides(name)}
     partitions = sum(
         max(len(t.assignments), config["num.partitions"] if t.num_partitions == -1 else
             t.num_partitions)
@@ -115,12 +117,8 @@ def check_new_name(image: MetadataImage, name: str, taken: dict[str, str]) -> No
 def delete_topics(
     image: MetadataImage, request: DeleteTopicsRequest, *, version: int, config: BrokerValues
 ) -> Outcome:
-    """Delete topics by name or, from version 6, by id. Raises InvalidRequest before version 3 and
-    TopicDeletionDisabled from then on, when delete.topic.enable is false."""
-    if not config["delete.topic.enable"]:
-        if version < 3:
-            raise errors.InvalidRequest("Topic deletion is disabled (delete.topic.enable).")
-        raise errors.TopicDeletionDisabled("Topic deletion is disabled (delete.topic.enable).")
+    """Delete topics by name or, from version 6, by id; all are refused when delete.topic.enable is
+    false."""
     asked: list[tuple[str | None, bytes]] = [(name, ZERO_UUID) for name in request.topic_names]
     asked += [(topic.name, topic.topic_id) for topic in request.topics]
     times = Counter(asked)
@@ -129,6 +127,10 @@ def delete_topics(
     # Ids before names: a name that maps to an id of the same request is the one refused.
     for name, topic_id in sorted(times, key=lambda pair: pair[0] is not None):
         try:
+            if not config["delete.topic.enable"]:
+                # Versions before 3 do not know the code.
+                refused = errors.InvalidRequest if version < 3 else errors.TopicDeletionDisabled
+                raise refused("Topic deletion is disabled: delete.topic.enable is false.")
             topic = _topic_to_delete(image, name, topic_id, times[name, topic_id])
             if topic_id == ZERO_UUID and topic in removed:
                 raise errors.InvalidRequest(

@@ -231,11 +231,16 @@ def test_deletions_that_are_refused(cluster: Cluster) -> None:
     assert (by_id.error_code, by_name.error_code) == (0, 42)
 
 
-def test_deletion_can_be_disabled(cluster: Cluster) -> None:
-    with pytest.raises(errors.InvalidRequest):
-        delete(cluster, "a", version=2, delete_topic_enable=False)
-    with pytest.raises(errors.TopicDeletionDisabled):
-        delete(cluster, "a", version=3, delete_topic_enable=False)
+@pytest.mark.parametrize(
+    ("version", "error"), [(2, errors.InvalidRequest), (3, errors.TopicDeletionDisabled)]
+)
+def test_deletion_can_be_disabled(
+    cluster: Cluster, version: int, error: type[errors.KafkaError]
+) -> None:
+    create(cluster, topic("a"))
+    [result] = delete(cluster, "a", version=version, delete_topic_enable=False)
+    assert result.error_code == error.code
+    assert set(cluster.image.topics) == {"a"}
 
 
 def add(cluster: Cluster, count: int, assignments: Any = None, **fields: Any) -> int:

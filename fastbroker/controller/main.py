@@ -1,0 +1,78 @@
+"""The controller process, from its first file to its last."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import signal
+from collections.abc import Callable
+from typing import Any
+
+import uvloop
+
+from fastbroker.config.broker import BrokerConfig
+from fastbroker.controller.home import Home
+from fastbroker.controller.node import Node
+from fastbroker.controller.requests import Requests
+from fastbroker.net.address import listen
+from fastbroker.net.listener import Listener
+from fastbroker.storage.disk import Disk
+
+log = logging.getLogger(__name__)
+
+FRAME_MAX_BYTES = 100 * 1024 * 1024
+
+
+def run(config: BrokerConfig, ready: Callable[[], object], lifeline_fd: int) -> None:
+    """Serve until SIGTERM, or until `lifeline_fd` reads its end: whoever started us is gone.
+
+    ready: called once requests are accepted and the quorum has a leader.
+    SIGINT is left to whoever started us. Raises what ended it otherwise.
+    """
+    loop = uvloop.new_event_loop()
+    failures: list[BaseException] = []
+
+    def fatal(error: BaseException) -> None:
+        failures.append(error)
+        loop.stop()
+
+    def unexpected(_: Any, context: dict[str, Any]) -> None:
+        fatal(context.get("exception") or RuntimeError(context["message"]))
+
+    def lifeline() -> None:
+        if not os.read(lifeline_fd, 1):
+            log.warning("the supervisor is gone: the controller stops")
+            loop.stop()
+
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    loop.set_exception_handler(unexpected)
+    loop.add_signal_handler(signal.SIGTERM, loop.stop)
+    loop.add_reader(lifeline_fd, lifeline)
+    home = Home(config, Disk())
+    node = Node(loop, home, home.identity(), fatal=fatal)
+    node.start()
+    requests = Requests(node, config)
+    listener = Listener(
+        loop,
+        listen(home.socket_path),
+        name="controller",
+        dispatch=requests.dispatch,
+        closed=requests.closed,
+        max_frame_bytes=FRAME_MAX_BYTES,
+    )
+    listener.start()
+    log.info("controller %d of cluster %s is ready", config.node_id, node.identity.cluster_id)
+    ready()
+    try:
+        loop.run_forever()
+    finally:
+        requests.close()
+        listener.close()
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(home.socket_path)
+        if not failures:
+            node.close()
+        loop.close()
+    if failures:
+        raise failures[0]

@@ -1,0 +1,34 @@
+"""Consumer groups and their committed offsets, kept in __consumer_offsets.
+
+The coordinator of a group is the leader of one partition of __consumer_offsets; everything it
+must not forget is a record there. Nothing here opens a file, reads a clock or draws a number: a
+write is a call of `append`, time comes from `Timers`, member ids from a factory. A Shard belongs to
+the process that leads its partition, which alone touches it.
+
+Invariants
+- A member learns its assignment only after the group's record is below the high watermark.
+- A group hands out one assignment per member and generation, also across a reload.
+- A committed offset is visible, and acknowledged, only once it is below the high watermark.
+- `append` completes in the order it was called; what completes is applied as its replay would be.
+- State is changed before a waiting request is answered: an answer may start the next request.
+
+Reading order
+    coordinator.py     every API
+    shards.py          which partitions are served here: elections, loading, a group's shard
+    shard.py           one partition of __consumer_offsets: its groups and offsets, replay, expiry
+    classic/group.py   the state machine of join and sync; then join.py, sync.py, membership.py
+    classic/roster.py  who is a member, who leads, which protocol wins
+    classic/record.py  what is kept of a group
+    offsets.py         committed offsets as values and as records; offset_commit.py, offset_fetch.py
+
+Non-obvious
+- A group that exists only because someone asked for a member id has no record, unlike in Apache
+  Kafka: after a reload that member is told UNKNOWN_MEMBER_ID and asks again, in either case.
+- First joins of an empty group are gathered until 20 ms pass without another, at most 200 ms,
+  unless group.initial.rebalance.delay.ms is set: a lone consumer starts at once.
+- A second JoinGroup or SyncGroup of a member answers the first one (REBALANCE_IN_PROGRESS): an
+  unanswered request would hold up its connection.
+- A repeated SyncGroup of the leader does not store a second assignment for the same generation.
+
+Not done: KIP-848 consumer groups, share and streams groups, transactional offset commits.
+"""

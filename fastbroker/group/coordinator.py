@@ -1,0 +1,343 @@
+"""The group coordinator of one broker: every request about groups and their offsets."""
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable
+
+from fastbroker import errors
+from fastbroker.config.broker import BrokerConfig
+from fastbroker.errors import KafkaError
+from fastbroker.group import listing, offset_commit, offset_fetch
+from fastbroker.group.append_error import append_error
+from fastbroker.group.caller import Caller
+from fastbroker.group.classic.group import ClassicGroup
+from fastbroker.group.classic.join import join
+from fastbroker.group.classic.membership import SINGLE_MEMBER, heartbeat, leave, leaving_members
+from fastbroker.group.classic.state import State
+from fastbroker.group.classic.sync import sync
+from fastbroker.group.offset_fetch import Asked
+from fastbroker.group.offset_fetch import Group as FetchedGroup
+from fastbroker.group.settings import GroupSettings
+from fastbroker.group.shard import Append
+from fastbroker.group.shards import Shards
+from fastbroker.group.topics import Topics
+from fastbroker.model import Deferred, Timers
+from fastbroker.protocol.messages.delete_groups import DeleteGroupsRequest, DeleteGroupsResponse
+from fastbroker.protocol.messages.describe_groups import (
+    DescribeGroupsRequest,
+    DescribeGroupsResponse,
+)
+from fastbroker.protocol.messages.heartbeat import HeartbeatRequest, HeartbeatResponse
+from fastbroker.protocol.messages.join_group import JoinGroupRequest, JoinGroupResponse
+from fastbroker.protocol.messages.leave_group import LeaveGroupRequest, LeaveGroupResponse
+from fastbroker.protocol.messages.list_groups import ListGroupsRequest, ListGroupsResponse
+from fastbroker.protocol.messages.offset_commit import OffsetCommitRequest, OffsetCommitResponse
+from fastbroker.protocol.messages.offset_delete import OffsetDeleteRequest, OffsetDeleteResponse
+from fastbroker.protocol.messages.offset_fetch import OffsetFetchRequest, OffsetFetchResponse
+from fastbroker.protocol.messages.sync_group import SyncGroupRequest, SyncGroupResponse
+from fastbroker.protocol.schema import Buffer
+
+DeletedGroup = DeleteGroupsResponse.DeletableGroupResult
+
+
+class GroupCoordinator:
+    """Every classic group of this broker; belongs to one process and its loop.
+
+    append: writes (key, value) records as one batch into a partition of __consumer_offsets; done
+        once they are below the high watermark, failed with a KafkaError. Completes in call order.
+    new_member_id: an id that begins with the text given, followed by "-" and a fresh UUID.
+    topic_id, topic_name: look up the newest metadata; None when there is no such topic.
+    """
+
+    def __init__(
+        self,
+        config: BrokerConfig,
+        timers: Timers,
+        *,
+        append: Append,
+        new_member_id: Callable[[str], str],
+        topic_id: Callable[[str], bytes | None],
+        topic_name: Callable[[bytes], str | None],
+        log: logging.Logger | None = None,
+    ) -> None:
+        self.settings = GroupSettings.of(config)
+        self.timers = timers
+        log = log or logging.getLogger("fastbroker.group")
+        self.shards = Shards(self.settings, timers, append=append, log=log)
+        self._new_member_id = new_member_id
+        self._topics = Topics(topic_id, topic_name)
+
+    def partition_for(self, group_id: str) -> int:
+        """The partition of __consumer_offsets that keeps a group."""
+        return self.shards.partition_for(group_id)
+
+    # What happens around groups.
+
+    def elected(
+        self, partition: int, leader_epoch: int, batches: Iterable[Buffer]
+    ) -> Deferred[None]:
+        """This broker leads `partition` in `leader_epoch`: replay it, then serve its groups.
+
+        batches: the partition's log from its start to the high watermark, as chunks of whole
+        batches, taken one after the other as replay goes on: about a MiB before this returns, the
+        rest between other work. An epoch not newer than the one served changes nothing.
+        Done when the groups are served, or will not be: a newer epoch, resigned, unreadable log.
+        """
+        return self.shards.elected(partition, leader_epoch, batches)
+
+    def resigned(self, partition: int) -> None:
+        """This broker does not lead `partition` any more: who waits gets NOT_COORDINATOR."""
+        self.shards.resigned(partition)
+
+    def on_topics_deleted(self, names: Iterable[str]) -> None:
+        """Drop the offsets committed on topics that are no more."""
+        gone_topics = set(names)
+        for shard in self.shards:
+            gone = list(shard.offsets.on_topics(gone_topics))
+            if shard.loaded and gone:
+                shard.delete_offsets(gone)
+
+    def expire(self, now_ms: int) -> None:
+        """Give up offsets past retention, and groups that nothing is left of.
+
+        To be called every offsets.retention.check.interval.ms; now_ms: wall clock.
+        """
+        for shard in self.shards:
+            if shard.loaded:
+                shard.expire(now_ms)
+
+    # Members.
+
+    def join_group(
+        self, caller: Caller, request: JoinGroupRequest
+    ) -> JoinGroupResponse | Deferred[JoinGroupResponse]:
+        """JoinGroup 0-9: answered when the rebalance is complete, or with an error."""
+        try:
+            self._check_session_timeout(request.session_timeout_ms)
+            shard = self.shards.of(request.group_id)
+            if request.member_id and request.group_id not in shard.groups:
+                raise errors.UnknownMemberId("the group does not exist: join without a member id")
+            group = shard.group_or_new(request.group_id)
+            try:
+                return join(group, caller, request, self._new_member_id)
+            finally:
+                shard.forget_if_vacant(group)
+        except KafkaError as error:
+            return JoinGroupResponse(error_code=error.code, member_id=request.member_id)
+
+    def sync_group(
+        self, caller: Caller, request: SyncGroupRequest
+    ) -> SyncGroupResponse | Deferred[SyncGroupResponse]:
+        """SyncGroup 0-5: answered when the leader's assignment is stored."""
+        try:
+            if caller.api_version >= 5 and None in (request.protocol_type, request.protocol_name):
+                raise errors.InconsistentGroupProtocol("a member names its protocol and type")
+            return sync(self._group_of_member(request.group_id), request)
+        except KafkaError as error:
+            return SyncGroupResponse(error_code=error.code)
+
+    def heartbeat(self, caller: Caller, request: HeartbeatRequest) -> HeartbeatResponse:
+        """Heartbeat 0-4; while the group is loading everyone is taken to be a member."""
+        try:
+            heartbeat(self._group_of_member(request.group_id), request)
+        except errors.CoordinatorLoadInProgress:
+            return HeartbeatResponse()
+        except KafkaError as error:
+            return HeartbeatResponse(error_code=error.code)
+        return HeartbeatResponse()
+
+    def leave_group(self, caller: Caller, request: LeaveGroupRequest) -> LeaveGroupResponse:
+        """LeaveGroup 0-5: several members at once from version 3."""
+        try:
+            return leave(self._group_of_member(request.group_id), request, caller.api_version)
+        except errors.UnknownMemberId as error:
+            if caller.api_version <= SINGLE_MEMBER:
+                return LeaveGroupResponse(error_code=error.code)
+            return LeaveGroupResponse(
+                members=[
+                    LeaveGroupResponse.MemberResponse(
+                        member_id=one.member_id,
+                        group_instance_id=one.group_instance_id,
+                        error_code=error.code,
+                    )
+                    for one in leaving_members(request, caller.api_version)
+                ]
+            )
+        except KafkaError as error:
+            return LeaveGroupResponse(error_code=error.code)
+
+    def _check_session_timeout(self, timeout_ms: int) -> None:
+        least, most = self.settings.min_session_timeout_ms, self.settings.max_session_timeout_ms
+        if not least <= timeout_ms <= most:
+            raise errors.InvalidSessionTimeout(
+                f"session.timeout.ms={timeout_ms} is not within {least} to {most}"
+            )
+
+    def _group_of_member(self, group_id: str) -> ClassicGroup:
+        group = self.shards.of(group_id).groups.get(group_id)
+        if group is None:
+            raise errors.UnknownMemberId(f"group {group_id!r} does not exist: join again")
+        return group
+
+    # Offsets.
+
+    def offset_commit(
+        self, caller: Caller, request: OffsetCommitRequest
+    ) -> OffsetCommitResponse | Deferred[OffsetCommitResponse]:
+        """OffsetCommit 2-10: answered when the offsets are below the high watermark."""
+        try:
+            shard = self.shards.of(request.group_id, may_be_empty=True)
+            group = shard.groups.get(request.group_id)
+            offset_commit.check_commit(group, request, caller.api_version)
+        except KafkaError as error:
+            return offset_commit.all_failed(request, error.code)
+        response, commits = offset_commit.sort_out(
+            request,
+            api_version=caller.api_version,
+            topics=self._topics,
+            now_ms=self.timers.now_ms(),
+            metadata_max_bytes=self.settings.offset_metadata_max_bytes,
+        )
+        if not commits:
+            return response
+
+        def written(write: Deferred[None]) -> None:
+            if write.error is None:
+                answer.complete(response)
+            else:
+                answer.complete(offset_commit.all_failed(request, append_error(write.error)))
+
+        answer: Deferred[OffsetCommitResponse] = Deferred()
+        shard.commit(request.group_id, commits).then(written)
+        return answer
+
+    def offset_fetch(
+        self, caller: Caller, request: OffsetFetchRequest
+    ) -> OffsetFetchResponse | Deferred[OffsetFetchResponse]:
+        """OffsetFetch 1-10: what is committed; -1 where nothing is.
+
+        With require_stable the answer waits for the commits that are being written. A member id
+        and epoch say nothing about a classic group.
+        """
+        asked = offset_fetch.asked_groups(request, caller.api_version)
+        answer: Deferred[OffsetFetchResponse] = Deferred()
+        found: dict[int, FetchedGroup] = {}
+
+        def fetch(at: int) -> None:
+            found[at] = self._offsets_of(asked[at], caller.api_version)
+            if len(found) == len(asked):
+                groups = [found[n] for n in range(len(asked))]
+                answer.complete(offset_fetch.response(groups, caller.api_version))
+
+        if not asked:
+            return OffsetFetchResponse()
+        for at, one in enumerate(asked):
+            try:
+                shard = self.shards.of(one.group_id, may_be_empty=True)
+            except KafkaError:
+                fetch(at)  # finds the same, and says so
+                continue
+            if request.require_stable:
+                shard.when_settled(lambda at=at: fetch(at))  # type: ignore[misc]
+            else:
+                fetch(at)
+        return answer
+
+    def _offsets_of(self, asked: Asked, api_version: int) -> FetchedGroup:
+        try:
+            shard = self.shards.of(asked.group_id, may_be_empty=True)
+        except KafkaError as error:
+            return offset_fetch.failed(asked, error.code)
+        offsets = shard.offsets.of(asked.group_id)
+        return offset_fetch.fetch(asked, offsets, api_version=api_version, topics=self._topics)
+
+    def offset_delete(
+        self, caller: Caller, request: OffsetDeleteRequest
+    ) -> OffsetDeleteResponse | Deferred[OffsetDeleteResponse]:
+        """OffsetDelete 0: offsets of an empty group, or of topics that its members do not read."""
+        try:
+            shard = self.shards.of(request.group_id)
+            group = shard.group(request.group_id)
+            offset_commit.check_delete(group)
+        except KafkaError as error:
+            return OffsetDeleteResponse(error_code=error.code)
+        response, gone = offset_commit.delete(group, request, self._topics.topic_id)
+        kept = shard.offsets.of(request.group_id)
+        answer: Deferred[OffsetDeleteResponse] = Deferred()
+
+        def written(write: Deferred[None]) -> None:
+            if write.error is None:
+                answer.complete(response)
+            else:
+                answer.complete(OffsetDeleteResponse(error_code=append_error(write.error)))
+
+        shard.delete_offsets([(request.group_id, at) for at in gone if at in kept]).then(written)
+        return answer
+
+    # Administration.
+
+    def list_groups(self, caller: Caller, request: ListGroupsRequest) -> ListGroupsResponse:
+        """ListGroups 0-5: the groups of this broker; an error while some are still loading."""
+        if not all(shard.loaded for shard in self.shards):
+            return ListGroupsResponse(error_code=errors.CoordinatorLoadInProgress.code)
+        return ListGroupsResponse(
+            groups=[
+                one
+                for shard in self.shards
+                for group in shard.groups.values()
+                for one in listing.listed(group, request)
+            ]
+        )
+
+    def describe_groups(
+        self, caller: Caller, request: DescribeGroupsRequest
+    ) -> DescribeGroupsResponse:
+        """DescribeGroups 0-6."""
+        return DescribeGroupsResponse(
+            groups=[self._described(group_id, caller.api_version) for group_id in request.groups]
+        )
+
+    def _described(self, group_id: str, api_version: int) -> listing.Described:
+        try:
+            shard = self.shards.of(group_id, may_be_empty=True)
+        except KafkaError as error:
+            return listing.Described(group_id=group_id, error_code=error.code)
+        group = shard.groups.get(group_id)
+        if group is None or group.state is State.DEAD:
+            return listing.not_found(group_id, api_version)
+        return listing.described(group)
+
+    def delete_groups(
+        self, caller: Caller, request: DeleteGroupsRequest
+    ) -> Deferred[DeleteGroupsResponse]:
+        """DeleteGroups 0-2: groups without members, and all their offsets."""
+        answer: Deferred[DeleteGroupsResponse] = Deferred()
+        results = {name: DeletedGroup(group_id=name) for name in request.groups_names}
+        left = len(results)
+
+        def deleted(result: DeletedGroup, error_code: int) -> None:
+            nonlocal left
+            left -= 1
+            result.error_code = error_code
+            if not left:
+                answer.complete(DeleteGroupsResponse(results=list(results.values())))
+
+        if not results:
+            answer.complete(DeleteGroupsResponse())
+        for result in results.values():
+            try:
+                self._delete(result, deleted)
+            except KafkaError as error:
+                deleted(result, error.code)
+        return answer
+
+    def _delete(self, result: DeletedGroup, deleted: Callable[[DeletedGroup, int], None]) -> None:
+        shard = self.shards.of(result.group_id, may_be_empty=True)
+        group = shard.group(result.group_id)
+        if group.state is State.DEAD:
+            raise errors.GroupIdNotFound(f"group {group.group_id} is being deleted")
+        if group.state is not State.EMPTY:
+            raise errors.NonEmptyGroup(f"group {group.group_id} has members: stop them first")
+        shard.delete_group(group).then(
+            lambda write: deleted(result, append_error(write.error) if write.error else 0)
+        )

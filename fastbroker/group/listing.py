@@ -1,0 +1,66 @@
+"""ListGroups and DescribeGroups: what administrators see of groups."""
+from __future__ import annotations
+
+from fastbroker.errors import GroupIdNotFound
+from fastbroker.group.classic.group import ClassicGroup
+from fastbroker.group.classic.state import State
+from fastbroker.protocol.messages.describe_groups import DescribeGroupsResponse
+from fastbroker.protocol.messages.list_groups import ListGroupsRequest, ListGroupsResponse
+
+GROUP_TYPE = "classic"
+NOT_FOUND_IS_AN_ERROR = 6  # before this version a missing group is described as Dead
+
+Described = DescribeGroupsResponse.DescribedGroup
+
+
+def listed(
+    group: ClassicGroup, request: ListGroupsRequest
+) -> list[ListGroupsResponse.ListedGroup]:
+    """The group as one of a list; nothing if the filters leave it out. They ignore case."""
+    states = {state.lower() for state in request.states_filter}
+    types = {name.lower() for name in request.types_filter}
+    if (states and group.state.lower() not in states) or (types and GROUP_TYPE not in types):
+        return []
+    return [
+        ListGroupsResponse.ListedGroup(
+            group_id=group.group_id,
+            protocol_type=group.protocol_type or "",
+            group_state=str(group.state),
+            group_type=GROUP_TYPE,
+        )
+    ]
+
+
+def described(group: ClassicGroup) -> Described:
+    """The group and its members; metadata and assignments only while it is stable."""
+    stable = group.state is State.STABLE
+    chosen = group.protocol_name or "" if stable else ""
+    return Described(
+        group_id=group.group_id,
+        group_state=str(group.state),
+        protocol_type=group.protocol_type or "",
+        protocol_data=chosen,
+        members=[
+            Described.DescribedGroupMember(
+                member_id=member.member_id,
+                group_instance_id=member.group_instance_id,
+                client_id=member.client_id,
+                client_host=member.client_host,
+                member_metadata=member.protocols.get(chosen, b"") if stable else b"",
+                member_assignment=member.assignment if stable else b"",
+            )
+            for member in group.roster
+        ],
+    )
+
+
+def not_found(group_id: str, api_version: int) -> Described:
+    """The answer for a group that does not exist."""
+    if api_version < NOT_FOUND_IS_AN_ERROR:
+        return Described(group_id=group_id, group_state=str(State.DEAD))
+    return Described(
+        group_id=group_id,
+        error_code=GroupIdNotFound.code,
+        error_message=f"Group {group_id} not found.",
+        group_state=str(State.DEAD),
+    )

@@ -1,0 +1,261 @@
+"""One partition of __consumer_offsets: the groups and offsets in it, from its records and back.
+
+State follows the log: what is written is applied when `append` completes, as its replay would be.
+So a failed write leaves memory as it was, whatever reached the log; and since writes complete in
+the order of the log, the last one to complete is the last one a reload would find. The exception
+is a group's rebalance, which lives in memory and is stored when its assignment is made.
+"""
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
+from logging import Logger
+
+from fastbroker.errors import CoordinatorLoadInProgress, CorruptFrame, GroupIdNotFound, KafkaError
+from fastbroker.group.classic.group import ClassicGroup
+from fastbroker.group.classic.record import Record, group_tombstone
+from fastbroker.group.classic.state import State
+from fastbroker.group.offsets import CommittedOffset, OffsetTable, expired, tombstone
+from fastbroker.group.settings import GroupSettings
+from fastbroker.model import Deferred, Timers, TopicPartition
+from fastbroker.protocol.group_records import (
+    GroupMetadataKey,
+    GroupMetadataValue,
+    LegacyOffsetCommitKey,
+    LegacyOffsetCommitValue,
+    OffsetCommitKey,
+    OffsetCommitValue,
+)
+from fastbroker.protocol.record_frames import decode_key, decode_value, key_types
+
+KEYS = key_types([LegacyOffsetCommitKey, OffsetCommitKey, GroupMetadataKey])
+RECORDS_A_WRITE = 1_000  # deletions are written in batches of at most so many records
+
+Append = Callable[[int, list[Record]], Deferred[None]]
+Deletion = tuple[Record, Callable[[], object]]  # a tombstone, and what it does once written
+
+
+class Shard:
+    """The groups whose ids hash to one partition, on the broker that leads it.
+
+    loaded: replay is over; until then requests are refused.
+    """
+
+    def __init__(
+        self,
+        partition: int,
+        *,
+        leader_epoch: int,
+        settings: GroupSettings,
+        timers: Timers,
+        append: Append,
+        log: Logger,
+    ) -> None:
+        self.partition, self.leader_epoch = partition, leader_epoch
+        self.settings, self.timers, self.log = settings, timers, log
+        self.groups: dict[str, ClassicGroup] = {}
+        self.offsets = OffsetTable()
+        self.loaded = False
+        self.ended = False
+        self._append = append
+        self._newest_write: Deferred[None] | None = None
+
+    # Groups.
+
+    def group(self, group_id: str) -> ClassicGroup:
+        """The group. Raises GroupIdNotFound."""
+        group = self.groups.get(group_id)
+        if group is None:
+            raise GroupIdNotFound(f"group {group_id!r} does not exist")
+        return group
+
+    def group_or_new(self, group_id: str) -> ClassicGroup:
+        """The group, empty if there was none."""
+        group = self.groups.get(group_id)
+        if group is None:
+            group = self.groups[group_id] = ClassicGroup(
+                group_id,
+                settings=self.settings,
+                timers=self.timers,
+                store=self.write,
+                log=self.log,
+                vacated=self.forget_if_vacant,
+            )
+        return group
+
+    def forget_if_vacant(self, group: ClassicGroup) -> None:
+        """Drop a group that has no record: nobody ever joined it, and it has no offsets."""
+        if (
+            group.state is State.EMPTY
+            and group.generation_id == 0
+            and not group.roster.pending
+            and group.group_id not in self.offsets.groups
+            and self.groups.get(group.group_id) is group
+        ):
+            del self.groups[group.group_id]
+
+    # Writing.
+
+    def write(self, records: list[Record]) -> Deferred[None]:
+        """Append one batch; done when it is below the high watermark."""
+        assert records
+        self._newest_write = done = self._append(self.partition, records)
+        return done
+
+    def when_settled(self, then: Callable[[], object]) -> None:
+        """Call `then` once everything written so far has succeeded or failed."""
+        newest = self._newest_write
+        if newest is None or newest.done:
+            self._newest_write = None
+            then()
+        else:
+            newest.then(lambda _: then())
+
+    def commit(
+        self, group_id: str, commits: list[tuple[TopicPartition, CommittedOffset]]
+    ) -> Deferred[None]:
+        """Write offsets of a group; they count once that is done.
+
+        Commits may overlap: each is applied when it completes, in the order of the log. One that
+        fails changes nothing here, even if a reload should find it in the log.
+        """
+        done: Deferred[None] = Deferred()
+
+        def written(write: Deferred[None]) -> None:
+            if write.error is None and not self.ended:
+                for at, committed in commits:
+                    self.put_offset(group_id, at, committed)
+            _pass_on(write, done)
+
+        self.write([committed.record(group_id, at) for at, committed in commits]).then(written)
+        return done
+
+    def put_offset(self, group_id: str, at: TopicPartition, committed: CommittedOffset) -> None:
+        """Set an offset; a group that only commits exists from its first offset on."""
+        self.group_or_new(group_id)
+        self.offsets.put(group_id, at, committed)
+
+    def delete_offsets(self, gone: Iterable[tuple[str, TopicPartition]]) -> Deferred[None]:
+        """Write tombstones for offsets, and drop them as that succeeds."""
+        return self._delete([(tombstone(*one), partial(self.offsets.remove, *one)) for one in gone])
+
+    def delete_group(self, group: ClassicGroup) -> Deferred[None]:
+        """Delete an empty group and all its offsets; it takes no requests meanwhile."""
+        assert group.state is State.EMPTY
+        group.end(CoordinatorLoadInProgress)
+        group_id = group.group_id
+        deletions: list[Deletion] = [
+            (tombstone(group_id, at), partial(self.offsets.remove, group_id, at))
+            for at in self.offsets.of(group_id)
+        ]
+        deletions.append((group_tombstone(group_id), partial(self._replay_group, group_id, None)))
+
+        def over(write: Deferred[None]) -> None:
+            if write.error is not None and not self.ended:
+                group.revive()
+
+        done = self._delete(deletions)
+        done.then(over)
+        return done
+
+    def _delete(self, deletions: list[Deletion]) -> Deferred[None]:
+        """Write records in batches, apply those that were written; the first error, if any."""
+        done: Deferred[None] = Deferred()
+        batches = [
+            deletions[at : at + RECORDS_A_WRITE]
+            for at in range(0, len(deletions), RECORDS_A_WRITE)
+        ]
+        left = len(batches)
+        failure: BaseException | None = None
+
+        def written(batch: list[Deletion], write: Deferred[None]) -> None:
+            nonlocal left, failure
+            left -= 1
+            failure = failure or write.error
+            if write.error is None and not self.ended:
+                for _, apply in batch:
+                    apply()
+            if not left:
+                done.complete(None) if failure is None else done.fail(failure)
+
+        for batch in batches:
+            self.write([record for record, _ in batch]).then(partial(written, batch))
+        if not batches:
+            done.complete(None)
+        return done
+
+    # Time.
+
+    def expire(self, now_ms: int) -> None:
+        """Give up offsets past their retention, and groups that nothing is left of."""
+        retention_ms = self.settings.offsets_retention_ms
+        gone: list[tuple[str, TopicPartition]] = []
+        for group in list(self.groups.values()):
+            if group.state is State.DEAD:
+                continue
+            offsets = self.offsets.of(group.group_id)
+            over = expired(group, offsets, now_ms=now_ms, retention_ms=retention_ms)
+            idle = group.state is State.EMPTY and not group.roster.pending
+            if idle and len(over) == len(offsets):
+                self.delete_group(group)
+            else:
+                gone += [(group.group_id, at) for at in over]
+        if gone:
+            self.log.info(
+                "__consumer_offsets-%d: %d offsets expired", self.partition, len(gone)
+            )
+            self.delete_offsets(gone)
+
+    # A coordinator takes over, and gives up.
+
+    def replay(self, key: bytes | None, value: bytes | None) -> None:
+        """Apply one record of the log. Raises CorruptFrame.
+
+        Records of kinds that are not ours to keep (KIP-848 groups and later ones) are passed over.
+        """
+        if key is None:
+            raise CorruptFrame("a record without a key")
+        what = decode_key(key, KEYS)
+        if isinstance(what, GroupMetadataKey):
+            self._replay_group(what.group, value)
+        elif what is not None:
+            at = TopicPartition(what.topic, what.partition)
+            if value is None:
+                self.offsets.remove(what.group, at)
+                return
+            old = isinstance(what, LegacyOffsetCommitKey)
+            kept = decode_value(value, LegacyOffsetCommitValue if old else OffsetCommitValue)
+            self.put_offset(what.group, at, CommittedOffset.of(kept))
+
+    def _replay_group(self, group_id: str, value: bytes | None) -> None:
+        self.groups.pop(group_id, None)
+        if value is not None:
+            kept = decode_value(value, GroupMetadataValue)
+            self.group_or_new(group_id).restore(kept)
+        elif group_id in self.offsets.groups:
+            self.group_or_new(group_id)
+
+    def begin(self) -> None:
+        """The log is replayed: serve."""
+        for group in list(self.groups.values()):
+            self.forget_if_vacant(group)  # its offsets were deleted after it was made by them
+        self.loaded = True
+        for group in list(self.groups.values()):
+            group.begin()
+
+    def end(self, error: type[KafkaError]) -> None:
+        """Another broker serves from now on: who waits is told `error`."""
+        self.ended = True
+        for group in list(self.groups.values()):
+            group.end(error)
+
+    def deleted_topics(self, names: set[str]) -> Iterator[tuple[str, TopicPartition]]:
+        """The offsets on topics that are no more."""
+        return self.offsets.on_topics(names)
+
+
+def _pass_on(write: Deferred[None], done: Deferred[None]) -> None:
+    if write.error is None:
+        done.complete(None)
+    else:
+        done.fail(write.error)

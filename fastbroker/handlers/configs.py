@@ -1,0 +1,212 @@
+"""DescribeConfigs, AlterConfigs, IncrementalAlterConfigs: values of topics and brokers."""
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from fastbroker.config.keys import KEYS, READ_ONLY
+from fastbroker.config.topic import TOPIC_KEYS, TopicKey, broker_values
+from fastbroker.errors import InvalidRequest, KafkaError, RequestTimedOut
+from fastbroker.handlers.context import Broker, RequestContext
+from fastbroker.handlers.creation import arrived
+from fastbroker.handlers.metadata import check_topic_name
+from fastbroker.handlers.registry import handles
+from fastbroker.metadata.image import BROKER, TOPIC
+from fastbroker.model import Deferred
+from fastbroker.protocol.messages.alter_configs import AlterConfigsRequest, AlterConfigsResponse
+from fastbroker.protocol.messages.describe_configs import (
+    DescribeConfigsRequest,
+    DescribeConfigsResponse,
+)
+from fastbroker.protocol.messages.incremental_alter_configs import (
+    IncrementalAlterConfigsRequest,
+    IncrementalAlterConfigsResponse,
+)
+
+Result = DescribeConfigsResponse.DescribeConfigsResult
+Entry = Result.DescribeConfigsResourceResult
+Synonym = Entry.DescribeConfigsSynonym
+
+# Where a value comes from, as DescribeConfigs says it.
+OF_TOPIC, DYNAMIC_BROKER, DYNAMIC_DEFAULT_BROKER, STATIC_BROKER, DEFAULT = 1, 2, 3, 4, 5
+CHANGE_ARRIVAL_MS = 200
+
+
+@handles(DescribeConfigsRequest)
+def describe_configs(
+    ctx: RequestContext, request: DescribeConfigsRequest
+) -> DescribeConfigsResponse:
+    """Behaviour
+    - Topics, and this broker (by its id, or "" for the defaults of all): each key with its value in
+      force, where that comes from, and with include_synonyms what stands behind it.
+    - An unknown topic is UNKNOWN_TOPIC_OR_PARTITION; another broker's id, or another kind of
+      resource, INVALID_REQUEST.
+
+    Versions: 1 is the first; 3 documentation and types.
+    """
+    return DescribeConfigsResponse(results=[_describe(ctx, one, request) for one in request.resources])
+
+
+def _describe(ctx: RequestContext, asked: Any, request: DescribeConfigsRequest) -> Any:
+    result = Result(resource_type=asked.resource_type, resource_name=asked.resource_name, configs=[])
+    try:
+        if asked.resource_type == TOPIC:
+            check_topic_name(asked.resource_name)
+            ctx.broker.topic(asked.resource_name)
+            entries = _topic_entries(ctx.broker, asked.resource_name)
+        elif asked.resource_type == BROKER:
+            entries = _broker_entries(ctx.broker, asked.resource_name)
+        else:
+            raise InvalidRequest(
+                f"resource type {asked.resource_type} is not supported: topics (2), brokers (4)"
+            )
+    except KafkaError as error:
+        result.error_code, result.error_message = error.code, error.message
+        return result
+    wanted = asked.configuration_keys
+    for entry in entries:
+        if wanted is None or entry.name in wanted:
+            if not request.include_synonyms:
+                entry.synonyms = ()
+            if not request.include_documentation:
+                entry.documentation = None
+            result.configs.append(entry)
+    return result
+
+
+def _topic_entries(broker: Broker, topic: str) -> list[Any]:
+    overrides = broker.image.topic_configs(topic)
+    return [_topic_entry(broker, key, overrides) for key in TOPIC_KEYS.values()]
+
+
+def _topic_entry(broker: Broker, key: TopicKey, overrides: Mapping[str, str]) -> Any:
+    chain = []
+    if key.name in overrides:
+        chain.append((key.name, overrides[key.name], OF_TOPIC))
+    chain += _broker_chain(broker, key)
+    chain.append((key.synonym or key.name, key.kind.format(key.default), DEFAULT))
+    _, value, source = chain[0]
+    return Entry(
+        name=key.name,
+        value=value,
+        config_source=source,
+        synonyms=_synonyms(chain),
+        config_type=key.kind.code,
+        documentation=key.doc,
+    )
+
+
+def _broker_chain(broker: Broker, key: TopicKey) -> list[tuple[str, str | None, int]]:
+    out: list[tuple[str, str | None, int]] = []
+    dynamic = _dynamic(broker)
+    for name, value in broker_values(key, broker.config):
+        if name in dynamic:
+            out.append((name, *dynamic[name]))
+        elif name in broker.config.explicit:
+            out.append((name, key.kind.format(value), STATIC_BROKER))
+    return out
+
+
+def _dynamic(broker: Broker) -> dict[str, tuple[str, int]]:
+    """Broker keys changed at run time, with their source."""
+    configs = broker.image.configs
+    found = {k: (v, DYNAMIC_DEFAULT_BROKER) for k, v in configs.get((BROKER, ""), {}).items()}
+    own = configs.get((BROKER, str(broker.broker_id)), {})
+    found.update({k: (v, DYNAMIC_BROKER) for k, v in own.items()})
+    return found
+
+
+def _synonyms(chain: list[tuple[str, str | None, int]]) -> list[Any]:
+    return [Synonym(name=name, value=value, source=source) for name, value, source in chain]
+
+
+def _broker_entries(broker: Broker, name: str) -> list[Any]:
+    if name == "":
+        defaults = broker.image.configs.get((BROKER, ""), {})
+        return [
+            _entry(key, [(key, value, DYNAMIC_DEFAULT_BROKER)]) for key, value in defaults.items()
+        ]
+    if name != str(broker.broker_id):
+        raise InvalidRequest(
+            f"Unexpected broker id, expected {broker.broker_id} or empty string, but received {name}"
+        )
+    dynamic = _dynamic(broker)
+    entries = []
+    for key in KEYS.values():
+        chain: list[tuple[str, str | None, int]] = []
+        if key.name in dynamic:
+            chain.append((key.name, *dynamic[key.name]))
+        elif key.name in broker.config.explicit:
+            value = key.kind.format(broker.config[key.name])
+            chain.append((key.name, value, STATIC_BROKER))
+        chain.append((key.name, key.kind.format(key.default), DEFAULT))
+        entries.append(_entry(key.name, chain))
+    return entries
+
+
+def _entry(name: str, chain: list[tuple[str, str | None, int]]) -> Any:
+    key = KEYS[name]
+    return Entry(
+        name=name,
+        value=chain[0][1],
+        read_only=key.scope == READ_ONLY,
+        config_source=chain[0][2],
+        synonyms=_synonyms(chain),
+        config_type=key.kind.code,
+        documentation=key.doc,
+    )
+
+
+def _altered(ctx: RequestContext, request: Any, response: type[Any]) -> Deferred[Any]:
+    """The controller's answer, given once this broker has the change."""
+    done: Deferred[Any] = Deferred()
+    before = ctx.broker.image.offset
+
+    def answered(answer: Deferred[Any]) -> None:
+        if answer.error is not None:
+            code = getattr(answer.error, "code", RequestTimedOut.code)
+            one = response.AlterConfigsResourceResponse
+            failed = [
+                one(
+                    error_code=code,
+                    error_message=str(answer.error),
+                    resource_type=asked.resource_type,
+                    resource_name=asked.resource_name,
+                )
+                for asked in request.resources
+            ]
+            done.complete(response(responses=failed))
+            return
+        said = answer.result()
+        if request.validate_only or all(one.error_code for one in said.responses):
+            done.complete(said)
+            return
+        arrived(
+            ctx, lambda: ctx.broker.image.offset > before, within_ms=CHANGE_ARRIVAL_MS
+        ).then(lambda _: done.complete(said))
+
+    ctx.broker.forward(request, ctx).then(answered)
+    return done
+
+
+@handles(AlterConfigsRequest)
+def alter_configs(ctx: RequestContext, request: AlterConfigsRequest) -> Deferred[Any]:
+    """Behaviour
+    - Replaces all overrides of a resource; see metadata/controller/configs.py. Topic values take
+      effect at once.
+
+    Versions: 2 is flexible.
+    """
+    return _altered(ctx, request, AlterConfigsResponse)
+
+
+@handles(IncrementalAlterConfigsRequest)
+def incremental_alter_configs(
+    ctx: RequestContext, request: IncrementalAlterConfigsRequest
+) -> Deferred[Any]:
+    """Behaviour
+    - Sets, deletes, appends to or subtracts from single overrides (KIP-339).
+
+    Versions: 1 is flexible.
+    """
+    return _altered(ctx, request, IncrementalAlterConfigsResponse)

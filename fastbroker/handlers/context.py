@@ -1,0 +1,169 @@
+"""What a handler gets to see: the request's circumstances, and the broker."""
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from fastbroker.config.broker import BrokerConfig
+from fastbroker.config.topic import TopicConfig
+from fastbroker.errors import NotLeaderOrFollower, UnknownTopicId, UnknownTopicOrPartition
+from fastbroker.metadata.image import BrokerImage, MetadataImage, TopicImage
+from fastbroker.model import WORKER_STRIDE, Deferred, Timers, TopicPartition
+from fastbroker.partition.fetch_session import FetchSessions
+from fastbroker.partition.partition import Partition
+from fastbroker.storage.log_dir import LogDir
+
+if TYPE_CHECKING:
+    from fastbroker.group.coordinator import GroupCoordinator
+
+INTERNAL_TOPICS = frozenset({"__consumer_offsets", "__transaction_state", "__share_group_state"})
+OFFSETS_TOPIC = "__consumer_offsets"
+NOBODY = -1
+
+
+class Node(NamedTuple):
+    """A broker as a client is told of it."""
+
+    id: int
+    host: str
+    port: int
+    rack: str | None
+
+
+class RequestContext(NamedTuple):
+    """One request's circumstances.
+
+    listener: name of the listener it came through. local: (host, port) that the client reached us
+    at. client_host: where it comes from, for logs and group descriptions.
+    """
+
+    broker: Broker
+    api_key: int
+    api_version: int
+    client_id: str | None
+    client_host: str
+    listener: str
+    local: tuple[str, int]
+    connection: Any
+
+
+class Broker:
+    """One worker's broker, as handlers see it. Wired by the worker; owned by its loop.
+
+    forward(request, ctx): sends a client's request on to the controller; a Deferred of the
+        response of the same API.
+    allocate_producer_id(): a Deferred of a fresh producer id.
+    flushes(partition): asks for a flush, see Partition.
+    """
+
+    def __init__(
+        self,
+        *,
+        config: BrokerConfig,
+        broker_id: int,
+        timers: Timers,
+        log_dir: LogDir,
+        sessions: FetchSessions,
+        forward: Callable[[Any, RequestContext], Deferred[Any]],
+        allocate_producer_id: Callable[[], Deferred[int]],
+    ) -> None:
+        self.config, self.broker_id = config, broker_id
+        self.timers, self.log_dir, self.sessions = timers, log_dir, sessions
+        self.forward, self.allocate_producer_id = forward, allocate_producer_id
+        self.image = MetadataImage.empty()
+        self.partitions: dict[TopicPartition, Partition] = {}
+        self.groups: GroupCoordinator
+        self.clients: dict[Any, tuple[str, str]] = {}  # connection -> software name and version
+        self._conditions: list[tuple[Callable[[], bool], Deferred[None]]] = []
+
+    # ---- the image
+
+    def apply(self, image: MetadataImage) -> None:
+        """A newer image is in force."""
+        self.image = image
+        waiting, self._conditions = self._conditions, []
+        for condition, deferred in waiting:
+            if deferred.done:
+                continue
+            if condition():
+                deferred.complete(None)
+            else:
+                self._conditions.append((condition, deferred))
+
+    def when(self, condition: Callable[[], bool], within_ms: int) -> Deferred[None]:
+        """Done once `condition()` holds for the image in force, or after `within_ms`."""
+        deferred: Deferred[None] = Deferred()
+        if condition():
+            deferred.complete(None)
+            return deferred
+        self._conditions.append((condition, deferred))
+        timer = self.timers.after(within_ms, lambda: deferred.done or deferred.complete(None))
+        deferred.then(lambda _: timer.cancel())
+        return deferred
+
+    # ---- topics and partitions
+
+    def topic(self, name: str) -> TopicImage:
+        """Raises UnknownTopicOrPartition."""
+        found = self.image.topics.get(name)
+        if found is None:
+            raise UnknownTopicOrPartition(f"there is no topic {name!r}")
+        return found
+
+    def topic_by_id(self, topic_id: bytes) -> TopicImage:
+        """Raises UnknownTopicId."""
+        found = self.image.topics_by_id.get(topic_id)
+        if found is None:
+            raise UnknownTopicId(f"there is no topic with the id {topic_id.hex()}")
+        return found
+
+    def partition(self, topic: str, number: int) -> Partition:
+        """A partition that this broker has. Raises UnknownTopicOrPartition, NotLeaderOrFollower."""
+        found = self.partitions.get(TopicPartition(topic, number))
+        if found is not None:
+            return found
+        image = self.image.topics.get(topic)
+        if image is None or number not in image.partitions:
+            raise UnknownTopicOrPartition(f"there is no partition {number} of topic {topic!r}")
+        raise NotLeaderOrFollower(
+            f"broker {image.partitions[number].leader} leads {topic}-{number},"
+            f" this is {self.broker_id}"
+        )
+
+    def topic_config(self, name: str) -> TopicConfig:
+        """The values in force for a topic."""
+        return TopicConfig.resolve(self.image.topic_configs(name), self.config)
+
+    # ---- brokers as clients are told of them
+
+    def node(self, broker_id: int, ctx: RequestContext) -> Node | None:
+        """How the asking client reaches a broker; None: it does not, or not through its listener.
+
+        Unless advertised.listeners is set, brokers of this host are named by the address that the
+        client itself used: one that it can reach.
+        """
+        broker = self.image.brokers.get(broker_id)
+        if broker is None or broker.fenced:
+            return None
+        return self._node_of(broker, ctx)
+
+    def _node_of(self, broker: BrokerImage, ctx: RequestContext) -> Node | None:
+        endpoint = broker.endpoints.get(ctx.listener)
+        if endpoint is None:
+            return None
+        host = endpoint.host
+        same_host = broker.id % WORKER_STRIDE == self.broker_id % WORKER_STRIDE
+        if same_host and "advertised.listeners" not in self.config.explicit:
+            host = ctx.local[0]
+        return Node(broker.id, host, endpoint.port, broker.rack)
+
+    def nodes(self, ctx: RequestContext, *, fenced: bool = False) -> list[tuple[Node, bool]]:
+        """(broker, is fenced) of every broker that the client's listener reaches, by id."""
+        out = []
+        for _, broker in sorted(self.image.brokers.items()):
+            if broker.fenced and not fenced:
+                continue
+            node = self._node_of(broker, ctx)
+            if node is not None:
+                out.append((node, broker.fenced))
+        return out

@@ -1,0 +1,232 @@
+"""A partition on the broker that leads it."""
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+from fastbroker.errors import (
+    FencedLeaderEpoch,
+    KafkaStorageError,
+    NotLeaderOrFollower,
+    OffsetOutOfRange,
+    UnknownLeaderEpoch,
+)
+from fastbroker.model import OffsetAndEpoch, TopicPartition
+from fastbroker.partition.purgatory import Purgatory
+from fastbroker.storage.log import AppendInfo, FlushJob, Found, Log, Slice
+
+NOBODY = -1
+# ListOffsets: what a negative timestamp asks for.
+LATEST, EARLIEST, MAX_TIMESTAMP, EARLIEST_LOCAL, LATEST_TIERED, EARLIEST_PENDING_UPLOAD = (
+    -1, -2, -3, -4, -5, -6,
+)  # fmt: skip
+
+
+class Leadership(NamedTuple):
+    """Who leads, as the metadata log says."""
+
+    leader: int
+    leader_epoch: int
+    partition_epoch: int
+    replicas: tuple[int, ...]
+    isr: tuple[int, ...]
+
+
+class Partition:
+    """Owned by one worker.
+
+    name: topic and number. leadership: as of the image last applied.
+    request_flush(self): called when something waits to be flushed; `flushed` follows.
+    """
+
+    __slots__ = (
+        "broker_id", "failure", "high_watermark", "leadership", "log", "name", "purgatory",
+        "request_flush", "topic_id",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        name: TopicPartition,
+        topic_id: bytes,
+        log: Log,
+        *,
+        broker_id: int,
+        request_flush: Callable[[Partition], object],
+    ) -> None:
+        self.name, self.topic_id, self.log = name, topic_id, log
+        self.broker_id, self.request_flush = broker_id, request_flush
+        self.leadership = Leadership(NOBODY, -1, -1, (), ())
+        self.high_watermark = log.flushed_offset
+        self.purgatory = Purgatory()
+        self.failure: BaseException | None = None
+
+    # ---- leadership
+
+    @property
+    def is_leader(self) -> bool:
+        return self.leadership.leader == self.broker_id
+
+    @property
+    def leader_epoch(self) -> int:
+        return self.leadership.leader_epoch
+
+    def lead(self, leadership: Leadership) -> bool:
+        """Take over what the metadata log says; whether this broker has become leader anew."""
+        before, self.leadership = self.leadership, leadership
+        if not self.is_leader:
+            self.purgatory.empty()
+            return False
+        elected = leadership.leader_epoch != before.leader_epoch or before.leader != self.broker_id
+        if elected:
+            self.log.epochs.assign(leadership.leader_epoch, self.log.log_end_offset)
+            self._advance()
+        return elected
+
+    def check_leader(self, current_leader_epoch: int = -1) -> None:
+        """Raise unless this broker leads, in the epoch that a client believes in; -1: any.
+
+        Raises NotLeaderOrFollower, FencedLeaderEpoch, UnknownLeaderEpoch, KafkaStorageError.
+        """
+        if self.failure is not None:
+            raise KafkaStorageError(f"{self.name}: its log directory is offline: {self.failure}")
+        if current_leader_epoch >= 0:
+            if current_leader_epoch < self.leader_epoch:
+                raise FencedLeaderEpoch(
+                    f"{self.name} is in leader epoch {self.leader_epoch}, the request names"
+                    f" {current_leader_epoch}: refresh metadata"
+                )
+            if current_leader_epoch > self.leader_epoch:
+                raise UnknownLeaderEpoch(
+                    f"{self.name} is in leader epoch {self.leader_epoch} here, the request names"
+                    f" {current_leader_epoch}"
+                )
+        if not self.is_leader:
+            raise NotLeaderOrFollower(
+                f"broker {self.leadership.leader} leads {self.name}, this is {self.broker_id}"
+            )
+
+    # ---- writing
+
+    def append(self, data: memoryview, *, now_ms: int, produce_version: int) -> AppendInfo:
+        """Append a client's batch; see Log.append. `await_commit` says when it is on disk."""
+        info = self.log.append(
+            data,
+            leader_epoch=self.leadership.leader_epoch,
+            now_ms=now_ms,
+            produce_version=produce_version,
+        )
+        self._appended()
+        return info
+
+    def append_internal(self, batch: bytes | bytearray, *, now_ms: int) -> AppendInfo:
+        """Append a batch of this broker's own making."""
+        info = self.log.append_internal(
+            batch, leader_epoch=self.leadership.leader_epoch, now_ms=now_ms
+        )
+        self._appended()
+        return info
+
+    def _appended(self) -> None:
+        log = self.log
+        if log.log_end_offset - log.flushed_offset >= log.config.flush_messages:
+            self.request_flush(self)
+        if log.config.flush_messages > 1:
+            self._advance()
+
+    def await_commit(self, offset: int, committed: Callable[[], object]) -> None:
+        """`committed()` once everything below `offset` is committed, or never will be: look at
+        `high_watermark` then."""
+        if self.high_watermark >= offset or not self.is_leader:
+            committed()
+        else:
+            self.purgatory.await_commit(offset, committed)
+
+    def flushed(self, job: FlushJob) -> None:
+        """A flush of this partition's log has ended well."""
+        self.log.end_flush(job)
+        self._advance()
+
+    def fail(self, error: BaseException) -> None:
+        """Writing or syncing failed: nothing of this partition can be promised any more."""
+        self.failure = error
+        self.purgatory.empty()
+
+    def _advance(self) -> None:
+        """The high watermark of an ISR of one: what the leader itself has."""
+        log = self.log
+        durable = log.flushed_offset if log.config.flush_messages == 1 else log.log_end_offset
+        if durable > self.high_watermark:
+            self.high_watermark = durable
+            self.purgatory.advance(durable)
+
+    # ---- reading
+
+    @property
+    def last_stable_offset(self) -> int:
+        return self.high_watermark
+
+    def read(self, offset: int, *, max_bytes: int, at_least_one: bool) -> Slice:
+        """What a consumer may have from `offset` on. Raises OffsetOutOfRange."""
+        if offset > self.high_watermark:
+            raise OffsetOutOfRange(
+                f"offset {offset} of {self.name}: consumers can read up to {self.high_watermark}"
+            )
+        return self.log.read(
+            offset,
+            max_bytes=max_bytes,
+            max_offset=self.high_watermark,
+            at_least_one=at_least_one,
+        )
+
+    def diverging_epoch(self, offset: int, last_fetched_epoch: int) -> OffsetAndEpoch | None:
+        """Where a reader's log has left ours; None when it has not (KIP-320, KIP-595)."""
+        if last_fetched_epoch < 0:
+            return None
+        end = self.log.epochs.end_of(last_fetched_epoch, self.log.log_end_offset)
+        if end.epoch < 0 or end.offset < 0:
+            raise OffsetOutOfRange(
+                f"{self.name}: nothing is known of leader epoch {last_fetched_epoch}"
+            )
+        if end.epoch < last_fetched_epoch or end.offset < offset:
+            return end
+        return None
+
+    def end_of_epoch(self, epoch: int) -> OffsetAndEpoch:
+        """The last offset of a leader epoch; see LeaderEpochs.end_of."""
+        return self.log.epochs.end_of(epoch, self.log.log_end_offset)
+
+    def find(self, timestamp: int) -> Found | None:
+        """ListOffsets: the offset that a timestamp, or a special one, stands for.
+
+        Found.timestamp is -1 for the log's start and end.
+        """
+        epochs = self.log.epochs
+        if timestamp == LATEST:
+            return Found(-1, self.high_watermark, self.leader_epoch)
+        if timestamp in (EARLIEST, EARLIEST_LOCAL):
+            start = self.log.log_start_offset
+            return Found(-1, start, epochs.epoch_of(start))
+        if timestamp in (LATEST_TIERED, EARLIEST_PENDING_UPLOAD):
+            return None  # nothing is tiered
+        if timestamp == MAX_TIMESTAMP:
+            found = self.log.record_of_max_timestamp()
+        else:
+            found = self.log.offset_for_timestamp(timestamp)
+        if found is None or found.offset >= self.high_watermark:
+            return None
+        return found
+
+    def delete_records(self, offset: int) -> int:
+        """Move the log's start to `offset`, -1: to the high watermark; the new start.
+
+        Raises OffsetOutOfRange.
+        """
+        wanted = self.high_watermark if offset == -1 else offset
+        if not 0 <= wanted <= self.high_watermark:
+            raise OffsetOutOfRange(
+                f"records of {self.name} below {offset} cannot be deleted: its high watermark is"
+                f" {self.high_watermark}"
+            )
+        if self.log.advance_start(wanted):
+            self.purgatory.wake_readers()
+        return self.log.log_start_offset

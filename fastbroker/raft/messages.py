@@ -1,0 +1,115 @@
+"""What goes into the quorum's state machine, and what it wants done."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from fastbroker.errors import KafkaError
+from fastbroker.model import OffsetAndEpoch
+from fastbroker.raft.state import QuorumState
+
+
+class ReplicaKey(NamedTuple):
+    """A voter or observer: its id and, since KIP-853, its metadata log directory's id."""
+
+    id: int
+    directory_id: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """The process is up and has read its log and its quorum-state."""
+
+
+@dataclass(frozen=True, slots=True)
+class Propose:
+    """Values of records to append as one batch. Raises NotController unless we lead."""
+
+    values: Sequence[bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class Flushed:
+    """Everything below `end_offset` is on our disk."""
+
+    end_offset: int
+
+
+@dataclass(frozen=True, slots=True)
+class Fetch:
+    """A replica asks for what follows its log.
+
+    ticket: whatever the answer is to be recognized by; -1 as an epoch means that it is not told.
+    """
+
+    ticket: Hashable
+    replica: ReplicaKey
+    offset: int
+    last_epoch: int
+    leader_epoch: int
+    max_wait_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class WaitOver:
+    """The time of a parked fetch is over."""
+
+    ticket: Hashable
+
+
+@dataclass(frozen=True, slots=True)
+class Gone:
+    """Whoever sent the fetch of this ticket does not wait for it any more."""
+
+    ticket: Hashable
+
+
+Message = Started | Propose | Flushed | Fetch | WaitOver | Gone
+
+
+@dataclass(frozen=True, slots=True)
+class SaveState:
+    """Replace quorum-state and sync it, before anything else happens."""
+
+    state: QuorumState
+
+
+@dataclass(frozen=True, slots=True)
+class Append:
+    """Write one batch at the end of the log; a flush has to follow, and `Flushed` after it."""
+
+    batch: bytes | bytearray
+    leader_epoch: int
+    first_offset: int
+    last_offset: int
+
+
+@dataclass(frozen=True, slots=True)
+class Committed:
+    """The high watermark has moved: records below it are final."""
+
+    high_watermark: int
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """Answer the fetch: with the error, the place to truncate to, or records [start, end)."""
+
+    ticket: Hashable
+    start: int
+    end: int
+    error: KafkaError | None = None
+    diverging: OffsetAndEpoch | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """Send `WaitOver` after so long, unless the fetch is answered before."""
+
+    ticket: Hashable
+    wait_ms: int
+
+
+Effect = SaveState | Append | Committed | Answer | Wait

@@ -1,0 +1,30 @@
+"""The log on disk, in Kafka's files: what is appended, found, flushed, recovered and dropped.
+
+    disk.py             the only door to files
+    log.py              one partition's log; begin here
+    segment.py          one .log file with its indexes
+    index.py            .index and .timeindex
+    validator.py        what is accepted from a client
+    producer_state.py   idempotent producers, .snapshot
+    leader_epochs.py    which epoch wrote which offsets
+    checkpoints.py      small text files
+    log_dir.py          a broker's directory: lock, identity, clean shutdown, all its logs
+
+Invariants
+- log_start_offset <= flushed_offset <= log_end_offset. A write is acknowledged below flushed_offset
+  (with flush.messages=1), whoever asks.
+- Only whole, checked batches are below log_end_offset; what a crash left behind that is cut off
+  before anybody reads it.
+- Nothing here waits or has a thread: a FlushJob is handed out, run elsewhere, and given back.
+- Segments before the active one do not change.
+
+Not done: compaction, transactions (.txnindex), tiered storage, several directories, the commit
+journal that would make many small dirty partitions cost one sync.
+
+Non-obvious
+- Index entries of the active segment are in memory only; its files are complete after a roll or a
+  clean close. Recovery makes them anew from the batches.
+- A failed sync means that pages may be gone: the job is not run again, the directory goes offline.
+- An answer on its way may still send from a segment that was dropped: the open file lives as long
+  as somebody holds it.
+"""

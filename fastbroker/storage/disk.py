@@ -1,0 +1,133 @@
+"""The only door to files: every call of the storage floor goes through a Disk.
+
+Tests put a faulty one in its place. Offsets and sizes are bytes. Errors are the OSErrors of the
+calls; what they mean for a partition is decided above.
+"""
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import mmap
+import os
+from collections.abc import Sequence
+
+Buffer = bytes | bytearray | memoryview
+
+
+class Disk:
+    """The real one. Stateless; one for each process."""
+
+    def open(self, path: str, *, create: bool = False, write: bool = True) -> int:
+        """A file descriptor to read and, when `write`, to write `path`."""
+        flags = os.O_CLOEXEC | (os.O_RDWR if write else os.O_RDONLY)
+        return os.open(path, flags | (os.O_CREAT if create else 0), 0o644)
+
+    def close(self, fd: int) -> None:
+        os.close(fd)
+
+    def pread(self, fd: int, size: int, offset: int) -> bytes:
+        """Up to `size` bytes; fewer only at the end of the file."""
+        data = os.pread(fd, size, offset)
+        while 0 < len(data) < size:
+            more = os.pread(fd, size - len(data), offset + len(data))
+            if not more:
+                break
+            data += more
+        return data
+
+    def pwrite(self, fd: int, data: Buffer, offset: int) -> None:
+        """All of `data` at `offset`."""
+        written = os.pwrite(fd, data, offset)
+        while written < len(data):
+            data = memoryview(data)[written:]
+            offset += written
+            written = os.pwrite(fd, data, offset)
+
+    def pwritev(self, fd: int, parts: Sequence[Buffer], offset: int) -> None:
+        """All of `parts`, one behind the other, at `offset`."""
+        total = sum(len(part) for part in parts)
+        if os.pwritev(fd, parts, offset) != total:
+            self.pwrite(fd, b"".join(parts), offset)
+
+    def sync(self, fd: int) -> None:
+        """Data and size of the file are on the medium when this returns."""
+        os.fdatasync(fd)
+
+    def size(self, path: str) -> int:
+        return os.stat(path).st_size
+
+    def modified_ms(self, path: str) -> int:
+        return int(os.stat(path).st_mtime * 1000)
+
+    def truncate(self, fd: int, size: int) -> None:
+        os.ftruncate(fd, size)
+
+    def map(self, fd: int, size: int) -> Buffer:
+        """The first `size` bytes of a file that will not change, mapped to be read."""
+        return memoryview(mmap.mmap(fd, size, access=mmap.ACCESS_READ)) if size else b""
+
+    def read_file(self, path: str) -> bytes:
+        with open(path, "rb") as file:
+            return file.read()
+
+    def replace_file(self, path: str, data: bytes) -> None:
+        """Make `data` the content of `path`, all or nothing, on the medium when this returns."""
+        fresh = path + ".tmp"
+        fd = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644)
+        try:
+            self.pwrite(fd, data, 0)
+            os.fdatasync(fd)
+        finally:
+            os.close(fd)
+        os.replace(fresh, path)
+        self.sync_directory(os.path.dirname(path))
+
+    def sync_directory(self, path: str) -> None:
+        fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            os.fsync(fd)
+        finally:
+            os.close(fd)
+
+    def rename(self, source: str, target: str) -> None:
+        os.replace(source, target)
+
+    def remove(self, path: str) -> None:
+        """Remove a file; nothing when it is not there."""
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(path)
+
+    def remove_directory(self, path: str) -> None:
+        """Remove a directory and the files in it."""
+        with contextlib.suppress(FileNotFoundError):
+            for name in os.listdir(path):
+                os.unlink(os.path.join(path, name))
+            os.rmdir(path)
+
+    def exists(self, path: str) -> bool:
+        return os.path.exists(path)
+
+    def list(self, path: str) -> list[str]:
+        return sorted(os.listdir(path))
+
+    def is_directory(self, path: str) -> bool:
+        return os.path.isdir(path)
+
+    def make_directory(self, path: str) -> None:
+        """Make `path` with what lies above it; nothing when it is there."""
+        os.makedirs(path, exist_ok=True)
+
+    def lock(self, path: str) -> int:
+        """Lock `path` for this process; the fd that holds the lock. BlockingIOError when taken."""
+        fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BaseException:
+            os.close(fd)
+            raise
+        return fd
+
+    def usable_bytes(self, path: str) -> tuple[int, int]:
+        """(total, free for us) of the file system that `path` lies on."""
+        stat = os.statvfs(path)
+        return stat.f_blocks * stat.f_frsize, stat.f_bavail * stat.f_frsize

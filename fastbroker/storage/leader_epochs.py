@@ -1,0 +1,77 @@
+"""Which leader epoch wrote which offsets: the leader-epoch-checkpoint file (KIP-101, KIP-279).
+
+    file := '0\\n' count '\\n' (epoch ' ' start_offset '\\n')*
+"""
+from __future__ import annotations
+
+from bisect import bisect_right
+
+from fastbroker.model import OffsetAndEpoch
+from fastbroker.storage.checkpoints import pairs, pairs_file
+from fastbroker.storage.disk import Disk
+
+UNKNOWN = OffsetAndEpoch(-1, -1)
+
+
+class LeaderEpochs:
+    """(epoch, start offset) pairs, both ascending; kept in the file at `path`."""
+
+    def __init__(self, disk: Disk, path: str) -> None:
+        self.disk, self.path = disk, path
+        self.entries: list[tuple[int, int]] = []
+        if disk.exists(path):
+            self.entries = [(int(a), int(b)) for a, b in pairs(disk.read_file(path))]
+
+    @property
+    def latest(self) -> int:
+        """The last epoch; -1: none."""
+        return self.entries[-1][0] if self.entries else -1
+
+    def assign(self, epoch: int, start_offset: int) -> None:
+        """Batches from `start_offset` on are of `epoch`; nothing unless it is a later one."""
+        if epoch > self.latest:
+            while self.entries and self.entries[-1][1] >= start_offset:
+                self.entries.pop()
+            self.entries.append((epoch, start_offset))
+            self._write()
+
+    def end_of(self, epoch: int, log_end_offset: int) -> OffsetAndEpoch:
+        """Where the largest epoch <= `epoch` ends, and that epoch; UNKNOWN when there is none.
+
+        Kafka: LeaderEpochFileCache.endOffsetFor.
+        """
+        if epoch < 0 or not self.entries:
+            return UNKNOWN
+        if epoch == self.latest:
+            return OffsetAndEpoch(log_end_offset, epoch)
+        after = bisect_right(self.entries, epoch, key=lambda entry: entry[0])
+        if after == len(self.entries):
+            return UNKNOWN  # later than all that we know
+        if after == 0:
+            # Earlier than all that we know: nothing of it is left.
+            return OffsetAndEpoch(self.entries[0][1], epoch)
+        return OffsetAndEpoch(self.entries[after][1], self.entries[after - 1][0])
+
+    def epoch_of(self, offset: int) -> int:
+        """The epoch that wrote `offset`; -1: unknown."""
+        after = bisect_right(self.entries, offset, key=lambda entry: entry[1])
+        return self.entries[after - 1][0] if after else -1
+
+    def cut_from(self, offset: int) -> None:
+        """The log ends at `offset` now."""
+        kept = [entry for entry in self.entries if entry[1] < offset]
+        self._replace(kept)
+
+    def cut_before(self, offset: int) -> None:
+        """The log begins at `offset` now: the epoch in which it lies begins there."""
+        after = bisect_right(self.entries, offset, key=lambda entry: entry[1])
+        if after > 0:
+            self._replace([(self.entries[after - 1][0], offset), *self.entries[after:]])
+
+    def _replace(self, entries: list[tuple[int, int]]) -> None:
+        if entries != self.entries:
+            self.entries = entries
+            self._write()
+
+    def _write(self) -> None:
+        self.disk.replace_file(self.path, pairs_file(self.entries))

@@ -1,0 +1,571 @@
+"""One partition's log: segments, their indexes, leader epochs, producer state.
+
+Invariant: log_start_offset <= flushed_offset <= log_end_offset; what is below flushed_offset is on
+the medium. Offsets are assigned here, for leaders; nothing here knows of replicas.
+"""
+from __future__ import annotations
+
+import os.path
+from base64 import urlsafe_b64encode
+from bisect import bisect_right
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from fastbroker._c.buffer import FileRange
+from fastbroker._c.record_batch import BatchHeader, read_header, stamp
+from fastbroker.config.topic import TopicConfig
+from fastbroker.errors import KafkaStorageError, OffsetOutOfRange, RecordListTooLarge
+from fastbroker.model import TopicPartition
+from fastbroker.records.reader import Batch, iter_batches
+from fastbroker.storage.disk import Buffer, Disk
+from fastbroker.storage.leader_epochs import LeaderEpochs
+from fastbroker.storage.producer_state import ProducerState
+from fastbroker.storage.segment import (
+    LOG,
+    RELATIVE_MAX,
+    SNAPSHOT,
+    Segment,
+    file_name,
+)
+from fastbroker.storage.validator import validate
+
+EPOCHS_FILE = "leader-epoch-checkpoint"
+METADATA_FILE = "partition.metadata"
+RECENT_MAX = 128  # offsets whose positions are remembered, for readers at the end of the log
+
+
+class AppendInfo(NamedTuple):
+    """Where a batch went: offsets [first, last] inclusive. append_time: ms, -1 for CreateTime."""
+
+    first_offset: int
+    last_offset: int
+    append_time: int = -1
+    is_duplicate: bool = False
+
+
+class Slice(NamedTuple):
+    """Bytes of one segment: whole batches, but the last may be cut."""
+
+    segment: Segment
+    position: int
+    size: int
+
+    def range(self) -> FileRange:
+        """To be sent from the file."""
+        return self.segment.range(self.position, self.size)
+
+    def read_bytes(self) -> bytes:
+        """To be copied."""
+        return self.segment.read(self.position, self.size)
+
+
+class Found(NamedTuple):
+    """A record found by time."""
+
+    timestamp: int
+    offset: int
+    leader_epoch: int
+
+
+class FlushJob(NamedTuple):
+    """What must be synced for everything below `offset` to be on the medium."""
+
+    disk: Disk
+    files: list[object]  # open files; kept open by being here
+    directory: str | None
+    offset: int
+
+    def run(self) -> None:
+        """Sync; on any thread. Raises OSError: the bytes may be lost, never try again."""
+        for file in self.files:
+            self.disk.sync(file.fd)  # type: ignore[attr-defined]
+        if self.directory is not None:
+            self.disk.sync_directory(self.directory)
+
+
+class Log:
+    """Owned by one partition of one process; made by `Log.open`."""
+
+    def __init__(
+        self, directory: str, *, disk: Disk, partition: TopicPartition, config: TopicConfig
+    ) -> None:
+        self.directory, self.disk = directory, disk
+        self.partition, self.config = partition, config
+        self.segments: list[Segment] = []
+        self.epochs = LeaderEpochs(disk, os.path.join(directory, EPOCHS_FILE))
+        self.producers = ProducerState()
+        self.log_start_offset = 0
+        self.log_end_offset = 0
+        self.flushed_offset = 0
+        self.jitter_ms = 0
+        self._bases: list[int] = []  # base offsets of the segments
+        self._dirty: list[Segment] = []
+        self._dirty_directory = False
+        self._recent: dict[int, tuple[Segment, int]] = {}
+
+    # ---- opening
+
+    @classmethod
+    def open(
+        cls,
+        directory: str,
+        *,
+        disk: Disk,
+        partition: TopicPartition,
+        config: TopicConfig,
+        now_ms: int,
+        is_clean: bool = False,
+        recovery_point: int = 0,
+        log_start_offset: int = 0,
+        topic_id: bytes | None = None,
+    ) -> Log:
+        """The log in `directory`, which is made when it is not there.
+
+        is_clean: it was closed; otherwise everything from `recovery_point` on is checked and cut at
+        the first bad batch. Raises KafkaStorageError.
+        """
+        try:
+            disk.make_directory(directory)
+            log = cls(directory, disk=disk, partition=partition, config=config)
+            log._load(now_ms, is_clean, recovery_point, log_start_offset)
+            if topic_id is not None:
+                log._write_topic_id(topic_id)
+            return log
+        except OSError as error:
+            raise KafkaStorageError(f"{directory} cannot be opened: {error}") from error
+
+    def _load(
+        self, now_ms: int, is_clean: bool, recovery_point: int, log_start_offset: int
+    ) -> None:
+        names = self.disk.list(self.directory)
+        bases = sorted(int(name[: -len(LOG)]) for name in names if _is_log(name))
+        for name in names:
+            if name.endswith((".deleted", ".cleaned", ".swap", ".tmp")):
+                self.disk.remove(os.path.join(self.directory, name))
+        for base in bases:
+            segment = Segment(self.disk, self.directory, base)
+            segment.size = self.disk.size(segment.path)
+            segment.created_ms = self.disk.modified_ms(segment.path)
+            self.segments.append(segment)
+        self.log_start_offset = max(log_start_offset, bases[0] if bases else 0)
+        if not self.segments:
+            self._add_segment(self.log_start_offset, now_ms)
+            self.log_end_offset = self.flushed_offset = self.log_start_offset
+            return
+        if is_clean:
+            for segment in self.segments:
+                segment.load_times()
+            self.log_end_offset = max(self.segments[-1].next_offset(), self.log_start_offset)
+        else:
+            self._recover(recovery_point)
+        self._bases = [segment.base_offset for segment in self.segments]
+        self.flushed_offset = self.log_end_offset
+        self.epochs.cut_from(self.log_end_offset)
+        self._load_producers()
+
+    def _recover(self, recovery_point: int) -> None:
+        """Check the segments that hold offsets from `recovery_point` on; cut at the first bad."""
+        kept: list[Segment] = []
+        end = self.segments[0].base_offset
+        for number, segment in enumerate(self.segments):
+            following = self.segments[number + 1 : number + 2]
+            if following and following[0].base_offset <= recovery_point:
+                segment.load_times()
+                end = following[0].base_offset
+                kept.append(segment)
+                continue
+            if segment.base_offset < end or (kept and segment.base_offset > end):
+                break  # the segment before it was cut: this one does not follow any more
+            end = segment.base_offset
+            for batch in segment.recover(index_interval_bytes=self.config.index_interval_bytes):
+                end = batch.last_offset + 1
+                self.epochs.assign(batch.leader_epoch, batch.base_offset)
+            segment.offset_index.file.write()
+            segment.time_index.file.write()
+            self.disk.sync(segment.fd)
+            kept.append(segment)
+        for segment in self.segments[len(kept) :]:
+            for path in segment.retire():
+                self.disk.remove(path)
+        self.segments = kept
+        self.log_end_offset = max(end, self.log_start_offset)
+        if end < self.log_start_offset:
+            # Everything that was left lies below the start: begin anew there.
+            for segment in kept:
+                for path in segment.retire():
+                    self.disk.remove(path)
+            self.segments = []
+            self._add_segment(self.log_start_offset, 0)
+
+    def _load_producers(self) -> None:
+        """The newest usable snapshot, then the batches behind it."""
+        suffix = len(SNAPSHOT)
+        found = [name for name in self.disk.list(self.directory) if name.endswith(SNAPSHOT)]
+        offsets = sorted((int(n[:-suffix]) for n in found if n[:-suffix].isdigit()), reverse=True)
+        begin = self.segments[0].base_offset
+        for offset in offsets:
+            path = os.path.join(self.directory, file_name(offset, SNAPSHOT))
+            if offset <= self.log_end_offset:
+                state = ProducerState.from_snapshot(self.disk.read_file(path))
+                if state is not None:
+                    self.producers, begin = state, offset
+                    break
+            self.disk.remove(path)
+        # One written by `close` belongs to no segment: no deletion would take it along.
+        for offset in offsets:
+            if offset < begin and offset not in self._bases:
+                self.disk.remove(os.path.join(self.directory, file_name(offset, SNAPSHOT)))
+        for header in self._headers_from(begin):
+            if header.producer_id >= 0:
+                self.producers.appended(header, header.base_offset, header.max_timestamp)
+
+    def _headers_from(self, offset: int) -> Iterator[BatchHeader]:
+        for segment in self.segments:
+            if segment is self.segments[-1] or self._next_base(segment) > offset:
+                located = segment.locate(max(offset, segment.base_offset))
+                if located is not None:
+                    for _, header in segment.headers(located.position):
+                        yield header
+
+    def _next_base(self, segment: Segment) -> int:
+        return self._bases[bisect_right(self._bases, segment.base_offset)]
+
+    def _write_topic_id(self, topic_id: bytes) -> None:
+        path = os.path.join(self.directory, METADATA_FILE)
+        if not self.disk.exists(path):
+            text = urlsafe_b64encode(topic_id).decode().rstrip("=")
+            self.disk.replace_file(path, f"version: 0\ntopic_id: {text}\n".encode())
+
+    # ---- appending
+
+    def append(
+        self, data: memoryview, *, leader_epoch: int, now_ms: int, produce_version: int
+    ) -> AppendInfo:
+        """Check one batch from a client, assign its offsets and write it at the log's end.
+
+        data: the records of one partition in a Produce request; stamped in place.
+        A batch that a producer repeats is answered with its old offsets, and not written.
+        Raises the errors of `validate`, OutOfOrderSequenceNumber, InvalidProducerEpoch,
+        RecordListTooLarge, KafkaStorageError; the log is unchanged then.
+        Kafka: UnifiedLog.appendAsLeader; KIP-98.
+        """
+        batch = validate(
+            data, config=self.config, now_ms=now_ms, produce_version=produce_version
+        )
+        header = batch.header
+        if header.producer_id >= 0:
+            repeated = self.producers.check(header)
+            if repeated is not None:
+                return AppendInfo(
+                    repeated.first_offset, repeated.last_offset, repeated.timestamp
+                    if self.config.is_append_time else -1, True,
+                )  # fmt: skip
+        first = self.log_end_offset
+        self._write(
+            batch.data, header, leader_epoch, batch.max_timestamp, batch.delta_of_max, now_ms
+        )
+        if header.producer_id >= 0:
+            self.producers.appended(header, first, batch.max_timestamp)
+        return AppendInfo(first, self.log_end_offset - 1, batch.append_time)
+
+    def append_internal(self, batch: Buffer, *, leader_epoch: int, now_ms: int) -> AppendInfo:
+        """Write one batch of the broker's own making (records.builder) at the log's end.
+
+        Raises RecordListTooLarge, KafkaStorageError; the log is unchanged then.
+        """
+        if not isinstance(batch, bytearray):
+            batch = bytearray(batch)
+        header = read_header(batch)
+        first = self.log_end_offset
+        self._write(
+            batch, header, leader_epoch, header.max_timestamp, header.last_offset_delta, now_ms
+        )
+        return AppendInfo(first, self.log_end_offset - 1)
+
+    def _write(
+        self, data: Buffer, header: BatchHeader, leader_epoch: int, max_timestamp: int,
+        delta_of_max: int, now_ms: int,
+    ) -> None:  # fmt: skip
+        if header.size > self.config.segment_bytes:
+            raise RecordListTooLarge(
+                f"a batch of {header.size} bytes, a segment takes {self.config.segment_bytes}"
+                " (segment.bytes)"
+            )
+        first = self.log_end_offset
+        last = first + header.last_offset_delta
+        try:
+            segment = self.segments[-1]
+            if self._is_full(segment, header.size, last, max_timestamp, now_ms):
+                segment = self.roll(now_ms)
+            if leader_epoch > self.epochs.latest:
+                self.epochs.assign(leader_epoch, first)
+            stamp(data, first, leader_epoch)
+            position = segment.append(
+                data,
+                last_offset=last,
+                max_timestamp=max_timestamp,
+                offset_of_max=first + delta_of_max,
+                index_interval_bytes=self.config.index_interval_bytes,
+            )
+        except OSError as error:
+            raise KafkaStorageError(f"{self.directory}: writing failed: {error}") from error
+        if not self._dirty or self._dirty[-1] is not segment:
+            self._dirty.append(segment)
+        recent = self._recent
+        if len(recent) >= RECENT_MAX:
+            for old in list(recent)[: RECENT_MAX // 2]:
+                del recent[old]
+        recent[first] = segment, position
+        self.log_end_offset = last + 1
+
+    def _is_full(
+        self, segment: Segment, size: int, last_offset: int, max_timestamp: int, now_ms: int
+    ) -> bool:
+        """Whether the next batch begins a segment. Kafka: LogSegment.shouldRoll."""
+        if segment.size == 0:
+            return False
+        config = self.config
+        begun = segment.first_timestamp if segment.first_timestamp >= 0 else segment.created_ms
+        latest = max_timestamp if segment.first_timestamp >= 0 else now_ms
+        return (
+            segment.size > config.segment_bytes - size
+            or latest - begun > config.segment_ms - self.jitter_ms
+            or segment.offset_index.file.size > config.segment_index_bytes - 8
+            or last_offset - segment.base_offset > RELATIVE_MAX
+        )
+
+    def roll(self, now_ms: int) -> Segment:
+        """Begin a segment at the log's end; the one before it will not change any more."""
+        self.segments[-1].close_indexes()
+        self._write_snapshot()
+        return self._add_segment(self.log_end_offset, now_ms)
+
+    def _add_segment(self, base_offset: int, now_ms: int) -> Segment:
+        segment = Segment(self.disk, self.directory, base_offset)
+        segment.created_ms = now_ms
+        if base_offset > 0 or not self.segments:
+            self.disk.close(self.disk.open(segment.path, create=True))
+        self.segments.append(segment)
+        self._bases = [one.base_offset for one in self.segments]
+        self._dirty_directory = True
+        return segment
+
+    def _write_snapshot(self) -> None:
+        path = os.path.join(self.directory, file_name(self.log_end_offset, SNAPSHOT))
+        self.disk.replace_file(path, self.producers.snapshot())
+
+    # ---- flushing
+
+    @property
+    def is_dirty(self) -> bool:
+        return self.flushed_offset < self.log_end_offset or bool(self._dirty)
+
+    def begin_flush(self) -> FlushJob | None:
+        """What is to be synced now; None: nothing. `end_flush` follows, on the loop."""
+        if not self._dirty and not self._dirty_directory:
+            return None
+        files: list[object] = [segment.file for segment in self._dirty]
+        directory = self.directory if self._dirty_directory else None
+        self._dirty, self._dirty_directory = [], False
+        return FlushJob(self.disk, files, directory, self.log_end_offset)
+
+    def end_flush(self, job: FlushJob) -> None:
+        """`job` has run without an error."""
+        self.flushed_offset = max(self.flushed_offset, min(job.offset, self.log_end_offset))
+
+    def flush(self) -> None:
+        """Sync now, on this thread. Raises KafkaStorageError."""
+        job = self.begin_flush()
+        if job is None:
+            return
+        try:
+            job.run()
+        except OSError as error:
+            raise KafkaStorageError(f"{self.directory}: syncing failed: {error}") from error
+        self.end_flush(job)
+
+    # ---- reading
+
+    def read(self, offset: int, *, max_bytes: int, max_offset: int, at_least_one: bool) -> Slice:
+        """Batches from the one that holds `offset`, up to `max_bytes`, below `max_offset`.
+
+        at_least_one: a first batch larger than `max_bytes` is given whole. The end may be inside a
+        batch. Raises OffsetOutOfRange unless log_start_offset <= offset <= log_end_offset.
+        """
+        if not self.log_start_offset <= offset <= self.log_end_offset:
+            raise OffsetOutOfRange(
+                f"offset {offset} of {self.partition}: [{self.log_start_offset},"
+                f" {self.log_end_offset}) is there"
+            )
+        number = bisect_right(self._bases, offset) - 1
+        if offset >= max_offset:
+            return Slice(self.segments[-1], 0, 0)
+        segment, position, first_size = self._find(offset, number)
+        last = min(max_offset, self.log_end_offset)
+        end = segment.size
+        if segment is self.segments[-1]:
+            bound = last < self.log_end_offset
+        else:
+            bound = last < self._next_base(segment)
+        if bound:
+            end = self._find(last, bisect_right(self._bases, last) - 1)[1]
+        size = end - position
+        if size > max_bytes:
+            size = max_bytes
+            if at_least_one:
+                size = max(size, first_size or self._size_at(segment, position))
+        return Slice(segment, position, size)
+
+    def _find(self, offset: int, number: int) -> tuple[Segment, int, int]:
+        """(segment, position, size or 0) of the batch that holds `offset` or the next one."""
+        known = self._recent.get(offset)
+        if known is not None:
+            return known[0], known[1], 0
+        while number < len(self.segments):
+            segment = self.segments[number]
+            located = segment.locate(max(offset, segment.base_offset))
+            if located is not None:
+                return segment, located.position, located.size
+            number += 1  # the rest of that segment was compacted away
+        last = self.segments[-1]
+        return last, last.size, 0
+
+    def _size_at(self, segment: Segment, position: int) -> int:
+        return read_header(segment.read(position, 61)).size
+
+    def batches(self, offset: int, max_bytes: int, max_offset: int) -> Iterator[Batch]:
+        """The whole batches that one `read` gives, checked."""
+        piece = self.read(offset, max_bytes=max_bytes, max_offset=max_offset, at_least_one=True)
+        yield from iter_batches(piece.read_bytes())
+
+    def offset_for_timestamp(self, timestamp: int) -> Found | None:
+        """The first record with a timestamp >= `timestamp`; None: there is none."""
+        for segment in self.segments:
+            if segment.max_timestamp < timestamp:
+                continue
+            start = max(segment.time_index.lookup(timestamp), self.log_start_offset)
+            located = segment.locate(start)
+            if located is None:
+                continue
+            for position, header in segment.headers(located.position):
+                if header.max_timestamp >= timestamp:
+                    found = self._first_in(segment, position, header, timestamp)
+                    if found is not None:
+                        return found
+        return None
+
+    def record_of_max_timestamp(self) -> Found | None:
+        """The first record with the largest timestamp of all; None: the log is empty."""
+        best = max(self.segments, key=lambda one: one.max_timestamp)
+        if best.max_timestamp < 0:
+            return None
+        return self.offset_for_timestamp(best.max_timestamp)
+
+    def _first_in(
+        self, segment: Segment, position: int, header: BatchHeader, timestamp: int
+    ) -> Found | None:
+        for batch in iter_batches(segment.read(position, header.size)):
+            for record in batch.records():
+                if record.timestamp >= timestamp and record.offset >= self.log_start_offset:
+                    return Found(record.timestamp, record.offset, header.leader_epoch)
+        return None
+
+    @property
+    def size(self) -> int:
+        """Bytes of all segments."""
+        return sum(segment.size for segment in self.segments)
+
+    # ---- the start of the log moves
+
+    def advance_start(self, offset: int) -> bool:
+        """Make `offset` the log's start unless it is behind it; whether it moved."""
+        if offset <= self.log_start_offset:
+            return False
+        self.log_start_offset = min(offset, self.log_end_offset)
+        self.epochs.cut_before(self.log_start_offset)
+        return True
+
+    def retain(self, now_ms: int, high_watermark: int) -> list[str]:
+        """Drop the oldest segments by time, size and log start; paths of files to remove later.
+
+        A segment with an offset at or above `high_watermark` stays. Kafka: deleteOldSegments.
+        """
+        config, dropped = self.config, []
+        by_policy = "delete" in config.cleanup_policy
+        excess = self.size - config.retention_bytes if config.retention_bytes >= 0 else 0
+        while True:
+            segment = self.segments[0]
+            is_last = len(self.segments) == 1
+            end = self.log_end_offset if is_last else self._next_base(segment)
+            if segment.size == 0 or end > high_watermark:
+                break
+            age = now_ms - (
+                segment.max_timestamp if segment.max_timestamp >= 0 else segment.created_ms
+            )
+            below_start = end <= self.log_start_offset and not is_last
+            too_old = by_policy and 0 <= config.retention_ms < age
+            too_large = by_policy and config.retention_bytes >= 0 and excess - segment.size >= 0
+            if not (below_start or too_old or too_large):
+                break
+            excess -= segment.size
+            if is_last:
+                self.roll(now_ms)
+            dropped.extend(self._drop_first())
+        return dropped
+
+    def _drop_first(self) -> list[str]:
+        segment = self.segments.pop(0)
+        self._bases.pop(0)
+        self._dirty = [one for one in self._dirty if one is not segment]
+        self._recent.clear()
+        self.advance_start(self.segments[0].base_offset)
+        return segment.retire()
+
+    def truncate_to(self, offset: int) -> None:
+        """Drop everything from `offset` on, which a leader does not have."""
+        if offset >= self.log_end_offset:
+            return
+        self._recent.clear()
+        while len(self.segments) > 1 and self.segments[-1].base_offset >= offset:
+            segment = self.segments.pop()
+            self._dirty = [one for one in self._dirty if one is not segment]
+            for path in segment.retire():
+                self.disk.remove(path)
+        self._bases = [segment.base_offset for segment in self.segments]
+        last = self.segments[-1]
+        located = last.locate(max(offset, last.base_offset))
+        if located is not None:
+            last.cut(located.position, offset)
+        self.log_end_offset = max(last.next_offset(), self.log_start_offset)
+        self.flushed_offset = min(self.flushed_offset, self.log_end_offset)
+        self.epochs.cut_from(self.log_end_offset)
+        self.producers = ProducerState()
+        self._load_producers()
+
+    # ---- the end
+
+    def close(self) -> None:
+        """Sync, and write what makes the next opening short. Raises KafkaStorageError."""
+        self.flush()
+        try:
+            for segment in self.segments:
+                segment.close()
+            self._write_snapshot()
+            if self._dirty_directory:
+                self.disk.sync_directory(self.directory)
+        except OSError as error:
+            raise KafkaStorageError(f"{self.directory}: closing failed: {error}") from error
+        self._recent.clear()
+
+
+def _is_log(name: str) -> bool:
+    return name.endswith(LOG) and name[: -len(LOG)].isdigit()
+
+
+def topic_id_text(disk: Disk, directory: str) -> str | None:
+    """The topic id in a partition's directory as its file has it; None when there is none."""
+    path = os.path.join(directory, METADATA_FILE)
+    if not disk.exists(path):
+        return None
+    lines = disk.read_file(path).decode("utf-8", "replace").splitlines()
+    return next((line.split(": ", 1)[1] for line in lines if line.startswith("topic_id: ")), None)

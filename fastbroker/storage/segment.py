@@ -1,0 +1,237 @@
+"""One segment: a .log file of batches from a base offset on, with its indexes."""
+from __future__ import annotations
+
+import os.path
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from fastbroker._c.buffer import FileRange
+from fastbroker._c.record_batch import (
+    HEADER_BYTES,
+    BatchHeader,
+    CorruptBatch,
+    crc_is_right,
+    read_header,
+    skip_batches,
+)
+from fastbroker.storage.disk import Buffer, Disk
+from fastbroker.storage.index import OffsetIndex, TimeIndex
+
+LOG, INDEX, TIME_INDEX, TXN_INDEX, SNAPSHOT, DELETED = (
+    ".log", ".index", ".timeindex", ".txnindex", ".snapshot", ".deleted",
+)  # fmt: skip
+SCAN_BYTES = 16 * 1024  # read at once to find a batch near an index entry
+WALK_BYTES = 1 << 20  # read at once to walk over all batches
+RELATIVE_MAX = 2**31 - 1
+
+
+def file_name(base_offset: int, suffix: str) -> str:
+    """Kafka's name of a segment's file."""
+    return f"{base_offset:020d}{suffix}"
+
+
+class Located(NamedTuple):
+    """A batch's place in its segment."""
+
+    position: int
+    size: int
+
+
+class Segment:
+    """Batches [base_offset, next_offset) in one file. Owned by one Log.
+
+    size: bytes of the .log file. first_timestamp: of the first batch, -1 when empty.
+    The file is opened when first used. An open FileRange keeps it open, see `range`.
+    """
+
+    def __init__(self, disk: Disk, directory: str, base_offset: int, *, size: int = 0) -> None:
+        self.disk, self.directory, self.base_offset = disk, directory, base_offset
+        self.path = os.path.join(directory, file_name(base_offset, LOG))
+        self.size = size
+        self.offset_index = OffsetIndex(disk, self._beside(INDEX), base_offset)
+        self.time_index = TimeIndex(disk, self._beside(TIME_INDEX), base_offset)
+        self.max_timestamp, self.offset_of_max = -1, base_offset
+        self.first_timestamp = -1
+        self.created_ms = 0
+        self._since_index = 0
+        self._file: _OpenFile | None = None
+
+    def _beside(self, suffix: str) -> str:
+        return os.path.join(self.directory, file_name(self.base_offset, suffix))
+
+    @property
+    def file(self) -> _OpenFile:
+        if self._file is None:
+            self._file = _OpenFile(self.disk, self.disk.open(self.path, create=True))
+        return self._file
+
+    @property
+    def fd(self) -> int:
+        return self.file.fd
+
+    def append(
+        self, data: Buffer, *, last_offset: int, max_timestamp: int, offset_of_max: int,
+        index_interval_bytes: int,
+    ) -> int:
+        """Write one stamped batch at the end; its position."""  # fmt: skip
+        position = self.size
+        self.disk.pwrite(self.fd, data, position)
+        if self.size == 0:
+            self.first_timestamp = max_timestamp
+        if max_timestamp > self.max_timestamp:
+            self.max_timestamp, self.offset_of_max = max_timestamp, offset_of_max
+        if self._since_index > index_interval_bytes:
+            self.offset_index.append(last_offset, position)
+            self.time_index.append(self.max_timestamp, self.offset_of_max)
+            self._since_index = 0
+        self._since_index += len(data)
+        self.size = position + len(data)
+        return position
+
+    def locate(self, offset: int) -> Located | None:
+        """The first batch with a last offset >= `offset`; None when the segment ends before it."""
+        position = self.offset_index.lookup(offset)
+        while position < self.size:
+            chunk = self.disk.pread(self.fd, SCAN_BYTES, position)
+            step, size = skip_batches(chunk, offset)
+            if size >= 0:
+                return Located(position + step, size)
+            if step == 0:
+                break
+            position += step
+        return None
+
+    def range(self, position: int, size: int) -> FileRange:
+        """The bytes [position, position + size) as a piece of a response; keeps the file open."""
+        file = self.file
+        return FileRange(file.fd, position, size, file)
+
+    def read(self, position: int, size: int) -> bytes:
+        return self.disk.pread(self.fd, size, position)
+
+    def headers(self, position: int = 0) -> Iterator[tuple[int, BatchHeader]]:
+        """(position, header) of every whole batch from `position` on; stops at one that is not."""
+        while position < self.size:
+            chunk = self.disk.pread(self.fd, SCAN_BYTES, position)
+            at = 0
+            while len(chunk) - at >= HEADER_BYTES:
+                try:
+                    header = read_header(chunk, at)
+                except CorruptBatch:
+                    return
+                if position + at + header.size > self.size:
+                    return
+                yield position + at, header
+                at += header.size
+            if at == 0:
+                return
+            position += at
+
+    def recover(self, *, index_interval_bytes: int) -> Iterator[BatchHeader]:
+        """Check every batch and make the indexes anew; the file is cut behind the last good one.
+
+        A generator of the headers of good batches; it must be run to its end. Bytes are good as far
+        as CRCs are right and offsets ascend.
+        """
+        self.offset_index.file.clear()
+        self.time_index.file.clear()
+        self.max_timestamp, self.offset_of_max = -1, self.base_offset
+        self._since_index = 0
+        end = self.disk.size(self.path)
+        position, next_offset = 0, self.base_offset
+        while position < end:
+            batch = self._good_batch(position, end, next_offset)
+            if batch is None:
+                break
+            if position == 0:
+                self.first_timestamp = batch.max_timestamp
+            if batch.max_timestamp > self.max_timestamp:
+                self.max_timestamp, self.offset_of_max = batch.max_timestamp, batch.last_offset
+            if self._since_index > index_interval_bytes:
+                self.offset_index.append(batch.last_offset, position)
+                self.time_index.append(self.max_timestamp, self.offset_of_max)
+                self._since_index = 0
+            self._since_index += batch.size
+            position += batch.size
+            next_offset = batch.last_offset + 1
+            yield batch
+        if position < end:
+            self.disk.truncate(self.fd, position)
+        self.size = position
+
+    def _good_batch(self, position: int, end: int, next_offset: int) -> BatchHeader | None:
+        data = self.disk.pread(self.fd, WALK_BYTES, position)
+        try:
+            header = read_header(data)
+        except CorruptBatch:
+            return None
+        if position + header.size > end or header.base_offset < next_offset:
+            return None
+        if header.last_offset < header.base_offset:
+            return None
+        if header.size > len(data):
+            data = self.disk.pread(self.fd, header.size, position)
+        return header if crc_is_right(data, header) else None
+
+    def load_times(self) -> None:
+        """Learn the largest and the first timestamp of a segment that was closed cleanly."""
+        self.max_timestamp, self.offset_of_max = self.time_index.last()
+        _, position = self.offset_index.last()
+        for _, header in self.headers(position):
+            if header.max_timestamp > self.max_timestamp:
+                self.max_timestamp, self.offset_of_max = header.max_timestamp, header.last_offset
+        for _, header in self.headers(0):
+            self.first_timestamp = header.max_timestamp
+            break
+
+    def next_offset(self) -> int:
+        """The offset behind the last batch; read from the file's end."""
+        _, position = self.offset_index.last()
+        last = self.base_offset
+        for _, header in self.headers(position):
+            last = header.last_offset + 1
+        return last
+
+    def close_indexes(self) -> None:
+        """The last time entry, and the index files complete: the segment will not grow."""
+        if self.max_timestamp >= 0:
+            self.time_index.append(self.max_timestamp, self.offset_of_max)
+        self.offset_index.file.release()
+        self.time_index.file.release()
+
+    def cut(self, position: int, offset: int) -> None:
+        """Drop the batches from `position` on, the first of which holds `offset`."""
+        self.disk.truncate(self.fd, position)
+        self.size = position
+        self.offset_index.cut(offset)
+        self.time_index.cut(offset)
+        self.max_timestamp, self.offset_of_max = -1, self.base_offset
+        self.load_times()
+
+    def close(self) -> None:
+        """Write what is in memory and let the file go."""
+        self.close_indexes()
+        self._file = None  # an answer on its way may still hold it
+
+    def retire(self) -> list[str]:
+        """Rename the files for deletion; the new paths."""
+        self._file = None
+        renamed = []
+        for suffix in (LOG, INDEX, TIME_INDEX, TXN_INDEX, SNAPSHOT):
+            path = self._beside(suffix)
+            if self.disk.exists(path):
+                self.disk.rename(path, path + DELETED)
+                renamed.append(path + DELETED)
+        return renamed
+
+
+class _OpenFile:
+    """An fd that is closed when nobody, no segment and no answer under way, holds it any more."""
+
+    __slots__ = ("disk", "fd")
+
+    def __init__(self, disk: Disk, fd: int) -> None:
+        self.disk, self.fd = disk, fd
+
+    def __del__(self) -> None:
+        self.disk.close(self.fd)

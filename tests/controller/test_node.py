@@ -1,0 +1,59 @@
+"""A controller's state over a disk that fails."""
+
+from __future__ import annotations
+
+import pathlib
+
+import pytest
+import uvloop
+
+from fastbroker import errors
+from fastbroker.config.broker import BrokerConfig, ConfigError
+from fastbroker.controller.home import Home
+from fastbroker.controller.node import Node
+from fastbroker.protocol.metadata_records import ProducerIdsRecord
+from fastbroker.storage.disk import Disk
+
+
+class FailingDisk(Disk):
+    fails = False
+
+    def sync(self, fd: int) -> None:
+        if self.fails:
+            raise OSError(5, "Input/output error")
+        super().sync(fd)
+
+
+def test_what_is_not_flushed_is_not_answered_and_ends_the_process(tmp_path: pathlib.Path) -> None:
+    loop, disk = uvloop.new_event_loop(), FailingDisk()
+    home = Home(BrokerConfig({"log.dirs": str(tmp_path)}), disk)
+    fatal: list[BaseException] = []
+    node = Node(loop, home, home.identity(), fatal=fatal.append)
+    node.start()
+    kept = node.propose([])
+    assert kept.done
+    disk.fails = True
+    lost = node.propose([ProducerIdsRecord(broker_id=1, next_producer_id=1000)])
+    with pytest.raises(errors.KafkaStorageError):
+        node._flush()
+    assert not lost.done
+    assert isinstance(fatal[0], errors.KafkaStorageError)
+    loop.close()
+
+
+def test_a_directory_of_another_node_or_a_damaged_one_is_refused(tmp_path: pathlib.Path) -> None:
+    mine = Home(BrokerConfig({"log.dirs": str(tmp_path), "node.id": "1"}), Disk())
+    made = mine.identity()
+    assert mine.identity() == made
+    meta = tmp_path / "controller-1" / "meta.properties"
+    text = meta.read_text()
+    meta.write_text(text.replace("node.id=1", "node.id=2"))
+    with pytest.raises(ConfigError, match="belongs to node 2"):
+        mine.identity()
+    meta.write_text(text.replace("cluster.id", "x"))
+    with pytest.raises(ConfigError, match=r"meta\.properties"):
+        mine.identity()
+    (tmp_path / "controller-1" / "__cluster_metadata-0").mkdir()
+    (tmp_path / "controller-1" / "__cluster_metadata-0" / "quorum-state").write_text("{")
+    with pytest.raises(ConfigError, match="quorum-state"):
+        mine.quorum_state()

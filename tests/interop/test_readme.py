@@ -1,0 +1,80 @@
+"""The README's client examples do what it says, run as printed.
+
+They ask a broker at 127.0.0.1:9092; so does this test, with a fresh one on that port, or the one at
+$FASTBROKER_TEST_BOOTSTRAP if that is its address.
+"""
+from __future__ import annotations
+
+import fcntl
+import os
+import pathlib
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+
+import pytest
+from confluent_kafka.admin import AdminClient
+
+from tests.broker_process import BrokerProcess
+from tests.interop import installs
+
+pytestmark = [pytest.mark.interop, pytest.mark.timeout(300)]
+
+ROOT = pathlib.Path(__file__).parents[2]
+ADDRESS = "127.0.0.1:9092"
+TOPICS = ["orders", "readings"]
+EXAMPLE_TIMEOUT_S = 60
+
+
+def example(language: str) -> str:
+    """The one fenced block of `language` in the README."""
+    text = (ROOT / "README.md").read_text()
+    blocks: list[str] = re.findall(rf"^```{language}\n(.*?)^```$", text, re.M | re.S)
+    assert len(blocks) == 1, f"the README has {len(blocks)} {language} examples"
+    assert ADDRESS in blocks[0]
+    return blocks[0]
+
+
+@pytest.fixture(scope="module")
+def broker_of_the_readme(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """A broker at ADDRESS, without the topics that the examples use; one test process at a time."""
+    if os.environ.get("FASTBROKER_TEST_BOOTSTRAP"):
+        if os.environ["FASTBROKER_TEST_BOOTSTRAP"] != ADDRESS:
+            pytest.skip(f"the README's examples need a broker at {ADDRESS}")
+        for gone in AdminClient({"bootstrap.servers": ADDRESS}).delete_topics(TOPICS).values():
+            gone.exception(30)
+        yield
+        return
+    data_dir = tmp_path_factory.mktemp("readme") / "data"
+    installs.INTEROP.mkdir(exist_ok=True)
+    with open(installs.INTEROP / "port-9092.lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        with BrokerProcess(data_dir, workers=2, port=9092):
+            yield
+
+
+def run(command: list[str], env: dict[str, str] | None = None) -> list[str]:
+    """The lines that `command` prints; AssertionError with all it said when it fails."""
+    done = subprocess.run(
+        command, env={**os.environ, **(env or {})}, capture_output=True, text=True,
+        timeout=EXAMPLE_TIMEOUT_S,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout.splitlines()
+
+
+def test_the_javascript_example(broker_of_the_readme: None, tmp_path: pathlib.Path) -> None:
+    installs.require("node")
+    modules = installs.npm("kafkajs")
+    file = tmp_path / "example.js"
+    file.write_text(example("js"))
+    lines = run(["node", str(file)], {"NODE_PATH": str(modules)})
+    assert {"alice: two apples", "bob: one pear"} <= set(lines), lines
+
+
+def test_the_python_example(broker_of_the_readme: None, tmp_path: pathlib.Path) -> None:
+    file = tmp_path / "example.py"
+    file.write_text(example("python"))
+    lines = run([sys.executable, str(file)])
+    assert lines == [f"sensor-1 {20 + n} degrees" for n in range(10)]
