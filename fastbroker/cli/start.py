@@ -1,14 +1,13 @@
 """`fastbroker start`: settings from flags, --set and a file; then the supervisor."""
 from __future__ import annotations
 
-import pathlib
+import os
 import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import click
 
-from fastbroker import __version__
 from fastbroker.cli.output import Failure
 
 if TYPE_CHECKING:
@@ -61,9 +60,14 @@ def start(
         )
     except ConfigError as error:
         raise Failure(str(error), status=2) from None
-    where = pathlib.Path(chosen.data_dir).absolute()
-    click.echo(f"fastbroker {__version__}, data in {where}")
-    sys.stdout.flush()
+    try:
+        os.makedirs(chosen.data_dir, exist_ok=True)
+    except OSError as error:
+        raise Failure(
+            f"cannot use {chosen.data_dir} for data: {(error.strerror or str(error)).lower()}; "
+            "name another with --data-dir",
+            status=2,
+        ) from None
     from fastbroker.supervisor.supervisor import run
 
     sys.exit(run(chosen))
@@ -86,9 +90,9 @@ def load(
     given = BrokerConfig.load(config, settings)
     flags = []
     if data_dir is not None:
-        flags.append(f"log.dirs={data_dir}")
+        flags.append(f"log.dirs={os.path.abspath(data_dir)}")
     elif not {"log.dirs", "log.dir"} & set(given.explicit):
-        flags.append(f"log.dirs={DATA_DIR}")
+        flags.append(f"log.dirs={os.path.abspath(DATA_DIR)}")
     if port is not None:
         flags.append(f"listeners={','.join(_with_port(given, port))}")
     if workers is not None:

@@ -2,7 +2,6 @@
 from __future__ import annotations
 
 import os
-import pathlib
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -52,8 +51,6 @@ def fastbroker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CommandLine
     if given:
         yield CommandLine(given)
         return
-    if not pathlib.Path(ROOT / "fastbroker" / "supervisor").exists():
-        pytest.skip("there is no supervisor yet")
     with BrokerProcess(tmp_path_factory.mktemp("cli") / "data", workers=2) as broker:
         yield CommandLine(broker.bootstrap)
 

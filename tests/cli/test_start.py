@@ -25,7 +25,7 @@ def file(tmp_path: pathlib.Path) -> str:
 
 def test_without_settings_data_lies_in_the_current_directory() -> None:
     config = load()
-    assert config.data_dir == DATA_DIR
+    assert config.data_dir == str(pathlib.Path(DATA_DIR).absolute())
     assert [one.port for one in config.listeners()] == [9092]
 
 
@@ -56,6 +56,12 @@ def test_a_wrong_key_names_file_and_line(tmp_path: pathlib.Path) -> None:
     path.write_text("\nnum.partition=3\n")
     with pytest.raises(ConfigError, match=r"server\.properties:2: .*num\.partitions"):
         load(config=str(path))
+
+
+def test_a_data_directory_that_cannot_be_is_refused() -> None:
+    assert CommandLine("").error("start", "--data-dir", "/dev/null/x", status=2) == (
+        "cannot use /dev/null/x for data: not a directory; name another with --data-dir"
+    )
 
 
 @pytest.mark.parametrize(
