@@ -18,6 +18,7 @@ COMMANDS = {
     "start": "fastbroker.cli.start:start",
     "topic": "fastbroker.cli.topic:topic",
     "produce": "fastbroker.cli.produce:produce",
+    "consume": "fastbroker.cli.consume:consume",
 }
 
 

@@ -7,7 +7,7 @@ from typing import BinaryIO
 
 import click
 
-from fastbroker.cli.client import Client, Topic, bootstrap_option
+from fastbroker.cli.client import Client, bootstrap_option, partitions_of
 from fastbroker.cli.lines import lines
 from fastbroker.cli.output import Failure, count, size
 from fastbroker.cli.pairs import pairs
@@ -56,8 +56,9 @@ def produce(
     extra = [(key, value.encode()) for key, value in pairs(headers)]
     with Client(bootstrap) as client:
         known = client.topic(topic, create=True)
-        indexes = partitions_of(known, partition)
-        sticky = Sticky(indexes, BATCH_BYTES)
+        chosen = partitions_of(known, partition)
+        alive = [one.partition_index for one in known.partitions if one.leader_id >= 0]
+        sticky = Sticky([one for one in chosen if one in alive] or chosen, BATCH_BYTES)
         sender = Sender(client, known, compression=compression)
         if file.isatty():
             click.echo(f"one record a line goes to {topic!r}; Ctrl-D ends", err=True)
@@ -84,17 +85,6 @@ def produce(
                 click.echo(f"before it failed: {summary(sender, topic)}", err=True)
             raise
     click.echo(summary(sender, topic), err=True)
-
-
-def partitions_of(topic: Topic, wanted: int | None) -> list[int]:
-    """All partitions with a leader, or all, or the one that is wanted. Raises Failure."""
-    known = [one.partition_index for one in topic.partitions]
-    if wanted is not None:
-        if wanted not in known:
-            held = "only partition 0" if len(known) == 1 else f"partitions 0 to {len(known) - 1}"
-            raise Failure(f"there is no partition {wanted}: topic {topic.name!r} has {held}")
-        return [wanted]
-    return [one.partition_index for one in topic.partitions if one.leader_id >= 0] or known
 
 
 def split(line: bytes, separator: bytes | None, number: int) -> tuple[bytes | None, bytes]:
