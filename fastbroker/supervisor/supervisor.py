@@ -148,7 +148,7 @@ class _Supervisor:
             for child in running:
                 if child.pidfd in found:
                     status = child.ended()
-                    if status:
+                    if status not in (0, -signal.SIGTERM):
                         log.error("%s has ended with status %d", child.role, status)
                         self._status = self._status or 1
                 elif not found:

@@ -33,6 +33,9 @@ def run(config: BrokerConfig, index: int, ready: Callable[[], object], lifeline_
         fatal(context.get("exception") or RuntimeError(context["message"]))
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # A signal that comes before the loop runs would be lost: it waits until then.
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+    loop.call_soon(signal.pthread_sigmask, signal.SIG_UNBLOCK, {signal.SIGTERM})
     loop.set_exception_handler(unexpected)
     worker = Worker(loop, config, index, ready=ready, fatal=fatal)
 

@@ -28,8 +28,8 @@ class Observer:
     """Owned by the worker's loop.
 
     apply(delta, image): called with each change, in order.
-    diverged(reason): the controller's log is not the one that was followed: nothing here can be
-        trusted, start anew.
+    fatal(error): the controller's log is not the one that was followed, or a record could not be
+        applied: nothing here can be trusted, start anew.
     """
 
     def __init__(
@@ -40,11 +40,11 @@ class Observer:
         directory_id: bytes,
         *,
         apply: Callable[[MetadataDelta, MetadataImage], object],
-        diverged: Callable[[str], object],
+        fatal: Callable[[BaseException], object],
     ) -> None:
         self.client, self.timers, self.broker_id = client, timers, broker_id
         self.directory_id = directory_id
-        self._apply, self._diverged = apply, diverged
+        self._apply, self._fatal = apply, fatal
         self.image = MetadataImage.empty()
         self._is_open = True
 
@@ -90,13 +90,20 @@ class Observer:
             self.timers.after(RETRY_MS * 10, self._fetch)
             return
         if data.diverging_epoch is not None:
-            self._diverged(
-                f"the metadata log ends at {data.diverging_epoch.end_offset}, this worker has"
-                f" followed it up to {self.image.offset}"
+            self._fatal(
+                RuntimeError(
+                    f"the metadata log ends at {data.diverging_epoch.end_offset}, this worker has"
+                    f" followed it up to {self.image.offset}"
+                )
             )
             return
         if data.records:
-            self._replay(data.records)
+            try:
+                self._replay(data.records)
+            except Exception as error:
+                self._is_open = False
+                self._fatal(error)
+                return
         self._fetch()
 
     def _replay(self, records: memoryview) -> None:

@@ -114,7 +114,7 @@ class Worker:
             self.id,
             self.log_dir.directory_id,
             apply=self._apply,
-            diverged=lambda reason: fatal(RuntimeError(reason)),
+            fatal=fatal,
         )
         self.upkeep = Upkeep(loop, self.broker, self.flusher)
         self.listeners = [self._listener(one.at(index)) for one in config.listeners()]
