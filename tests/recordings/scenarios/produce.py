@@ -80,8 +80,6 @@ def nothing_or_nowhere(s: Scene) -> Steps:
     yield s.ask("no topic", ProduceRequest, acks=-1, timeout_ms=5000)
     yield produce(s, "acks 2", t, batch(), acks=2)
     yield produce(s, "acks -2", t, batch(), acks=-2)
-    yield produce(s, "no time", t, batch(), timeout_ms=0)
-    yield produce(s, "less than no time", t, batch(), timeout_ms=-5)
     yield produce(s, "an unknown topic, acks 0", unknown, batch(), acks=0)
     yield s.ask("and after that", ApiVersionsRequest, at=0, keep=("error_code",))
     bad = ("bad topic!", bytes(16))
