@@ -15,8 +15,8 @@ import pytest
 
 ROOT = pathlib.Path(__file__).parents[1]
 FLOORS = [  # lower index = lower floor
-    {"errors", "model", "config", "logs"},
-    {"_c"},
+    {"errors", "model"},
+    {"config", "_c"},
     {"protocol", "records"},
     {"storage", "raft"},
     {"metadata", "partition"},

@@ -8,12 +8,11 @@ import subprocess
 
 import pytest
 
-from tests.apache_kafka import jars, tools
+from tests.apache_kafka import tools
 from tests.group.bench import Bench
 
 
 @pytest.mark.kafka
-@pytest.mark.skipif(jars.version() is None, reason="no jars: python -m tests.apache_kafka")
 def test_kafkas_dump_reads_groups_offsets_and_deletions(tmp_path: pathlib.Path) -> None:
     bench = Bench(offsets_topic_num_partitions=1)
     waiting = [bench.join(instance="i1"), bench.enter()]
