@@ -351,8 +351,7 @@ class Log:
     def _add_segment(self, base_offset: int, now_ms: int) -> Segment:
         segment = Segment(self.disk, self.directory, base_offset)
         segment.created_ms = now_ms
-        if base_offset > 0 or not self.segments:
-            self.disk.close(self.disk.open(segment.path, create=True))
+        segment.create()
         self.segments.append(segment)
         self._bases = [one.base_offset for one in self.segments]
         self._dirty_directory = True
