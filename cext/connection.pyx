@@ -132,7 +132,7 @@ cdef class ReceiveBuffer:
             _give(self.data, self.capacity)
 
     def __getbuffer__(self, Py_buffer *view, int flags):
-        PyBuffer_FillInfo(view, self, self.data, self.capacity, 1, flags)
+        PyBuffer_FillInfo(view, self, self.data, self.capacity, 0, flags)
         self.exports += 1
 
     def __releasebuffer__(self, Py_buffer *view):

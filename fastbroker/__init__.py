@@ -1,7 +1,7 @@
 """fastbroker: a Kafka broker for Linux. Floors, lowest first; a package imports only lower ones.
 
-    0  errors, model, config     words and numbers
-    1  _c                        bytes at C speed (bodies in cext/)
+    0  errors, model             words and numbers
+    1  config, _c                Kafka's configuration keys; bytes at C speed (bodies in cext/)
     2  protocol, records         codec of messages and record batches, no I/O
     3  storage, raft             the log on disk; the metadata quorum as a state machine
     4  metadata, partition       cluster image and controller rules; leader, high watermark, waits

@@ -127,7 +127,16 @@ class BrokerProcess:
             except subprocess.TimeoutExpired:
                 self.kill_all()
                 raise AssertionError("it did not stop:\n" + "\n".join(self.lines[-50:])) from None
+        self._close()
         return self._process.returncode
+
+    def _close(self) -> None:
+        """Everything has ended: read what was still printed, and let the pipe go."""
+        assert self._process is not None
+        if self._reader is not None:
+            self._reader.join(STOP_DEADLINE_S)
+        if self._process.stdout is not None:
+            self._process.stdout.close()
 
     def roles(self) -> dict[str, int]:
         """Process ids of the living children by name, as in {"fb-controller": 123}."""
@@ -163,6 +172,7 @@ class BrokerProcess:
         for handle in handles:
             select.select([handle], [], [], STOP_DEADLINE_S)
             os.close(handle)
+        self._close()
 
     def _drain(self, process: subprocess.Popen[str]) -> None:
         assert process.stdout is not None

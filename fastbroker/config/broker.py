@@ -18,7 +18,9 @@ from fastbroker.config.topic import TOPIC_KEYS
 from fastbroker.config.unserved import UNSERVED
 
 FILE_MAX_BYTES = 1 << 20
-_LISTENER = re.compile(r"(?P<name>[A-Za-z0-9_-]+)://(?:\[(?P<v6>[^\]]*)\]|(?P<host>[^:]*)):(?P<port>\d+)")
+_LISTENER = re.compile(
+    r"(?P<name>[A-Za-z0-9_-]+)://(?:\[(?P<v6>[^\]]*)\]|(?P<host>[^:]*)):(?P<port>\d+)"
+)
 _ESCAPES = {"t": "\t", "n": "\n", "r": "\r", "f": "\f"}
 
 

@@ -46,6 +46,9 @@ def run(config: BrokerConfig, ready: Callable[[], object], lifeline_fd: int) -> 
             loop.stop()
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # A signal that comes before the loop runs would be lost: it waits until then.
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+    loop.call_soon(signal.pthread_sigmask, signal.SIG_UNBLOCK, {signal.SIGTERM})
     loop.set_exception_handler(unexpected)
     loop.add_signal_handler(signal.SIGTERM, loop.stop)
     loop.add_reader(lifeline_fd, lifeline)

@@ -99,7 +99,8 @@ class Shards:
                 chunk = next(batches, None)
                 if chunk is None:
                     shard.begin()
-                    self._log.info("%s: serving %d groups", name, len(shard.groups))
+                    if shard.groups:
+                        self._log.info("%s: serving %d groups", name, len(shard.groups))
                     break
                 taken += len(chunk)
                 self._replay_chunk(shard, chunk)

@@ -17,8 +17,8 @@ Invariants
 
 Non-obvious
 - Bytes of a request are views of its frame: copy what is kept.
-- Metadata and FindCoordinator wait a moment for a topic that they have just had created, where Kafka
-  sends the client away to ask again.
+- Metadata and FindCoordinator wait a moment for a topic that they have just had created, where
+  Kafka sends the client away to ask again.
 
 Not done: ACLs, quotas, throttling.
 """

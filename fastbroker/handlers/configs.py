@@ -44,21 +44,23 @@ def describe_configs(
 
     Versions: 1 is the first; 3 documentation and types.
     """
-    return DescribeConfigsResponse(results=[_describe(ctx, one, request) for one in request.resources])
+    results = [_describe(ctx, one, request) for one in request.resources]
+    return DescribeConfigsResponse(results=results)
 
 
 def _describe(ctx: RequestContext, asked: Any, request: DescribeConfigsRequest) -> Any:
-    result = Result(resource_type=asked.resource_type, resource_name=asked.resource_name, configs=[])
+    kind, name = asked.resource_type, asked.resource_name
+    result = Result(resource_type=kind, resource_name=name, configs=[])
     try:
-        if asked.resource_type == TOPIC:
-            check_topic_name(asked.resource_name)
-            ctx.broker.topic(asked.resource_name)
-            entries = _topic_entries(ctx.broker, asked.resource_name)
-        elif asked.resource_type == BROKER:
-            entries = _broker_entries(ctx.broker, asked.resource_name)
+        if kind == TOPIC:
+            check_topic_name(name)
+            ctx.broker.topic(name)
+            entries = _topic_entries(ctx.broker, name)
+        elif kind == BROKER:
+            entries = _broker_entries(ctx.broker, name)
         else:
             raise InvalidRequest(
-                f"resource type {asked.resource_type} is not supported: topics (2), brokers (4)"
+                f"resource type {kind} is not supported: topics (2), brokers (4)"
             )
     except KafkaError as error:
         result.error_code, result.error_message = error.code, error.message
@@ -80,7 +82,7 @@ def _topic_entries(broker: Broker, topic: str) -> list[Any]:
 
 
 def _topic_entry(broker: Broker, key: TopicKey, overrides: Mapping[str, str]) -> Any:
-    chain = []
+    chain: list[tuple[str, str | None, int]] = []
     if key.name in overrides:
         chain.append((key.name, overrides[key.name], OF_TOPIC))
     chain += _broker_chain(broker, key)
@@ -128,7 +130,7 @@ def _broker_entries(broker: Broker, name: str) -> list[Any]:
         ]
     if name != str(broker.broker_id):
         raise InvalidRequest(
-            f"Unexpected broker id, expected {broker.broker_id} or empty string, but received {name}"
+            f"broker {name} cannot be described here: this is {broker.broker_id}; ask that one"
         )
     dynamic = _dynamic(broker)
     entries = []

@@ -97,7 +97,12 @@ class Broker:
             deferred.complete(None)
             return deferred
         self._conditions.append((condition, deferred))
-        timer = self.timers.after(within_ms, lambda: deferred.done or deferred.complete(None))
+
+        def give_up() -> None:
+            if not deferred.done:
+                deferred.complete(None)
+
+        timer = self.timers.after(within_ms, give_up)
         deferred.then(lambda _: timer.cancel())
         return deferred
 

@@ -34,7 +34,7 @@ def describe_log_dirs(
         return DescribeLogDirsResponse(results=[failed])
     wanted = None
     if request.topics is not None:
-        wanted = {TopicPartition(t.topic, number) for t in request.topics for number in t.partitions}
+        wanted = {TopicPartition(t.topic, n) for t in request.topics for n in t.partitions}
     topics: dict[str, list[Any]] = defaultdict(list)
     for name, partition in sorted(broker.partitions.items()):
         if wanted is None or name in wanted:

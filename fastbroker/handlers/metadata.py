@@ -172,8 +172,8 @@ def _partition(ctx: RequestContext, number: int, partition: PartitionImage) -> A
         partition_index=number,
         leader_id=leader,
         leader_epoch=partition.leader_epoch,
-        replica_nodes=partition.replicas,
-        isr_nodes=partition.isr,
+        replica_nodes=list(partition.replicas),
+        isr_nodes=list(partition.isr),
         offline_replicas=_offline(ctx, partition),
     )
 
@@ -255,9 +255,9 @@ def _described(ctx: RequestContext, number: int, partition: PartitionImage) -> A
         partition_index=number,
         leader_id=leader,
         leader_epoch=partition.leader_epoch,
-        replica_nodes=partition.replicas,
-        isr_nodes=partition.isr,
-        eligible_leader_replicas=partition.elr,
-        last_known_elr=partition.last_known_elr,
+        replica_nodes=list(partition.replicas),
+        isr_nodes=list(partition.isr),
+        eligible_leader_replicas=list(partition.elr),
+        last_known_elr=list(partition.last_known_elr),
         offline_replicas=_offline(ctx, partition),
     )

@@ -87,7 +87,7 @@ class _Answer:
             if ctx.api_version >= BY_ID_SINCE:
                 name = broker.topic_by_id(topic.topic_id).name
             if name in INTERNAL_TOPICS and ctx.client_id != ADMIN_CLIENT:
-                raise InvalidTopicException(f"{name} belongs to the broker: clients cannot write it")
+                raise InvalidTopicException(f"{name} is internal: clients cannot write it")
             partition = broker.partition(name, number)
             partition.check_leader()
             log = partition.log
@@ -157,7 +157,7 @@ class _Answer:
         if partition.high_watermark < offset:
             try:
                 partition.check_leader()
-                error: KafkaError = NotLeaderOrFollower("the leader changed before the write was safe")
+                error: KafkaError = NotLeaderOrFollower("the leader has changed meanwhile")
             except KafkaError as why:
                 error = why
             result.error_code, result.base_offset = error.code, -1

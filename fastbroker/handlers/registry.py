@@ -35,7 +35,7 @@ HANDLERS: dict[int, Served] = {}
 def handles(
     request: type[Struct], served: str | None = None, *, two_stage: bool = False
 ) -> Callable[[H], H]:
-    """Register a handler for `request`; `served`: a range like "2-4", by default all stable ones."""
+    """Register a handler of `request`; `served`: a range like "2-4", by default all stable ones."""
     kind = api(request.KEY)
     first, last = versions(served) if served is not None else (kind.first, kind.last_stable)
     assert kind.first <= first <= last <= kind.last

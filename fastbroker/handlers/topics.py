@@ -8,7 +8,7 @@ from fastbroker.errors import RequestTimedOut, TopicDeletionDisabled
 from fastbroker.handlers.context import RequestContext
 from fastbroker.handlers.creation import arrived
 from fastbroker.handlers.registry import handles
-from fastbroker.model import Deferred
+from fastbroker.model import ZERO_UUID, Deferred
 from fastbroker.protocol.messages.create_partitions import (
     CreatePartitionsRequest,
     CreatePartitionsResponse,
@@ -49,7 +49,8 @@ def create_topics(ctx: RequestContext, request: CreateTopicsRequest) -> Response
 
     def is_known(said: CreateTopicsResponse) -> bool:
         topics = ctx.broker.image.topics
-        return request.validate_only or all(t.name in topics for t in said.topics if not t.error_code)
+        made = [topic.name for topic in said.topics if not topic.error_code]
+        return request.validate_only or all(name in topics for name in made)
 
     def failed(code: int) -> CreateTopicsResponse:
         return CreateTopicsResponse(
@@ -76,7 +77,8 @@ def delete_topics(
     """
 
     def failed(code: int) -> DeleteTopicsResponse:
-        names = [(name, bytes(16)) for name in request.topic_names]
+        names: list[tuple[str | None, bytes]]
+        names = [(name, ZERO_UUID) for name in request.topic_names]
         names += [(topic.name, topic.topic_id) for topic in request.topics]
         return DeleteTopicsResponse(
             responses=[
@@ -93,7 +95,7 @@ def delete_topics(
     def is_known(said: DeleteTopicsResponse) -> bool:
         image = ctx.broker.image
         return not any(
-            topic.topic_id in image.topics_by_id if any(topic.topic_id) else False
+            topic.topic_id in image.topics_by_id
             for topic in said.responses
             if not topic.error_code
         )

@@ -82,6 +82,17 @@ class Disk:
         os.replace(fresh, path)
         self.sync_directory(os.path.dirname(path))
 
+    def write_file(self, path: str, data: bytes) -> None:
+        """Make `data` the content of `path`, all or nothing for whoever reads it; a power cut may
+        leave the old content, or an empty file."""
+        fresh = path + ".tmp"
+        fd = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644)
+        try:
+            self.pwrite(fd, data, 0)
+        finally:
+            os.close(fd)
+        os.replace(fresh, path)
+
     def sync_directory(self, path: str) -> None:
         fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:

@@ -7,20 +7,28 @@ from __future__ import annotations
 from bisect import bisect_right
 
 from fastbroker.model import OffsetAndEpoch
-from fastbroker.storage.checkpoints import pairs, pairs_file
+from fastbroker.storage.checkpoints import CorruptFile, pairs, pairs_file
 from fastbroker.storage.disk import Disk
 
 UNKNOWN = OffsetAndEpoch(-1, -1)
 
 
 class LeaderEpochs:
-    """(epoch, start offset) pairs, both ascending; kept in the file at `path`."""
+    """(epoch, start offset) pairs, both ascending; kept in the file at `path`.
+
+    is_dirty: the file has changed and not been synced. The next flush of the log takes it along, so
+    the epochs of flushed batches are never lost.
+    """
 
     def __init__(self, disk: Disk, path: str) -> None:
         self.disk, self.path = disk, path
         self.entries: list[tuple[int, int]] = []
+        self.is_dirty = False
         if disk.exists(path):
-            self.entries = [(int(a), int(b)) for a, b in pairs(disk.read_file(path))]
+            try:
+                self.entries = [(int(a), int(b)) for a, b in pairs(disk.read_file(path))]
+            except CorruptFile:
+                self.entries = []  # a power cut can leave it empty; see _write
 
     @property
     def latest(self) -> int:
@@ -74,4 +82,5 @@ class LeaderEpochs:
             self._write()
 
     def _write(self) -> None:
-        self.disk.replace_file(self.path, pairs_file(self.entries))
+        self.disk.write_file(self.path, pairs_file(self.entries))
+        self.is_dirty = True

@@ -72,6 +72,7 @@ class FlushJob(NamedTuple):
 
     disk: Disk
     files: list[object]  # open files; kept open by being here
+    paths: list[str]
     directory: str | None
     offset: int
 
@@ -79,6 +80,12 @@ class FlushJob(NamedTuple):
         """Sync; on any thread. Raises OSError: the bytes may be lost, never try again."""
         for file in self.files:
             self.disk.sync(file.fd)  # type: ignore[attr-defined]
+        for path in self.paths:
+            fd = self.disk.open(path, write=False)
+            try:
+                self.disk.sync(fd)
+            finally:
+                self.disk.close(fd)
         if self.directory is not None:
             self.disk.sync_directory(self.directory)
 
@@ -234,7 +241,8 @@ class Log:
         path = os.path.join(self.directory, METADATA_FILE)
         if not self.disk.exists(path):
             text = urlsafe_b64encode(topic_id).decode().rstrip("=")
-            self.disk.replace_file(path, f"version: 0\ntopic_id: {text}\n".encode())
+            # Without it the directory is taken for this topic's: a lost one does no harm.
+            self.disk.write_file(path, f"version: 0\ntopic_id: {text}\n".encode())
 
     # ---- appending
 
@@ -362,12 +370,13 @@ class Log:
 
     def begin_flush(self) -> FlushJob | None:
         """What is to be synced now; None: nothing. `end_flush` follows, on the loop."""
-        if not self._dirty and not self._dirty_directory:
+        if not (self._dirty or self._dirty_directory or self.epochs.is_dirty):
             return None
         files: list[object] = [segment.file for segment in self._dirty]
-        directory = self.directory if self._dirty_directory else None
-        self._dirty, self._dirty_directory = [], False
-        return FlushJob(self.disk, files, directory, self.log_end_offset)
+        paths = [self.epochs.path] if self.epochs.is_dirty else []
+        directory = self.directory if self._dirty_directory or paths else None
+        self._dirty, self._dirty_directory, self.epochs.is_dirty = [], False, False
+        return FlushJob(self.disk, files, paths, directory, self.log_end_offset)
 
     def end_flush(self, job: FlushJob) -> None:
         """`job` has run without an error."""

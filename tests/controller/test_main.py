@@ -18,7 +18,7 @@ from fastbroker.protocol.messages.delete_topics import DeleteTopicsRequest
 from fastbroker.protocol.messages.describe_cluster import DescribeClusterRequest
 from fastbroker.protocol.messages.describe_quorum import DescribeQuorumRequest
 from fastbroker.protocol.messages.envelope import EnvelopeRequest
-from tests.apache_kafka import jars, tools
+from tests.apache_kafka import tools
 from tests.controller.process import ControllerProcess, Worker
 
 
@@ -251,7 +251,6 @@ def test_a_torn_batch_at_the_end_is_cut_off(
 
 
 @pytest.mark.kafka
-@pytest.mark.skipif(jars.version() is None, reason="no jars: python -m tests.apache_kafka")
 def test_kafka_s_tool_reads_the_log(controller: ControllerProcess, worker: Worker) -> None:
     worker.join(cluster_id(worker))
     worker.forward(creation("t", retention_ms="5"))

@@ -1,0 +1,22 @@
+"""The command line: arguments to calls.
+
+Reading order: main (which commands there are, how errors are shown), start, client (a small
+blocking Kafka client over a socket), topic, produce, partitioner, consume, fetcher, member, ranges,
+output.
+
+Invariants:
+- A command's module is imported when the command runs: `fastbroker start` pays for no client.
+- Results go to stdout, everything else to stderr; an expected error is one line that names cause
+  and remedy. Exit status: 0 done, 1 it did not work, 2 wrong arguments or configuration.
+- Only Kafka's protocol is spoken, so every command works against any Kafka broker from 3.0 on.
+
+Not done:
+- TLS and SASL; transactions; reading only committed records (aborted ones are shown);
+- several topics in one `consume`; group protocols other than the classic one with `range`.
+
+Non-obvious:
+- `produce` is idempotent: a batch that is sent again after a lost connection is stored once.
+- `produce` sends what it has when its input pauses, so `tail -f log | fastbroker produce` is live.
+- A coordinator has a connection of its own, as a fetch that waits holds up what is sent behind it.
+- A group's leader assigns to members of other programs too, whose topics may differ from ours.
+"""

@@ -1,0 +1,18 @@
+"""The supervisor: starts the controller and the workers, watches them, starts them again.
+
+    supervisor.py   run(): from the configuration to the exit status
+    child.py        one forked process: how it is started, named and ended
+
+Children are forked from a parent that has imported everything and has neither loop nor thread: they
+start in milliseconds and share the parent's pages. Each holds the reading end of a pipe, the
+lifeline; when the supervisor is gone, however that came, they read its end and stop.
+
+Invariants
+- Nothing here speaks to a client or knows what a worker does.
+- Workers stop before the controller, so that they can be taken out of the cluster.
+- A child that dies is started again, at once the first time, then after growing pauses.
+
+Non-obvious
+- A configuration that cannot work (a port in use, a directory of another node) ends the first start
+  with exit status 2 instead of being tried for ever.
+"""

@@ -1,0 +1,120 @@
+"""One forked process of the broker."""
+from __future__ import annotations
+
+import gc
+import logging
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable
+
+from fastbroker.config.broker import ConfigError
+from fastbroker.net.address import AddressInUse
+from fastbroker.storage.log_dir import LogDirError
+
+log = logging.getLogger(__name__)
+
+EXIT_CONFIG = 2
+PAUSE_FIRST_S, PAUSE_MAX_S = 0.1, 5.0
+STABLE_S = 10.0  # a child that lived so long is started again at once
+
+# ready(), lifeline fd: serve until told to stop.
+Main = Callable[[Callable[[], object], int], None]
+
+
+class Child:
+    """A process called fb-<role>. Owned by the supervisor.
+
+    pidfd: readable once it has ended; ready_fd: readable once it serves, or has ended.
+    """
+
+    def __init__(self, role: str, main: Main, lifeline_fd: int, supervisor_fds: list[int]) -> None:
+        self.role, self.main = role, main
+        self.lifeline_fd, self.supervisor_fds = lifeline_fd, supervisor_fds
+        self.pid = self.pidfd = self.ready_fd = -1
+        self.is_ready = False
+        self.started = self.restart_at = 0.0
+        self._pause_s = 0.0
+
+    @property
+    def is_running(self) -> bool:
+        return self.pid >= 0
+
+    def start(self) -> None:
+        """Fork."""
+        self.ready_fd, ready = os.pipe()
+        sys.stdout.flush()
+        sys.stderr.flush()
+        pid = os.fork()
+        if pid == 0:
+            self._be(ready)
+        os.close(ready)
+        self.pid, self.pidfd = pid, os.pidfd_open(pid)
+        self.started = time.monotonic()
+        self.is_ready = False
+
+    def _be(self, ready_fd: int) -> None:
+        """The child's life; does not return."""
+        status = 1
+        try:
+            gc.enable()
+            os.close(self.ready_fd)
+            for fd in self.supervisor_fds:
+                os.close(fd)
+            signal.set_wakeup_fd(-1)
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
+            set_process_name(f"fb-{self.role}")
+
+            def ready() -> None:
+                os.write(ready_fd, b"1")
+                os.close(ready_fd)
+
+            self.main(ready, self.lifeline_fd)
+            status = 0
+        except (ConfigError, AddressInUse, LogDirError) as error:
+            log.error("%s cannot start: %s", self.role, error)
+            status = EXIT_CONFIG
+        except BaseException:
+            log.critical("%s has failed", self.role, exc_info=True)
+        finally:
+            logging.shutdown()
+            sys.stdout.flush()
+            os._exit(status)
+
+    def ready(self) -> bool:
+        """`ready_fd` is readable: whether the child serves now."""
+        self.is_ready = os.read(self.ready_fd, 1) == b"1"
+        self.close_ready()
+        return self.is_ready
+
+    def close_ready(self) -> None:
+        if self.ready_fd >= 0:
+            os.close(self.ready_fd)
+            self.ready_fd = -1
+
+    def ended(self) -> int:
+        """`pidfd` is readable: collect the exit status; negative: the signal that ended it."""
+        _, status = os.waitpid(self.pid, 0)
+        os.close(self.pidfd)
+        self.close_ready()
+        now = time.monotonic()
+        if now - self.started > STABLE_S:
+            self._pause_s = 0.0
+        self.restart_at = now + self._pause_s
+        self._pause_s = min(max(self._pause_s * 2, PAUSE_FIRST_S), PAUSE_MAX_S)
+        self.pid = self.pidfd = -1
+        self.is_ready = False
+        return os.waitstatus_to_exitcode(status)
+
+    def kill(self, number: int) -> None:
+        """Send it a signal, unless it has ended."""
+        if self.pid >= 0:
+            signal.pidfd_send_signal(self.pidfd, number)
+
+
+def set_process_name(name: str) -> None:
+    """What ps and top show; at most 15 bytes."""
+    with open("/proc/self/comm", "w") as comm:
+        comm.write(name[:15])

@@ -1,0 +1,25 @@
+"""The worker process: one complete broker on one event loop.
+
+    main.py         run(): the process from its first file to its last
+    worker.py       wires everything below; begin here
+    controller.py   the connections to the controller: registration, heartbeats, forwarding
+    observer.py     follows the metadata log, one image after the other
+    replicas.py     partitions opened, led, configured and dropped as the image says
+    flusher.py      one thread that syncs; everything appended meanwhile is the next flush
+    offsets_topic.py  what the group coordinator reads and writes in __consumer_offsets
+    upkeep.py       retention, checkpoints, expiry
+    timers.py       the clock, and one timer wheel
+
+Invariants
+- One loop, no locks: the flush thread gets jobs and gives back results, it touches nothing else.
+- The listener accepts only when the controller has unfenced this broker and every partition that it
+  leads is open.
+- An exception that nobody expected ends the process; the supervisor starts it again and recovery
+  makes sure of the logs. A failed sync takes the log directory offline.
+
+Non-obvious
+- Two connections to the controller: answers on one are in order, and a waiting fetch would hold
+  back heartbeats.
+- A lost connection to the controller fences this broker there, so a heartbeat is the first thing
+  sent on a new one.
+"""

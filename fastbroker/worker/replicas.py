@@ -1,0 +1,124 @@
+"""The partitions of this broker, kept as the image says: opened, led, configured, dropped."""
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable
+
+from fastbroker.config.broker import BrokerConfig
+from fastbroker.errors import KafkaError
+from fastbroker.handlers.context import OFFSETS_TOPIC, Broker
+from fastbroker.metadata.delta import MetadataDelta
+from fastbroker.metadata.image import BROKER, TOPIC, MetadataImage, PartitionImage, TopicImage
+from fastbroker.model import TopicPartition
+from fastbroker.partition.partition import Leadership, Partition
+from fastbroker.worker.offsets_topic import committed_batches
+
+log = logging.getLogger(__name__)
+
+
+class Replicas:
+    """Owned by the worker's loop.
+
+    config: the broker's values without those changed at run time.
+    request_flush: see Partition.
+    """
+
+    def __init__(
+        self,
+        broker: Broker,
+        config: BrokerConfig,
+        request_flush: Callable[[Partition], object],
+    ) -> None:
+        self.broker, self.config, self.request_flush = broker, config, request_flush
+
+    def apply(self, delta: MetadataDelta, image: MetadataImage) -> None:
+        """Make the partitions here those of `image`."""
+        if any(kind == BROKER for kind, _ in delta.changed_configs):
+            self._configure_broker(image)
+            self._configure(image.topics.values(), image)
+        for topic in delta.removed_topics:
+            self._remove(topic)
+        for name in delta.changed_topics:
+            topic = image.topics[name]
+            for number, partition in topic.partitions.items():
+                self._update(topic, number, partition, image)
+        changed = [name for kind, name in delta.changed_configs if kind == TOPIC]
+        self._configure([image.topics[name] for name in changed if name in image.topics], image)
+        if delta.removed_topics:
+            self.broker.groups.on_topics_deleted(topic.name for topic in delta.removed_topics)
+
+    def _configure_broker(self, image: MetadataImage) -> None:
+        """Defaults of all brokers, then this one's own."""
+        overrides = dict(image.configs.get((BROKER, ""), {}))
+        overrides.update(image.configs.get((BROKER, str(self.broker.broker_id)), {}))
+        self.broker.config = self.config.with_dynamic(overrides)
+
+    def _configure(self, topics: Iterable[TopicImage], image: MetadataImage) -> None:
+        for topic in topics:
+            config = self.broker.topic_config(topic.name)
+            for number in topic.partitions:
+                partition = self.broker.partitions.get(TopicPartition(topic.name, number))
+                if partition is not None:
+                    partition.log.config = config
+
+    def _update(
+        self, topic: TopicImage, number: int, image: PartitionImage, whole: MetadataImage
+    ) -> None:
+        name = TopicPartition(topic.name, number)
+        partition = self.broker.partitions.get(name)
+        if self.broker.broker_id not in image.replicas:
+            if partition is not None:
+                self._drop(partition)
+            return
+        if partition is not None and partition.topic_id != topic.id:
+            self._drop(partition)  # deleted and made anew in one step
+            partition = None
+        if partition is None:
+            partition = self._open(name, topic.id)
+        was_leader = partition.is_leader
+        elected = partition.lead(
+            Leadership(
+                image.leader, image.leader_epoch, image.partition_epoch, image.replicas, image.isr
+            )
+        )
+        if name.topic == OFFSETS_TOPIC:
+            groups = self.broker.groups
+            if elected:
+                groups.elected(number, image.leader_epoch, committed_batches(partition))
+            elif was_leader and not partition.is_leader:
+                groups.resigned(number)
+
+    def _open(self, name: TopicPartition, topic_id: bytes) -> Partition:
+        opened = self.broker.log_dir.open_log(
+            name, topic_id, self.broker.topic_config(name.topic), self.broker.timers.now_ms()
+        )
+        partition = Partition(
+            name,
+            topic_id,
+            opened,
+            broker_id=self.broker.broker_id,
+            request_flush=self.request_flush,
+        )
+        self.broker.partitions[name] = partition
+        return partition
+
+    def _remove(self, topic: TopicImage) -> None:
+        for number in topic.partitions:
+            partition = self.broker.partitions.get(TopicPartition(topic.name, number))
+            if partition is not None and partition.topic_id == topic.id:
+                self._drop(partition)
+
+    def _drop(self, partition: Partition) -> None:
+        """Whoever waits is told; the files go after file.delete.delay.ms."""
+        if partition.name.topic == OFFSETS_TOPIC and partition.is_leader:
+            self.broker.groups.resigned(partition.name.partition)
+        del self.broker.partitions[partition.name]
+        partition.lead(partition.leadership._replace(leader=-1))
+        try:
+            renamed = self.broker.log_dir.forget_log(partition.name)
+        except (OSError, KafkaError) as error:
+            log.error("%s could not be put aside: %s", partition.log.directory, error)
+            return
+        delay_ms = partition.log.config.file_delete_delay_ms
+        disk = self.broker.log_dir.disk
+        self.broker.timers.after(delay_ms, disk.remove_directory, renamed)

@@ -1,0 +1,95 @@
+"""What is done from time to time: retention, checkpoints, expiry."""
+from __future__ import annotations
+
+import logging
+from asyncio import AbstractEventLoop, Future
+from collections.abc import Callable
+from typing import Any
+
+from fastbroker.handlers.context import Broker
+from fastbroker.worker.flusher import Flusher
+
+log = logging.getLogger(__name__)
+
+DROPPED_CONNECTIONS_MS = 60_000
+
+
+class Upkeep:
+    """Owned by the worker's loop. Checkpoints are written on a thread of the loop's executor: a
+    slow disk holds up no client."""
+
+    def __init__(self, loop: AbstractEventLoop, broker: Broker, flusher: Flusher) -> None:
+        self.loop, self.broker, self.flusher = loop, broker, flusher
+
+    def start(self) -> None:
+        config = self.broker.config
+        self._every(config["log.retention.check.interval.ms"], self.retain)
+        self._every(
+            config["log.flush.offset.checkpoint.interval.ms"],
+            self._in_thread(self.broker.log_dir.write_recovery_points),
+        )
+        self._every(
+            config["log.flush.start.offset.checkpoint.interval.ms"],
+            self._in_thread(self.broker.log_dir.write_log_starts),
+        )
+        self._every(
+            config["replica.high.watermark.checkpoint.interval.ms"],
+            self._in_thread(self._write_high_watermarks),
+        )
+        self._every(config["producer.id.expiration.check.interval.ms"], self.expire_producers)
+        self._every(
+            config["offsets.retention.check.interval.ms"],
+            lambda: self.broker.groups.expire(self.broker.timers.now_ms()),
+        )
+        self._every(DROPPED_CONNECTIONS_MS, self._forget_clients)
+        self._every(config["log.flush.scheduler.interval.ms"], self.flush_old)
+
+    def _every(self, interval_ms: int, work: Callable[[], Any]) -> None:
+        def run() -> None:
+            work()
+            self._every(interval_ms, work)
+
+        if interval_ms < 2**40:  # longer is never, and more than a loop's timer takes
+            self.broker.timers.after(interval_ms, run)
+
+    def _in_thread(self, write: Callable[[], None]) -> Callable[[], None]:
+        def written(future: Future[None]) -> None:
+            if future.exception() is not None:
+                log.error("a checkpoint was not written: %s", future.exception())
+
+        def begin() -> None:
+            self.loop.run_in_executor(None, write).add_done_callback(written)
+
+        return begin
+
+    def _write_high_watermarks(self) -> None:
+        partitions = list(self.broker.partitions.items())
+        self.broker.log_dir.write_high_watermarks(
+            {name: partition.high_watermark for name, partition in partitions}
+        )
+
+    def retain(self) -> None:
+        """Drop segments that are too old, too many, or below the log's start."""
+        now_ms = self.broker.timers.now_ms()
+        for partition in list(self.broker.partitions.values()):
+            if not partition.is_leader or partition.failure is not None:
+                continue
+            for path in partition.log.retain(now_ms, partition.high_watermark):
+                delay_ms = partition.log.config.file_delete_delay_ms
+                self.broker.timers.after(delay_ms, self.broker.log_dir.disk.remove, path)
+
+    def expire_producers(self) -> None:
+        """Forget producers that have been silent for producer.id.expiration.ms."""
+        before = self.broker.timers.now_ms() - self.broker.config["producer.id.expiration.ms"]
+        for partition in self.broker.partitions.values():
+            partition.log.producers.expire(before)
+
+    def flush_old(self) -> None:
+        """Partitions whose topics do not flush before each acknowledgement."""
+        for partition in self.broker.partitions.values():
+            if partition.log.is_dirty:
+                self.flusher.request(partition)
+
+    def _forget_clients(self) -> None:
+        for connection in [one for one in self.broker.clients if one.is_closed]:
+            del self.broker.clients[connection]

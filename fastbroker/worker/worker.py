@@ -1,0 +1,263 @@
+"""One worker: a broker on one event loop, wired from the floors below."""
+from __future__ import annotations
+
+import logging
+import random
+import uuid
+from asyncio import AbstractEventLoop
+from collections.abc import Callable
+from os.path import join
+from typing import Any
+
+from fastbroker._c.connection import limit_receive_bytes
+from fastbroker.config.broker import BrokerConfig, ListenerAddress
+from fastbroker.group.coordinator import GroupCoordinator
+from fastbroker.handlers.context import Broker
+from fastbroker.handlers.dispatch import Dispatch
+from fastbroker.metadata.delta import MetadataDelta
+from fastbroker.metadata.features import SUPPORTED
+from fastbroker.metadata.image import MetadataImage
+from fastbroker.model import Deferred, broker_id
+from fastbroker.net.address import listen
+from fastbroker.net.client import BrokerClient
+from fastbroker.net.listener import Listener
+from fastbroker.partition.fetch_session import FetchSessions
+from fastbroker.protocol.messages.broker_registration import BrokerRegistrationRequest
+from fastbroker.protocol.messages.describe_cluster import (
+    DescribeClusterRequest,
+    DescribeClusterResponse,
+)
+from fastbroker.storage.disk import Disk
+from fastbroker.storage.log_dir import LogDir
+from fastbroker.worker.controller import Forwarding, Lifecycle, ProducerIds
+from fastbroker.worker.flusher import Flusher
+from fastbroker.worker.observer import Observer
+from fastbroker.worker.offsets_topic import OffsetsTopic
+from fastbroker.worker.replicas import Replicas
+from fastbroker.worker.timers import TimerWheel
+from fastbroker.worker.upkeep import Upkeep
+
+log = logging.getLogger(__name__)
+
+PROTOCOL_NUMBERS = {"PLAINTEXT": 0, "SSL": 1, "SASL_PLAINTEXT": 2, "SASL_SSL": 3}
+STOP_DEADLINE_MS = 5000
+
+
+class Worker:
+    """Owned by its process.
+
+    ready(): called once clients are accepted. fatal(error): this process cannot go on.
+    """
+
+    def __init__(
+        self,
+        loop: AbstractEventLoop,
+        config: BrokerConfig,
+        index: int,
+        *,
+        ready: Callable[[], object],
+        fatal: Callable[[BaseException], object],
+    ) -> None:
+        self.loop, self.config, self.index = loop, config, index
+        self._ready, self._fatal = ready, fatal
+        self.id = broker_id(config.node_id, index)
+        self.timers = TimerWheel(loop)
+        self.log_dir = LogDir(
+            join(config.data_dir, f"broker-{self.id}"), disk=Disk(), node_id=self.id
+        )
+        self.log_dir.open()
+        limit = config["queued.max.request.bytes"]
+        if limit > 0:
+            limit_receive_bytes(limit)
+        address = join(config.data_dir, "run", f"controller-{config.node_id}.sock")
+        client_id = f"broker-{self.id}"
+        self.client = BrokerClient(
+            loop, address, client_id=client_id, connected=self._connected
+        )
+        self.metadata_client = BrokerClient(loop, address, client_id=client_id)
+        self.lifecycle = Lifecycle(
+            self.client,
+            self.timers,
+            self._registration(),
+            interval_ms=config["broker.heartbeat.interval.ms"],
+            metadata_offset=lambda: self.observer.image.offset,
+            unfenced=self._unfenced,
+        )
+        self.broker = Broker(
+            config=config,
+            broker_id=self.id,
+            timers=self.timers,
+            log_dir=self.log_dir,
+            sessions=FetchSessions(
+                config["max.incremental.fetch.session.cache.slots"],
+                lambda: random.randrange(1, 2**31),
+            ),
+            forward=Forwarding(self.client, config["request.timeout.ms"]),
+            allocate_producer_id=ProducerIds(
+                self.client, self.id, lambda: self.lifecycle.broker_epoch
+            ),
+        )
+        offsets = OffsetsTopic(self.broker)
+        self.broker.groups = GroupCoordinator(
+            config,
+            self.timers,
+            append=offsets.append,
+            new_member_id=lambda name: f"{name}-{uuid.uuid4()}",
+            topic_id=self._topic_id,
+            topic_name=self._topic_name,
+        )
+        self.flusher = Flusher(loop, self._sync_failed)
+        self.replicas = Replicas(self.broker, config, self.flusher.request)
+        self.observer = Observer(
+            self.metadata_client,
+            self.timers,
+            self.id,
+            self.log_dir.directory_id,
+            apply=self._apply,
+            fatal=fatal,
+        )
+        self.upkeep = Upkeep(loop, self.broker, self.flusher)
+        self.listeners = [self._listener(one.at(index)) for one in config.listeners()]
+
+    # ---- what is made once
+
+    def _registration(self) -> BrokerRegistrationRequest:
+        config = self.config
+        advertised = config.advertised()
+        listeners = []
+        for one in config.listeners():
+            told = advertised.get(one.name, one).at(self.index)
+            listeners.append(
+                BrokerRegistrationRequest.Listener(
+                    name=told.name,
+                    host=told.host or "127.0.0.1",
+                    port=told.port,
+                    security_protocol=PROTOCOL_NUMBERS[config.protocol(told.name)],
+                )
+            )
+        return BrokerRegistrationRequest(
+            broker_id=self.id,
+            incarnation_id=uuid.uuid4().bytes,
+            listeners=listeners,
+            features=[
+                BrokerRegistrationRequest.Feature(
+                    name=name, min_supported_version=low, max_supported_version=high
+                )
+                for name, (low, high) in SUPPORTED.items()
+            ],
+            rack=config["broker.rack"],
+            log_dirs=[self.log_dir.directory_id],
+            previous_broker_epoch=self.log_dir.previous_broker_epoch,
+        )
+
+    def _listener(self, address: ListenerAddress) -> Listener:
+        config = self.config
+        return Listener(
+            self.loop,
+            listen((address.host, address.port), backlog=config["socket.listen.backlog.size"]),
+            name=address.name,
+            dispatch=Dispatch(self.broker, address.name),
+            max_frame_bytes=config["socket.request.max.bytes"],
+            max_connections=config["max.connections"],
+            idle_ms=config["connections.max.idle.ms"],
+        )
+
+    # ---- the beginning
+
+    def start(self) -> None:
+        """Connect to the controller; the rest follows from its answers."""
+        self.client.start()
+        self.metadata_client.start()
+
+    def _connected(self) -> None:
+        if self.lifecycle.registration.cluster_id:
+            self.lifecycle.connected()
+            return
+        # The first time: learn which cluster this is, before anything is written or registered.
+        self.client.call(DescribeClusterRequest(endpoint_type=2), 1).then(self._joined)
+
+    def _joined(self, answer: Deferred[DescribeClusterResponse]) -> None:
+        if answer.error is not None:
+            return  # connected again soon
+        try:
+            self.log_dir.join_cluster(answer.result().cluster_id)
+        except Exception as error:
+            self._fatal(error)
+            return
+        self.lifecycle.registration.cluster_id = answer.result().cluster_id
+        self.lifecycle.connected()
+        self.observer.start()
+
+    def _apply(self, delta: MetadataDelta, image: MetadataImage) -> None:
+        self.broker.image = image
+        self.replicas.apply(delta, image)
+        self.broker.apply(image)
+        self.lifecycle.caught_up()
+
+    def _unfenced(self) -> None:
+        """The controller lets clients come; wait until our own image says so, too."""
+        self.broker.when(self._is_unfenced, 2**30).then(lambda _: self._serve())
+
+    def _is_unfenced(self) -> bool:
+        own = self.broker.image.brokers.get(self.id)
+        return own is not None and own.epoch == self.lifecycle.broker_epoch and not own.fenced
+
+    def _serve(self) -> None:
+        for name in self.log_dir.unknown_directories(self.broker.partitions):
+            log.warning("%s is no partition of this broker: kept as %s", name,
+                        self.log_dir.set_aside(name))  # fmt: skip
+        self.log_dir.was_clean = False  # logs opened from here on are new
+        self.upkeep.start()
+        for listener in self.listeners:
+            listener.start()
+        self._ready()
+
+    # ---- lookups and failures
+
+    def _topic_id(self, name: str) -> bytes | None:
+        topic = self.broker.image.topics.get(name)
+        return topic.id if topic is not None else None
+
+    def _topic_name(self, topic_id: bytes) -> str | None:
+        topic = self.broker.image.topics_by_id.get(topic_id)
+        return topic.name if topic is not None else None
+
+    def _sync_failed(self, error: OSError) -> None:
+        """Pages that were not synced may be gone: nothing in this directory is promised again."""
+        if self.log_dir.failure is None:
+            self.log_dir.failure = error
+            log.critical("%s is offline, syncing failed: %s", self.log_dir.path, error)
+            for partition in self.broker.partitions.values():
+                partition.fail(error)
+
+    # ---- the end
+
+    def stop(self, done: Callable[[], Any], *, is_controlled: bool = True) -> None:
+        """Take this broker out of the cluster, then let go of clients; `done()` follows.
+
+        is_controlled: ask the controller first, for STOP_DEADLINE_MS at most.
+        """
+        finished = False
+
+        def finish(*_: object) -> None:
+            nonlocal finished
+            if not finished:
+                finished = True
+                done()
+
+        if is_controlled and self.client.is_connected and self.lifecycle.broker_epoch >= 0:
+            self.lifecycle.stop().then(finish)
+            self.timers.after(STOP_DEADLINE_MS, finish)
+        else:
+            finish()
+
+    def close(self) -> None:
+        """Close connections, logs and files; the loop has stopped."""
+        for listener in self.listeners:
+            listener.close()
+        self.observer.close()
+        self.client.close()
+        self.metadata_client.close()
+        self.flusher.close()
+        self.timers.close()
+        self.log_dir.close(self.lifecycle.broker_epoch)

@@ -1,0 +1,61 @@
+"""A broker for the tests of a module, and the command line as people run it."""
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+
+import pytest
+
+from tests.broker_process import ROOT, BrokerProcess
+
+TIMEOUT_S = 60
+
+
+class CommandLine:
+    """`fastbroker ARGS` as its own process, against one broker."""
+
+    def __init__(self, bootstrap: str) -> None:
+        self.bootstrap = bootstrap
+
+    def command(self, *args: str) -> list[str]:
+        return [sys.executable, "-m", "fastbroker", *args]
+
+    @property
+    def env(self) -> dict[str, str]:
+        return {**os.environ, "FASTBROKER_BOOTSTRAP": self.bootstrap}
+
+    def run(self, *args: str, stdin: str = "", status: int = 0) -> subprocess.CompletedProcess[str]:
+        """What it printed; AssertionError unless it ended with `status`, without a traceback."""
+        done = subprocess.run(
+            self.command(*args), env=self.env, cwd=ROOT, input=stdin, capture_output=True,
+            text=True, timeout=TIMEOUT_S,
+        )  # fmt: skip
+        assert done.returncode == status, f"{args}: {done.returncode}\n{done.stdout}{done.stderr}"
+        assert "Traceback" not in done.stderr
+        return done
+
+    def error(self, *args: str, stdin: str = "", status: int = 1) -> str:
+        """The one line of a command that fails."""
+        lines = self.run(*args, stdin=stdin, status=status).stderr.splitlines()
+        assert len(lines) == 1, lines
+        assert lines[0].startswith("error: ")
+        return lines[0].removeprefix("error: ")
+
+
+@pytest.fixture(scope="module")
+def fastbroker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CommandLine]:
+    """The command line against a broker of two workers, or the one at FASTBROKER_TEST_BOOTSTRAP."""
+    given = os.environ.get("FASTBROKER_TEST_BOOTSTRAP")
+    if given:
+        yield CommandLine(given)
+        return
+    with BrokerProcess(tmp_path_factory.mktemp("cli") / "data", workers=2) as broker:
+        yield CommandLine(broker.bootstrap)
+
+
+@pytest.fixture
+def name(request: pytest.FixtureRequest) -> str:
+    """A topic's name that no other test and no earlier run uses."""
+    return f"{request.node.name.removeprefix('test_')[:60]}-{os.getpid()}"
