@@ -41,6 +41,8 @@ class Segment:
     """Batches [base_offset, next_offset) in one file. Owned by one Log.
 
     size: bytes of the .log file. first_timestamp: of the first batch, -1 when empty.
+    max_timestamp, offset_of_max: the largest timestamp, and the last offset of the batch with it,
+    which is what Kafka's time index names.
     The file is opened when first used. An open FileRange keeps it open, see `range`.
     """
 
@@ -75,16 +77,15 @@ class Segment:
             self.disk.close(self.disk.open(path, create=True))
 
     def append(
-        self, data: Buffer, *, last_offset: int, max_timestamp: int, offset_of_max: int,
-        index_interval_bytes: int,
+        self, data: Buffer, *, last_offset: int, max_timestamp: int, index_interval_bytes: int
     ) -> int:
-        """Write one stamped batch at the end; its position."""  # fmt: skip
+        """Write one stamped batch at the end; its position."""
         position = self.size
         self.disk.pwrite(self.fd, data, position)
         if self.size == 0:
             self.first_timestamp = max_timestamp
         if max_timestamp > self.max_timestamp:
-            self.max_timestamp, self.offset_of_max = max_timestamp, offset_of_max
+            self.max_timestamp, self.offset_of_max = max_timestamp, last_offset
         if self._since_index > index_interval_bytes:
             self.offset_index.append(last_offset, position)
             self.time_index.append(self.max_timestamp, self.offset_of_max)

@@ -66,7 +66,7 @@ def read_exactly(sock: socket.socket, size: int) -> bytes:
 def first_ack(address: tuple[str, int], deadline: float) -> None:
     """Create the topic through Metadata and produce until one record is acknowledged."""
     metadata = MetadataRequest(
-        topics=[MetadataRequest.Topic(name=TOPIC)], allow_auto_topic_creation=True
+        topics=[MetadataRequest.MetadataRequestTopic(name=TOPIC)], allow_auto_topic_creation=True
     )
     while time.monotonic() < deadline:
         with socket.create_connection(address, 1) as sock:
