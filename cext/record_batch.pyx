@@ -243,7 +243,7 @@ cdef class RecordWalk:
 
     Memory does not grow with the body: of a record only its lengths are looked at. After `finish`:
 
-    count, max_timestamp, offset_delta_of_max   of the records seen; max_timestamp -1: none
+    count, max_timestamp   of the records seen; max_timestamp -1: none
     out_of_range    indexes of records with a timestamp, other than -1, outside [lowest, highest]
     keyless         indexes of records without a key
 
@@ -257,7 +257,6 @@ cdef class RecordWalk:
         self.lowest, self.highest = lowest, highest
         self.count = 0
         self.max_timestamp = -1
-        self.offset_delta_of_max = -1
         self.state = RECORD
         self.skip = self.left = self.headers_left = 0
         self.tail_size = 0
@@ -392,7 +391,6 @@ cdef class RecordWalk:
                 timestamp = self.base_timestamp + timestamp_delta
                 if timestamp > self.max_timestamp:
                     self.max_timestamp = timestamp
-                    self.offset_delta_of_max = delta
                 if timestamp != -1 and not self.lowest <= timestamp <= self.highest:
                     if len(self.out_of_range) < FINDINGS_MAX:
                         self.out_of_range.append(self.count)

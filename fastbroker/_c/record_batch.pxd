@@ -10,7 +10,7 @@ cdef class BatchHeader:
 cdef class RecordWalk:
     cdef int64_t base_timestamp, lowest, highest, skip, left
     cdef int32_t expected, headers_left
-    cdef readonly int32_t count, offset_delta_of_max
+    cdef readonly int32_t count
     cdef readonly int64_t max_timestamp
     cdef readonly list out_of_range, keyless
     cdef int state

@@ -62,7 +62,6 @@ def assemble(
 class RecordWalk:
     count: int
     max_timestamp: int
-    offset_delta_of_max: int
     out_of_range: list[int]
     keyless: list[int]
     def __init__(self, header: BatchHeader, *, lowest: int, highest: int) -> None: ...

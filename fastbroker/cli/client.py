@@ -189,6 +189,17 @@ def check(code: int, message: str | None = None, *, where: str) -> None:
         raise kind(f"{where}: {message or (kind.__doc__ or '').strip().rstrip('.')}")
 
 
+def partitions_of(topic: Topic, wanted: int | None = None) -> list[int]:
+    """All partitions of a topic, or the one that is wanted. Raises Failure when it has no such."""
+    known = [one.partition_index for one in topic.partitions]
+    if wanted is None:
+        return known
+    if wanted not in known:
+        held = "only partition 0" if len(known) == 1 else f"partitions 0 to {len(known) - 1}"
+        raise Failure(f"there is no partition {wanted}: topic {topic.name!r} has {held}")
+    return [wanted]
+
+
 def addresses(text: str) -> list[tuple[str, int]]:
     """(host, port) of each HOST:PORT between commas; the port may be left out. Raises Failure."""
     found = []

@@ -17,6 +17,8 @@ from fastbroker.errors import KafkaError
 COMMANDS = {
     "start": "fastbroker.cli.start:start",
     "topic": "fastbroker.cli.topic:topic",
+    "produce": "fastbroker.cli.produce:produce",
+    "consume": "fastbroker.cli.consume:consume",
 }
 
 
@@ -58,7 +60,7 @@ def main(args: Sequence[str] | None = None) -> NoReturn:
         status = 2
     except click.UsageError as error:
         where = error.ctx.command_path if error.ctx is not None else "fastbroker"
-        status = _fail(f"{error.format_message()} See '{where} --help'.", 2)
+        status = _fail(f"{_sentence(error.format_message())} See '{where} --help'", 2)
     except click.ClickException as error:
         status = _fail(error.format_message(), 2)
     except click.Abort:
@@ -77,3 +79,7 @@ def main(args: Sequence[str] | None = None) -> NoReturn:
 def _fail(message: str, status: int) -> int:
     click.echo(f"error: {' '.join(message.split())}", err=True)
     return status
+
+
+def _sentence(text: str) -> str:
+    return text if text.endswith((".", "?")) else f"{text}."

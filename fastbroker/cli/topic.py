@@ -13,6 +13,7 @@ import click
 from fastbroker import errors
 from fastbroker.cli.client import Client, NoSuchTopic, Topic, bootstrap_option, check
 from fastbroker.cli.output import Failure, count, table
+from fastbroker.cli.pairs import pairs
 from fastbroker.protocol.messages.create_partitions import CreatePartitionsRequest
 from fastbroker.protocol.messages.create_topics import CreateTopicsRequest
 from fastbroker.protocol.messages.delete_topics import DeleteTopicsRequest
@@ -355,14 +356,3 @@ def _delete(client: Client, name: str) -> None:
         client.attempt(is_gone, timeout_s=SEEN_S)
     except errors.LeaderNotAvailable:
         click.echo(f"note: topic {name!r} is still being deleted", err=True)
-
-
-def pairs(texts: Iterable[str]) -> list[tuple[str, str]]:
-    """("k", "v") of each "k=v"; usage error otherwise."""
-    out = []
-    for text in texts:
-        key, equals, value = text.partition("=")
-        if not equals or not key:
-            raise click.UsageError(f"{text!r} is not of the form KEY=VALUE.")
-        out.append((key.strip(), value))
-    return out

@@ -65,7 +65,7 @@ def _describe(ctx: RequestContext, asked: Any, request: DescribeConfigsRequest) 
     except KafkaError as error:
         result.error_code, result.error_message = error.code, error.message
         return result
-    wanted = asked.configuration_keys
+    wanted = asked.configuration_keys or None  # an empty list asks for all, too
     for entry in entries:
         if wanted is None or entry.name in wanted:
             if not request.include_synonyms:

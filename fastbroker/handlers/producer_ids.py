@@ -18,6 +18,7 @@ def init_producer_id(
     """Behaviour
     - Without a transactional id: a fresh producer id with epoch 0, also for a producer that has
       one; ids come in blocks from the controller.
+    - A producer id without its epoch, or an epoch alone, is INVALID_REQUEST.
     - An empty transactional id is INVALID_REQUEST; others are UNSUPPORTED_VERSION: transactions
       are not served yet.
 
@@ -25,12 +26,15 @@ def init_producer_id(
     """
     if request.transactional_id is not None:
         error = UnsupportedVersion if request.transactional_id else InvalidRequest
-        return InitProducerIdResponse(error_code=error.code)
+        return InitProducerIdResponse(error_code=error.code, producer_epoch=-1)
+    if (request.producer_id == -1) != (request.producer_epoch == -1):
+        return InitProducerIdResponse(error_code=InvalidRequest.code, producer_epoch=-1)
     response: Deferred[InitProducerIdResponse] = Deferred()
 
     def allocated(answer: Deferred[int]) -> None:
         if isinstance(answer.error, KafkaError):
-            response.complete(InitProducerIdResponse(error_code=answer.error.code))
+            failed = InitProducerIdResponse(error_code=answer.error.code, producer_epoch=-1)
+            response.complete(failed)
         else:
             response.complete(InitProducerIdResponse(producer_id=answer.result()))
 

@@ -269,9 +269,7 @@ class Log:
                     if self.config.is_append_time else -1, True,
                 )  # fmt: skip
         first = self.log_end_offset
-        self._write(
-            batch.data, header, leader_epoch, batch.max_timestamp, batch.delta_of_max, now_ms
-        )
+        self._write(batch.data, header, leader_epoch, batch.max_timestamp, now_ms)
         if header.producer_id >= 0:
             self.producers.appended(header, first, batch.max_timestamp)
         return AppendInfo(first, self.log_end_offset - 1, batch.append_time)
@@ -285,15 +283,12 @@ class Log:
             batch = bytearray(batch)
         header = read_header(batch)
         first = self.log_end_offset
-        self._write(
-            batch, header, leader_epoch, header.max_timestamp, header.last_offset_delta, now_ms
-        )
+        self._write(batch, header, leader_epoch, header.max_timestamp, now_ms)
         return AppendInfo(first, self.log_end_offset - 1)
 
     def _write(
-        self, data: Buffer, header: BatchHeader, leader_epoch: int, max_timestamp: int,
-        delta_of_max: int, now_ms: int,
-    ) -> None:  # fmt: skip
+        self, data: Buffer, header: BatchHeader, leader_epoch: int, max_timestamp: int, now_ms: int
+    ) -> None:
         if header.size > self.config.segment_bytes:
             raise RecordListTooLarge(
                 f"a batch of {header.size} bytes, a segment takes {self.config.segment_bytes}"
@@ -312,7 +307,6 @@ class Log:
                 data,
                 last_offset=last,
                 max_timestamp=max_timestamp,
-                offset_of_max=first + delta_of_max,
                 index_interval_bytes=self.config.index_interval_bytes,
             )
         except OSError as error:
@@ -351,8 +345,7 @@ class Log:
     def _add_segment(self, base_offset: int, now_ms: int) -> Segment:
         segment = Segment(self.disk, self.directory, base_offset)
         segment.created_ms = now_ms
-        if base_offset > 0 or not self.segments:
-            self.disk.close(self.disk.open(segment.path, create=True))
+        segment.create()
         self.segments.append(segment)
         self._bases = [one.base_offset for one in self.segments]
         self._dirty_directory = True

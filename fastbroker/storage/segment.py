@@ -41,6 +41,8 @@ class Segment:
     """Batches [base_offset, next_offset) in one file. Owned by one Log.
 
     size: bytes of the .log file. first_timestamp: of the first batch, -1 when empty.
+    max_timestamp, offset_of_max: the largest timestamp, and the last offset of the batch with it,
+    which is what Kafka's time index names.
     The file is opened when first used. An open FileRange keeps it open, see `range`.
     """
 
@@ -69,17 +71,21 @@ class Segment:
     def fd(self) -> int:
         return self.file.fd
 
+    def create(self) -> None:
+        """Make the files of a new segment; Kafka's tools expect all of them."""
+        for path in (self.path, self.offset_index.file.path, self.time_index.file.path):
+            self.disk.close(self.disk.open(path, create=True))
+
     def append(
-        self, data: Buffer, *, last_offset: int, max_timestamp: int, offset_of_max: int,
-        index_interval_bytes: int,
+        self, data: Buffer, *, last_offset: int, max_timestamp: int, index_interval_bytes: int
     ) -> int:
-        """Write one stamped batch at the end; its position."""  # fmt: skip
+        """Write one stamped batch at the end; its position."""
         position = self.size
         self.disk.pwrite(self.fd, data, position)
         if self.size == 0:
             self.first_timestamp = max_timestamp
         if max_timestamp > self.max_timestamp:
-            self.max_timestamp, self.offset_of_max = max_timestamp, offset_of_max
+            self.max_timestamp, self.offset_of_max = max_timestamp, last_offset
         if self._since_index > index_interval_bytes:
             self.offset_index.append(last_offset, position)
             self.time_index.append(self.max_timestamp, self.offset_of_max)
@@ -138,11 +144,8 @@ class Segment:
         self.max_timestamp, self.offset_of_max = -1, self.base_offset
         self._since_index = 0
         end = self.disk.size(self.path)
-        position, next_offset = 0, self.base_offset
-        while position < end:
-            batch = self._good_batch(position, end, next_offset)
-            if batch is None:
-                break
+        position = 0
+        for batch in self._good_batches(end):
             if position == 0:
                 self.first_timestamp = batch.max_timestamp
             if batch.max_timestamp > self.max_timestamp:
@@ -153,25 +156,33 @@ class Segment:
                 self._since_index = 0
             self._since_index += batch.size
             position += batch.size
-            next_offset = batch.last_offset + 1
             yield batch
         if position < end:
             self.disk.truncate(self.fd, position)
         self.size = position
 
-    def _good_batch(self, position: int, end: int, next_offset: int) -> BatchHeader | None:
-        data = self.disk.pread(self.fd, WALK_BYTES, position)
-        try:
-            header = read_header(data)
-        except CorruptBatch:
-            return None
-        if position + header.size > end or header.base_offset < next_offset:
-            return None
-        if header.last_offset < header.base_offset:
-            return None
-        if header.size > len(data):
-            data = self.disk.pread(self.fd, header.size, position)
-        return header if crc_is_right(data, header) else None
+    def _good_batches(self, end: int) -> Iterator[BatchHeader]:
+        """Headers of the batches before the first that is not whole, checked and in order."""
+        position, next_offset, need = 0, self.base_offset, HEADER_BYTES
+        while end - position >= need:
+            data = memoryview(self.disk.pread(self.fd, max(WALK_BYTES, need), position))
+            at, need = 0, HEADER_BYTES
+            while len(data) - at >= HEADER_BYTES:
+                try:
+                    header = read_header(data, at)
+                except CorruptBatch:
+                    return
+                if header.base_offset < next_offset or header.last_offset < header.base_offset:
+                    return
+                if at + header.size > len(data):
+                    need = header.size  # it goes on behind what was read
+                    break
+                if not crc_is_right(data, header, at):
+                    return
+                yield header
+                at += header.size
+                next_offset = header.last_offset + 1
+            position += at
 
     def load_times(self) -> None:
         """Learn the largest and the first timestamp of a segment that was closed cleanly."""

@@ -39,7 +39,6 @@ class ValidBatch(NamedTuple):
     header: BatchHeader
     data: Buffer
     max_timestamp: int
-    delta_of_max: int  # offset of the record that has it, from the batch's first
     append_time: int  # -1: the records keep their own times
 
 
@@ -86,9 +85,9 @@ def validate(
         error = InvalidRecord("a compacted topic takes no record without a key")
         raise RecordsRefused(error, "the record has no key", walk.keyless)
     append_time = -1
-    largest, delta = walk.max_timestamp, walk.offset_delta_of_max
+    largest = walk.max_timestamp
     if config.is_append_time:
-        append_time, largest, delta = now_ms, now_ms, 0
+        append_time = largest = now_ms
     elif walk.out_of_range:
         late = InvalidTimestamp(
             f"a timestamp is not within {config.message_timestamp_before_max_ms} ms before and"
@@ -103,7 +102,7 @@ def validate(
             header = read_header(data)
     if append_time >= 0 or largest != header.max_timestamp:
         stamp_max_timestamp(data, largest, append_time >= 0)
-    return ValidBatch(header, data, largest, delta, append_time)
+    return ValidBatch(header, data, largest, append_time)
 
 
 def _single_batch(data: memoryview, produce_version: int) -> BatchHeader:

@@ -264,4 +264,4 @@ def test_loading_is_logged(caplog: pytest.LogCaptureFixture) -> None:
         assert "serving" not in caplog.text  # nothing to say of fifty empty partitions
         bench.stable()
         bench.reload(2)
-    assert "__consumer_offsets-0: serving" in caplog.text
+    assert ": serving 1 groups" in caplog.text

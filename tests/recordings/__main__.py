@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 from tests.apache_kafka.broker import KafkaNode
 from tests.broker_process import BrokerProcess
-from tests.recordings.differences import unaccepted
+from tests.recordings.differences import obsolete, unaccepted
 from tests.recordings.play import Played, play
 from tests.recordings.recordings import differences, load, save
 from tests.recordings.scenario import Scenario, scenarios
@@ -64,6 +64,9 @@ def compare(wanted: list[Scenario], bootstrap: str | None, *, accepted_too: bool
             print(f"\n{difference.scenario}: {difference.step}")
         print(f"  {difference.field}")
         print(f"    kafka {difference.kafka!r}\n    ours  {difference.ours!r}")
+    if wanted == list(scenarios()):
+        for entry in obsolete(found):
+            print(f"no longer there: {entry}")
     print(f"{len(wanted)} scenarios, {len(shown)} differences ({len(found)} with accepted ones)")
     return 1 if shown else 0
 

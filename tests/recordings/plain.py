@@ -79,7 +79,9 @@ def _value(
     if field.kind == Kind.ARRAY and value is not None:
         if isinstance(field.item, Field):
             return [_value(name, field.item, item, version, ids, only) for item in value]
-        kept = [i for i in value if only is None or str(_first(i, NAMES) or only).startswith(only)]
+        kept = value
+        if only is not None:
+            kept = [item for item in value if _first(item, NAMES, only).startswith(only)]
         return [plain(item, version, ids) for item in _sorted(kept)]
     if field.kind == Kind.STRUCT:
         return None if value is None else plain(value, version, ids)
@@ -125,5 +127,5 @@ def _sorted(items: list[Any]) -> list[Any]:
     return items
 
 
-def _first(item: Any, names: tuple[str, ...]) -> Any:
-    return next((found for n in names if (found := getattr(item, n, None)) is not None), None)
+def _first(item: Any, names: tuple[str, ...], default: Any = None) -> Any:
+    return next((found for n in names if (found := getattr(item, n, None)) is not None), default)

@@ -74,7 +74,7 @@ def test_a_walk_sees_the_same_in_pieces_of_any_size(codec: str, size: int) -> No
     for at in range(0, len(body), size):
         walk.feed(body[at : at + size])
     walk.finish()
-    assert (walk.count, walk.max_timestamp, walk.offset_delta_of_max) == (60, 1059, 59)
+    assert (walk.count, walk.max_timestamp) == (60, 1059)
     assert walk.out_of_range == [0, 1, 2, 3, 4, *range(51, 60)]
     assert walk.keyless == [i for i, record in enumerate(records) if record[0] is None]
 

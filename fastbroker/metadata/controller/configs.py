@@ -84,7 +84,7 @@ def _alter(
         count = times.pop(key, 0)
         if count == 0:
             continue  # a duplicate, answered once
-        result = answer(resource_type=key[0], resource_name=key[1])
+        result = answer(resource_type=key[0], resource_name=key[1], error_message=None)
         results.append(result)
         try:
             if count > 1:

@@ -193,6 +193,7 @@ def _create(
     result = _Result(
         name=topic.name,
         topic_id=topic_id,
+        error_message=None,
         num_partitions=len(replicas),
         replication_factor=len(replicas[0]),
         configs=_effective(overrides, config),

@@ -12,6 +12,8 @@ from fastbroker.protocol.messages.init_producer_id import InitProducerIdRequest
 from tests.recordings.scenario import Scene, Step, Steps, has, scenario
 from tests.recordings.scenarios.prepare import records, topic
 
+NOT_AVAILABLE = 15
+
 
 @scenario(ApiVersionsRequest, versions=(0, 1, 2, 3, 4))
 def versions(s: Scene) -> Steps:
@@ -125,7 +127,8 @@ def coordinators(s: Scene) -> Steps:
         return s.ask(label, FindCoordinatorRequest, **(many if s.version >= 4 else one), **more)
 
     def found(answer: Any) -> bool:
-        return not any(c.error_code for c in answer.coordinators or [answer])
+        """Its topic has been created, or will not be."""
+        return all(c.error_code != NOT_AVAILABLE for c in answer.coordinators or [answer])
 
     group = s.name("g")
     yield find("a group", group, until=found)
