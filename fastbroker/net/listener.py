@@ -8,12 +8,14 @@ from asyncio import AbstractEventLoop, TimerHandle
 from collections.abc import Callable
 
 from fastbroker._c.connection import Connection
+from fastbroker.net.log_rate import LogRate
 
 log = logging.getLogger(__name__)
 
 ACCEPTS_MAX = 64  # for one readiness, so that established connections get their turn
 OUT_OF_FILES_PAUSE_S = 0.5
 IDLE_SWEEPS = 4  # an idle connection is closed after between 1 and 1 + 1/IDLE_SWEEPS of its time
+REASON_MAX = 500  # characters of a reason, which may quote what a client sent
 QUIET_REASONS = frozenset({"closed by the peer", "the listener closed"})
 OUT_OF_FILES = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 
@@ -51,6 +53,7 @@ class Listener:
         self._is_unix = sock.family == socket.AF_UNIX
         self._idle_since: dict[Connection, float] = {}
         self._sweep_timer: TimerHandle | None = None
+        self._lines = LogRate()
         self._refused = 0
         self._accepting = False
         self._open = True
@@ -142,14 +145,29 @@ class Listener:
     ) -> None:
         self.connections.discard(connection)
         self._idle_since.pop(connection, None)
-        if error is not None and not getattr(error, "expected", False):
-            log.error(
-                "listener %s closed %s: %s", self.name, connection.peer, reason, exc_info=error
-            )
-        elif reason not in QUIET_REASONS:
-            log.warning("listener %s closed %s: %s", self.name, connection.peer, reason)
+        is_bug = error is not None and not getattr(error, "expected", False)
+        if is_bug or reason not in QUIET_REASONS:
+            self._log_closed(connection, reason, error if is_bug else None)
         if self.closed is not None:
             self.closed(connection, reason, error)
+
+    def _log_closed(
+        self, connection: Connection, reason: str, bug: BaseException | None
+    ) -> None:
+        """A line for a connection that was closed for a reason; few for each client's host."""
+        host = self.name if self._is_unix else connection.peer[0]
+        if not self._lines.allows(host, self.loop.time()):
+            return
+        unsaid = self._lines.held_back(host)
+        log.log(
+            logging.WARNING if bug is None else logging.ERROR,
+            "listener %s closed %s: %s%s",
+            self.name,
+            connection.peer,
+            reason[:REASON_MAX],
+            f" ({unsaid} more of {host} were closed without a line)" if unsaid else "",
+            exc_info=bug,
+        )
 
     def _sweep(self) -> None:
         """Close what has been idle; one pass over all connections every idle_s / IDLE_SWEEPS."""

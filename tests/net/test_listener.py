@@ -12,6 +12,7 @@ import pytest
 from fastbroker._c.connection import Connection
 from fastbroker.net.address import AddressInUse, connect_unix, listen
 from fastbroker.net.listener import Listener
+from fastbroker.net.log_rate import BURST
 
 DEADLINE_S = 10
 
@@ -114,4 +115,29 @@ def test_a_unix_socket_with_a_path_longer_than_the_kernels(
     assert loop.run_until_complete(loop.sock_recv(client, 10)) == b"abc"
     client.close()
     until(loop, lambda: not listener.connections)
+    listener.close()
+
+
+def test_a_flood_of_bad_connections_writes_few_lines(
+    loop: asyncio.AbstractEventLoop, caplog: pytest.LogCaptureFixture
+) -> None:
+    sock = listen(("127.0.0.1", 0))
+    listener = Listener(loop, sock, name="PLAINTEXT", dispatch=echo, max_frame_bytes=1000)
+    listener.start()
+
+    def send_bad() -> None:
+        client = socket.create_connection(sock.getsockname())
+        client.sendall(b"\x7f\xff\xff\xff")
+        until(loop, lambda: listener.connections)
+        until(loop, lambda: not listener.connections)
+        client.close()
+
+    with caplog.at_level(logging.WARNING):
+        for _ in range(300):
+            send_bad()
+        assert BURST <= len(caplog.records) <= BURST + DEADLINE_S
+        assert "a frame of 2147483647 bytes was announced" in caplog.text
+        loop.run_until_complete(asyncio.sleep(1.1))
+        send_bad()
+    assert "more of 127.0.0.1 were closed without a line" in caplog.text
     listener.close()
