@@ -59,5 +59,5 @@ def fastbroker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CommandLine
 @pytest.fixture
 def name(request: pytest.FixtureRequest) -> str:
     """A topic's name that no other test and no earlier run uses."""
-    words = re.sub(r"\W+", "-", request.node.name.removeprefix("test_"))
-    return f"{words}-{os.getpid()}"
+    words = f"{request.module.__name__.split('_')[-1]}-{request.node.name.removeprefix('test_')}"
+    return re.sub(r"\W+", "-", f"{words}-{os.getpid()}")
