@@ -60,8 +60,9 @@ def consume(
     as_json: bool,
     bootstrap: str,
 ) -> None:
-    """Print the records of TOPIC, a line each, as they come; Ctrl-C ends.
+    """Print the records of a topic.
 
+    Those of TOPIC are printed a line each, as they come; Ctrl-C ends.
     With --group the partitions are shared among the group's members, and reading goes on where the
     group left off.
     """

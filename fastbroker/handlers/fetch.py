@@ -261,8 +261,10 @@ class _Reading:
                 epoch=one.diverging.epoch, end_offset=one.diverging.offset
             )
         elif one.slice is not None:
-            is_large = one.slice.size >= SENDFILE_MIN
-            data.records = one.slice.range() if is_large else one.slice.read_bytes()
+            if one.slice.size >= SENDFILE_MIN:
+                data.records = one.slice.range()
+            else:
+                data.records = one.partition.log.copy(one.slice)
         return data
 
     def _is_news(self, one: Found, data: Any) -> bool:
