@@ -172,6 +172,27 @@ def skip_batches(data, int64_t offset) -> tuple:
         PyBuffer_Release(&view)
 
 
+def whole_batches(data) -> tuple:
+    """(bytes of the whole batches at the beginning of `data`, the offset behind them); (0, -1) when
+    there is none."""
+    cdef Py_buffer view
+    cdef const uint8_t *p
+    cdef Py_ssize_t at = 0
+    cdef int64_t size, next_offset = -1
+    PyObject_GetBuffer(data, &view, PyBUF_SIMPLE)
+    try:
+        p = <const uint8_t *>view.buf
+        while view.len - at >= C_HEADER:
+            size = <int64_t><int32_t>load_u32(p + at + 8) + C_LENGTH_END
+            if size < C_HEADER or size > view.len - at:
+                break
+            next_offset = <int64_t>load_u64(p + at) + <int32_t>load_u32(p + at + AT_DELTA) + 1
+            at += size
+        return at, next_offset
+    finally:
+        PyBuffer_Release(&view)
+
+
 def stamp(data, int64_t base_offset, int32_t leader_epoch, Py_ssize_t at=0) -> None:
     """Write base offset and leader epoch into the batch at `at`; its CRC does not cover them."""
     cdef Py_buffer view

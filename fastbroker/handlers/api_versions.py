@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import re
+from functools import cache
 
 from fastbroker.errors import InvalidRequest
 from fastbroker.handlers.context import RequestContext
@@ -12,6 +13,19 @@ from fastbroker.protocol.messages.api_versions import ApiVersionsRequest, ApiVer
 PRODUCE = 0
 SOFTWARE = re.compile(r"[a-zA-Z0-9](?:[a-zA-Z0-9\-.]*[a-zA-Z0-9])?")
 SOFTWARE_MAX = 128
+
+
+@cache
+def _served() -> list[ApiVersionsResponse.ApiVersion]:
+    """What is announced; the handlers are all there before the first request comes."""
+    return [
+        ApiVersionsResponse.ApiVersion(
+            api_key=key,
+            min_version=0 if key == PRODUCE else served.first,
+            max_version=served.last,
+        )
+        for key, served in sorted(HANDLERS.items())
+    ]
 
 
 @handles(ApiVersionsRequest)
@@ -31,17 +45,9 @@ def api_versions(ctx: RequestContext, request: ApiVersionsRequest) -> ApiVersion
             if len(text) > SOFTWARE_MAX or not SOFTWARE.fullmatch(text):
                 return ApiVersionsResponse(error_code=InvalidRequest.code)
         ctx.broker.clients[ctx.connection] = software
-    keys = [
-        ApiVersionsResponse.ApiVersion(
-            api_key=key,
-            min_version=0 if key == PRODUCE else served.first,
-            max_version=served.last,
-        )
-        for key, served in sorted(HANDLERS.items())
-    ]
     image = ctx.broker.image
     return ApiVersionsResponse(
-        api_keys=keys,
+        api_keys=_served(),
         supported_features=[
             ApiVersionsResponse.SupportedFeatureKey(name=name, min_version=low, max_version=high)
             for name, (low, high) in sorted(SUPPORTED.items())

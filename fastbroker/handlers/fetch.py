@@ -270,7 +270,7 @@ class _Reading:
                 data.records = one.slice.range()
             else:
                 self.copied += size
-                data.records = one.slice.read_bytes()
+                data.records = one.partition.log.copy(one.slice)
         return data
 
     def _is_news(self, one: Found, data: Any) -> bool:

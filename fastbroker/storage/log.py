@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from fastbroker._c.buffer import FileRange
-from fastbroker._c.record_batch import BatchHeader, read_header, stamp
+from fastbroker._c.record_batch import BatchHeader, read_header, stamp, whole_batches
 from fastbroker.config.topic import TopicConfig
 from fastbroker.errors import KafkaStorageError, OffsetOutOfRange, RecordListTooLarge
 from fastbroker.model import TopicPartition
@@ -313,12 +313,16 @@ class Log:
             raise KafkaStorageError(f"{self.directory}: writing failed: {error}") from error
         if not self._dirty or self._dirty[-1] is not segment:
             self._dirty.append(segment)
+        self._remember(first, segment, position)
+        self.log_end_offset = last + 1
+
+    def _remember(self, offset: int, segment: Segment, position: int) -> None:
+        """The batch that begins with `offset` is at `position`: somebody will soon ask for it."""
         recent = self._recent
         if len(recent) >= RECENT_MAX:
             for old in list(recent)[: RECENT_MAX // 2]:
                 del recent[old]
-        recent[first] = segment, position
-        self.log_end_offset = last + 1
+        recent[offset] = segment, position
 
     def _is_full(
         self, segment: Segment, size: int, last_offset: int, max_timestamp: int, now_ms: int
@@ -417,6 +421,15 @@ class Log:
             if at_least_one:
                 size = max(size, first_size or self._size_at(segment, position))
         return Slice(segment, position, size)
+
+    def copy(self, piece: Slice) -> bytes:
+        """The bytes of a slice; where the batch behind them is, a reader's next, is remembered."""
+        data = piece.read_bytes()
+        size, next_offset = whole_batches(data)
+        position = piece.position + size
+        if size > 0 and position < piece.segment.size:
+            self._remember(next_offset, piece.segment, position)
+        return data
 
     def _find(self, offset: int, number: int) -> tuple[Segment, int, int]:
         """(segment, position, size or 0) of the batch that holds `offset` or the next one."""

@@ -3,7 +3,7 @@
  *   load PORT produce|fetch|versions TOPIC [NAME=VALUE]...
  *
  * Each of `connections` keeps `depth` requests in flight, until `warm` + `requests` are answered in
- * all. Connection i writes to, or reads from, partition i modulo `partitions`. A produce (v9,
+ * all, each its share. Connection i writes to, or reads from, partition i modulo `partitions`. A produce (v9,
  * acks=-1) holds one prebuilt batch of uncompressed records; `idempotent`=1 gives each connection a
  * producer id and counts its sequences. A fetch (v12, no session) asks for one batch of the same
  * size, one after the other through the `batches` of its partition, and round again. Every answer is
@@ -61,6 +61,7 @@ typedef struct {
     size_t frame_bytes;
     uint8_t *burst;         /* copies of a small request, when those are sent many at once */
     size_t sending, sent;   /* bytes of the burst or the frame, of them sent */
+    long share;             /* of all requests */
     long asked, answered;
     double asked_at[DEPTH_MAX];
     uint8_t head[HEAD_BYTES];
@@ -71,7 +72,7 @@ typedef struct {
 static Connection connections[CONNECTIONS_MAX];
 static Mode mode;
 static const char *topic;
-static long depth, total, asked_all, batches, batch_records, idempotent;
+static long depth, total, batches, batch_records, idempotent;
 static size_t batch_bytes;
 static size_t offset_at; /* of the fetch offset in a frame */
 static int epoll_fd;
@@ -204,11 +205,10 @@ static void number_request(Connection *c) {
         store_u32(c->batch + 17, crc32c(c->batch + 21, batch_bytes - 21));
     }
     c->asked_at[c->asked++ % depth] = now(CLOCK_MONOTONIC);
-    asked_all++;
 }
 
 static int may_ask(Connection *c) {
-    return c->asked - c->answered < depth && asked_all < total;
+    return c->asked - c->answered < depth && c->asked < c->share;
 }
 
 static void ask(Connection *c) {
@@ -378,6 +378,7 @@ int main(int argc, char **argv) {
     batch_bytes = make_batch(sample, option("batch_bytes"), option("record_bytes"));
     for (long i = 0; i < count; i++) {
         connections[i].index = (int)i;
+        connections[i].share = total / count + (i < total % count);
         make_request(&connections[i], (int)(i % option("partitions")));
         connect_to(&connections[i], atoi(argv[1]));
     }

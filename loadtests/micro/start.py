@@ -14,19 +14,17 @@ import pathlib
 import signal
 import socket
 import statistics
-import struct
 import subprocess
 import sys
 import tempfile
 import time
-from typing import Any
 
 import psutil
 
-from fastbroker.protocol.header import decode_response, encode_request
 from fastbroker.protocol.messages.metadata import MetadataRequest
 from fastbroker.protocol.messages.produce import ProduceRequest
 from fastbroker.records.builder import build_batch
+from loadtests.wire import call
 
 DEADLINE_S = 30.0
 TOPIC = "first"
@@ -43,24 +41,6 @@ def free_ports(count: int) -> int:
         except OSError:
             continue
     raise SystemExit("no free ports")
-
-
-def call(sock: socket.socket, request: Any, version: int) -> Any:
-    """Send one request and wait for its answer."""
-    parts = encode_request(request, version, 1, "start")
-    sock.sendall(b"".join(bytes(part) for part in parts))
-    frame = read_exactly(sock, struct.unpack(">i", read_exactly(sock, 4))[0])
-    return decode_response(type(request), version, memoryview(frame))[1]
-
-
-def read_exactly(sock: socket.socket, size: int) -> bytes:
-    out = bytearray()
-    while len(out) < size:
-        piece = sock.recv(size - len(out))
-        if not piece:
-            raise SystemExit("the broker closed the connection")
-        out += piece
-    return bytes(out)
 
 
 def first_ack(address: tuple[str, int], deadline: float) -> None:
