@@ -45,7 +45,7 @@ def compress(codec: int, body: Buffer, level: int | None = None) -> Buffer:
     if codec == LZ4:
         return _lz4().compress(  # type: ignore[no-any-return]
             bytes(body), compression_level=level, block_size=_lz4().BLOCKSIZE_MAX64KB,
-            store_size=False,
+            block_linked=False, store_size=False,  # Java reads blocks that stand alone, no others
         )  # fmt: skip
     if codec == ZSTD:
         return _zstd().ZstdCompressor(level=level).compress(body)  # type: ignore[no-any-return]
