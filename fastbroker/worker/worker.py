@@ -12,6 +12,7 @@ from typing import Any
 from fastbroker._c.connection import limit_receive_bytes
 from fastbroker.config.broker import BrokerConfig, ListenerAddress
 from fastbroker.group.coordinator import GroupCoordinator
+from fastbroker.group.topics import Topics
 from fastbroker.handlers.context import Broker
 from fastbroker.handlers.dispatch import Dispatch
 from fastbroker.metadata.delta import MetadataDelta
@@ -103,8 +104,7 @@ class Worker:
             self.timers,
             append=offsets.append,
             new_member_id=lambda name: f"{name}-{uuid.uuid4()}",
-            topic_id=self._topic_id,
-            topic_name=self._topic_name,
+            topics=Topics(self._topic_id, self._topic_name, self._has_partition),
         )
         self.flusher = Flusher(loop, self._sync_failed)
         self.replicas = Replicas(self.broker, config, self.flusher.request)
@@ -221,6 +221,10 @@ class Worker:
     def _topic_name(self, topic_id: bytes) -> str | None:
         topic = self.broker.image.topics_by_id.get(topic_id)
         return topic.name if topic is not None else None
+
+    def _has_partition(self, topic: str, number: int) -> bool:
+        found = self.broker.image.topics.get(topic)
+        return found is not None and number in found.partitions
 
     def _sync_failed(self, error: OSError) -> None:
         """Pages that were not synced may be gone: nothing in this directory is promised again."""

@@ -71,8 +71,6 @@ ACCEPTED: tuple[Accepted, ...] = (
     Accepted("produce/damaged *", "bytes behind the batch", "*", STRICT),
     Accepted("produce/damaged *", "the log's time", "*", STRICT),
     Accepted("produce/damaged *", "what it holds", "*", STRICT),
-    Accepted("produce/damaged *", "magic *", "*.error_code",
-             "a batch of an unknown format is an invalid record rather than a damaged one"),
     Accepted("produce/*", "* again", "*.log_append_time_ms",
              "for a duplicate Kafka gives the batch's time although the log did not set it"),
     Accepted("produce/*", "the fifth last", "*.log_append_time_ms",
@@ -107,16 +105,6 @@ ACCEPTED: tuple[Accepted, ...] = (
 )  # fmt: skip
 
 OPEN: tuple[Accepted, ...] = (
-    Accepted("produce/*", "transactional without a producer", "*",
-             "to be refused with TRANSACTIONAL_ID_AUTHORIZATION_FAILED: nothing ends it"),
-    Accepted("produce/*", "without a transactional id", "*",
-             "to be refused with TRANSACTIONAL_ID_AUTHORIZATION_FAILED: nothing ends it"),
-    Accepted("offset_commit/commits *", "*partition", "*.error_code",
-             "a partition that does not exist is UNKNOWN_TOPIC_OR_PARTITION; nothing is stored"),
-    Accepted("describe_groups/*", "before the sync", "*.member_assignment",
-             "a member's last assignment is shown until the next one is there"),
-    Accepted("join_group/*", "*", "protocol_name",
-             "null from version 7 on when there is none"),
     Accepted("alter_configs/*", "*", "*.error_code",
              "an unknown type or another broker is INVALID_REQUEST"),
     Accepted("incremental_alter_configs/*", "an*", "*.error_code",
@@ -133,10 +121,6 @@ OPEN: tuple[Accepted, ...] = (
              "a topic named by name and by id is deleted by neither: one INVALID_REQUEST"),
     Accepted("describe_topic_partitions/*", "*", "*.topic_authorized_operations",
              "also told of topics that do not exist"),
-    Accepted("produce/*", "*", "*.log_start_offset",
-             "told with every error about the records of a partition that is led here"),
-    Accepted("produce/damaged *", "a cut batch", "*.error_code",
-             "no whole batch is INVALID_RECORD rather than CORRUPT_MESSAGE"),
 )  # fmt: skip
 KNOWN = ACCEPTED + OPEN
 
