@@ -24,7 +24,8 @@ FLOORS = [  # lower index = lower floor
     {"handlers", "net"},
     {"worker", "controller"},
     {"supervisor", "gateway"},
-    {"cli", "__main__"},
+    {"cli"},
+    {"__main__"},
 ]
 FLOOR_OF = {name: n for n, names in enumerate(FLOORS) for name in names}
 # Packages that decide and never act: no sockets, clocks, files or chance inside.

@@ -1,8 +1,8 @@
 """The command line: arguments to calls.
 
-Reading order: main (which commands there are, how errors are shown), start, client (a small
-blocking Kafka client over a socket), topic, produce, partitioner, consume, fetcher, member, ranges,
-output.
+Reading order: main (which commands there are, how errors are shown) and start; connection and
+client (a small blocking Kafka client) and topic; produce with lines, partitioner and sender;
+consume with fetcher, formats and interrupts, then member and ranges; output and pairs.
 
 Invariants:
 - A command's module is imported when the command runs: `fastbroker start` pays for no client.

@@ -2,16 +2,17 @@
 from __future__ import annotations
 
 import os
-import signal
 import sys
 import time
 from collections.abc import Sequence
+from typing import BinaryIO, NamedTuple
 
 import click
 
 from fastbroker.cli import formats
 from fastbroker.cli.client import Client, bootstrap_option, partitions_of
 from fastbroker.cli.fetcher import EARLIEST, LATEST, WAIT_S, Fetcher
+from fastbroker.cli.interrupts import Interrupts
 from fastbroker.cli.member import Member
 from fastbroker.cli.output import Failure
 
@@ -60,8 +61,9 @@ def consume(
     as_json: bool,
     bootstrap: str,
 ) -> None:
-    """Print the records of TOPIC, a line each, as they come; Ctrl-C ends.
+    """Print the records of a topic.
 
+    Those of TOPIC are printed a line each, as they come; Ctrl-C ends.
     With --group the partitions are shared among the group's members, and reading goes on where the
     group left off.
     """
@@ -76,7 +78,7 @@ def consume(
     else:
         pattern = "%v" if pattern is None else pattern
         show = formats.by_pattern(r"%h\t" + pattern if headers else pattern, topic)
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    interrupts = Interrupts()
     with Client(bootstrap) as client:
         known = client.topic(topic)
         fetcher = Fetcher(client, known)
@@ -87,13 +89,14 @@ def consume(
         else:
             source = Grouped(fetcher, Member(client, group, topic), from_beginning=from_beginning)
         try:
-            read(source, show, most=most, timeout_s=timeout)
+            # A buffer of our own: `python -u` would have each record written by itself.
+            with open(sys.stdout.fileno(), "wb", closefd=False) as out:
+                read(source, Printed(out, show, interrupts), most=most, timeout_s=timeout)
         except BrokenPipeError:  # the reader, as in `| head`, has enough
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             source.end(commit=False)
         except KeyboardInterrupt:
-            sys.stdout.flush()
-            source.end()
+            source.end(commit=not interrupts.held)
         except BaseException:
             source.end(commit=False)
             raise
@@ -175,11 +178,23 @@ class Grouped:
         self._next_commit = time.monotonic() + COMMIT_S
 
 
+class Printed(NamedTuple):
+    """Where records go, in which form, and who may stop it."""
+
+    out: BinaryIO
+    show: formats.Show
+    interrupts: Interrupts
+
+
 def read(
-    source: Direct | Grouped, show: formats.Show, *, most: int | None, timeout_s: float | None
+    source: Direct | Grouped, to: Printed, *, most: int | None, timeout_s: float | None
 ) -> None:
-    """Print records until there were `most`, or none for `timeout_s`; None: without an end."""
-    out, fetcher = sys.stdout.buffer, source.fetcher
+    """Print records until there were `most`, or none for `timeout_s`; None: without an end.
+
+    Positions move on with what is printed, and an interrupt waits until all of it is written; a
+    second one does not, and leaves `held` set.
+    """
+    fetcher, interrupts = source.fetcher, to.interrupts
     seen, last = 0, time.monotonic()
     while True:
         if source.turn():
@@ -189,15 +204,17 @@ def read(
             wait_s = min(WAIT_S, max(0.0, last + timeout_s - time.monotonic()))
         before = seen
         for partition, record in fetcher.poll(wait_s):
-            out.write(show(partition, record))
+            interrupts.held = True
+            to.out.write(to.show(partition, record))
             fetcher.positions[partition] = record.offset + 1
             seen += 1
-            if seen == most:
+            if seen == most or interrupts.asked:
                 break
-        out.flush()
-        now = time.monotonic()
+        to.out.flush()
+        interrupts.release()
         if seen == most:
             return
+        now = time.monotonic()
         if seen > before:
             last = now
         elif timeout_s is not None and now - last >= timeout_s:

@@ -40,8 +40,8 @@ class Commands(click.Group):
 @click.command(
     cls=Commands,
     context_settings={"help_option_names": ["-h", "--help"]},
-    epilog="Begin with `fastbroker start`, then in another terminal "
-    "`fastbroker topic create NAME`.",
+    epilog="Begin with `fastbroker start`; in another terminal, "
+    "`echo hello | fastbroker produce NAME` and `fastbroker consume NAME --from-beginning`.",
 )
 @click.version_option(__version__, prog_name="fastbroker", message="%(prog)s %(version)s")
 def cli() -> None:

@@ -45,8 +45,9 @@ def produce(
     compression: str,
     bootstrap: str,
 ) -> None:
-    """Send each line of FILE, or of standard input, as a record to TOPIC.
+    """Send lines to a topic.
 
+    Each line of FILE, or of standard input, becomes a record of TOPIC.
     Records with the same key go to the same partition, the one that Kafka's Java client chooses.
     It returns when all in-sync replicas have every record.
     """

@@ -47,8 +47,9 @@ def start(
     config: str | None,
     settings: tuple[str, ...],
 ) -> None:
-    """Start a broker and stay with it; Ctrl-C stops it cleanly.
+    """Run a broker.
 
+    It stays in the foreground; Ctrl-C stops it cleanly.
     It prints `ready bootstrap=HOST:PORT ...` once it accepts clients. Settings are Kafka's: --set
     wins over the file, and the flags of their own win over both.
     """

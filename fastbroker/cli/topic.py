@@ -330,7 +330,9 @@ def delete(names: tuple[str, ...], yes: bool, bootstrap: str) -> None:
             name = found.name or ""
             what = f"topic {name!r} with {count(len(found.partitions), 'partition')}"
             if not yes and sys.stdin.isatty():
-                click.confirm(f"delete {what} and all of its records?", abort=True, err=True)
+                question = f"delete {what} and all of its records?"
+                if not click.confirm(question, err=True):
+                    raise Failure(f"topic {name!r} stays as it was")
             _delete(client, name)
             click.echo(f"deleted {what}")
 

@@ -74,21 +74,33 @@ class Broker:
         self.partitions: dict[TopicPartition, Partition] = {}
         self.groups: GroupCoordinator
         self.clients: dict[Any, tuple[str, str]] = {}  # connection -> software name and version
-        self._conditions: list[tuple[Callable[[], bool], Deferred[None]]] = []
+        self._conditions: dict[Deferred[None], Callable[[], bool]] = {}
+        self._on_close: dict[Any, Callable[[], object]] = {}
+
+    # ---- connections
+
+    def on_close(self, connection: Any, leave: Callable[[], object] | None) -> None:
+        """Call `leave()` when `connection` closes; one for each connection, None: not any more."""
+        if leave is not None:
+            self._on_close[connection] = leave
+        else:
+            self._on_close.pop(connection, None)
+
+    def closed(self, connection: Any, *_: object) -> None:
+        """A client is gone; the listeners' `closed`."""
+        self.clients.pop(connection, None)
+        leave = self._on_close.pop(connection, None)
+        if leave is not None:
+            leave()
 
     # ---- the image
 
     def apply(self, image: MetadataImage) -> None:
         """A newer image is in force."""
         self.image = image
-        waiting, self._conditions = self._conditions, []
-        for condition, deferred in waiting:
-            if deferred.done:
-                continue
-            if condition():
+        for deferred, condition in list(self._conditions.items()):
+            if not deferred.done and condition():
                 deferred.complete(None)
-            else:
-                self._conditions.append((condition, deferred))
 
     def when(self, condition: Callable[[], bool], within_ms: int) -> Deferred[None]:
         """Done once `condition()` holds for the image in force, or after `within_ms`."""
@@ -96,14 +108,19 @@ class Broker:
         if condition():
             deferred.complete(None)
             return deferred
-        self._conditions.append((condition, deferred))
+        self._conditions[deferred] = condition
 
         def give_up() -> None:
             if not deferred.done:
                 deferred.complete(None)
 
         timer = self.timers.after(within_ms, give_up)
-        deferred.then(lambda _: timer.cancel())
+
+        def done(_: Deferred[None]) -> None:
+            del self._conditions[deferred]
+            timer.cancel()
+
+        deferred.then(done)
         return deferred
 
     # ---- topics and partitions

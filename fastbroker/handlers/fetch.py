@@ -7,8 +7,10 @@ from fastbroker.errors import (
     FencedLeaderEpoch,
     FetchSessionIdNotFound,
     FetchSessionTopicIdError,
+    InconsistentTopicId,
     InvalidFetchSessionEpoch,
     KafkaError,
+    KafkaStorageError,
     NotLeaderOrFollower,
     UnknownTopicId,
 )
@@ -32,6 +34,9 @@ BY_ID_SINCE = 13
 SESSIONS_SINCE = 7
 # From this size on a slice is sent from the file instead of being copied.
 SENDFILE_MIN = 32 * 1024
+# What one response copies at most; the rest is sent from files. A client that asks for thousands of
+# small pieces and does not read would have them all held in memory.
+COPIED_BYTES_MAX = 1024 * 1024
 
 Key = tuple[str | bytes, int]  # topic name, or id from version 13 on, and partition
 
@@ -87,23 +92,24 @@ def fetch(
                 if session is not None:
                     session.update(asked, ())
         else:
-            try:
-                session = sessions.go_on(
-                    request.session_id, request.session_epoch, by_id=by_id, now_ms=now_ms
-                )
-            except (
-                FetchSessionIdNotFound, InvalidFetchSessionEpoch, FetchSessionTopicIdError,
-            ) as error:  # fmt: skip
-                return FetchResponse(error_code=error.code)
-            is_full = False
             forgotten = [
                 (topic.topic_id if by_id else topic.topic, number)
                 for topic in request.forgotten_topics_data
                 for number in topic.partitions
             ]
-            session.update(asked, forgotten)
-            asked = list(session.partitions.items())
-            _resolve_names(broker, session)
+            try:
+                session = sessions.go_on(
+                    request.session_id, request.session_epoch, asked, forgotten, by_id=by_id,
+                    now_ms=now_ms,
+                )  # fmt: skip
+            except (
+                FetchSessionIdNotFound, InvalidFetchSessionEpoch, FetchSessionTopicIdError,
+            ) as error:  # fmt: skip
+                return FetchResponse(error_code=error.code)
+            if session is not None:
+                is_full = False
+                asked = list(session.partitions.items())
+                _resolve_names(broker, session)
     replica = request.replica_id
     if request.replica_state is not None:
         replica = request.replica_state.replica_id
@@ -134,6 +140,7 @@ class _Reading:
         self.min_bytes = request.min_bytes
         self.max_wait_ms = request.max_wait_ms
         self.max_bytes = min(request.max_bytes, self.broker.config["fetch.max.bytes"])
+        self.copied = 0
         self.found: list[Found] = []
         self.watched: list[Partition] = []
         self.deferred: Deferred[FetchResponse] | None = None
@@ -161,6 +168,8 @@ class _Reading:
             if self.ctx.api_version >= BY_ID_SINCE and not asked.topic:
                 raise UnknownTopicId(f"there is no topic with the id {asked.topic_id.hex()}")
             partition = self.broker.partition(asked.topic, asked.number)
+            if self.ctx.api_version >= BY_ID_SINCE and partition.topic_id != asked.topic_id:
+                raise InconsistentTopicId(f"{partition.name} has been made anew with another id")
             if self.is_replica:
                 raise NotLeaderOrFollower("replicas are not supported yet")
             partition.check_leader(wanted.current_leader_epoch)
@@ -173,6 +182,8 @@ class _Reading:
                 at_least_one=at_least_one,
             )
             return Found(asked, partition, piece if piece.size else None, None, None)
+        except OSError as why:
+            return Found(asked, partition, None, KafkaStorageError(f"reading failed: {why}"), None)
         except KafkaError as error:
             return Found(asked, partition, None, error, None)
 
@@ -186,23 +197,21 @@ class _Reading:
             one.partition.purgatory.await_data(self, self.wake)
             self.watched.append(one.partition)
         self.timer = self.broker.timers.after(max_wait_ms, self.time_out)
+        self.broker.on_close(self.ctx.connection, self._leave)
         return self.deferred
 
     def wake(self) -> None:
         """Something has changed at one of the partitions."""
-        if self.ctx.connection.is_closed:
-            self._leave()
-        elif self.look():
+        if self.look():
             self._finish()
 
     def time_out(self) -> None:
-        if not self.ctx.connection.is_closed:
-            self.look()
-            self._finish()
-        else:
-            self._leave()
+        """What is there now has to do."""
+        self.look()
+        self._finish()
 
     def _leave(self) -> None:
+        """Wait no longer; the answer may never be given, when the connection has closed."""
         for partition in self.watched:
             partition.purgatory.leave(self)
         self.watched.clear()
@@ -210,6 +219,7 @@ class _Reading:
             self.timer.cancel()
 
     def _finish(self) -> None:
+        self.broker.on_close(self.ctx.connection, None)
         self._leave()
         assert self.deferred is not None
         if not self.deferred.done:
@@ -261,10 +271,18 @@ class _Reading:
                 epoch=one.diverging.epoch, end_offset=one.diverging.offset
             )
         elif one.slice is not None:
-            if one.slice.size >= SENDFILE_MIN:
-                data.records = one.slice.range()
-            else:
-                data.records = one.partition.log.copy(one.slice)
+            size = one.slice.size
+            try:
+                if size >= SENDFILE_MIN or self.copied + size > COPIED_BYTES_MAX:
+                    data.records = one.slice.range()
+                else:
+                    self.copied += size
+                    data.records = one.partition.log.copy(one.slice)
+            except OSError:
+                return PartitionData(
+                    partition_index=number, error_code=KafkaStorageError.code, high_watermark=-1,
+                    records=b"",
+                )  # fmt: skip
         return data
 
     def _is_news(self, one: Found, data: Any) -> bool:

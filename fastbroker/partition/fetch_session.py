@@ -1,8 +1,8 @@
 """Incremental fetch (KIP-227): what a client has asked for is remembered, and only changes travel.
 
 A session holds the partitions of a client in the order in which they are served. The cache has a
-fixed number of slots; a full one gives way when it is idle, or holds fewer partitions than the
-newcomer. A client that loses its session starts a full fetch.
+fixed number of slots; in a full one a session gives way when it is idle, or when it is old and
+holds fewer partitions than the newcomer. A client that loses its session starts a full fetch.
 """
 from __future__ import annotations
 
@@ -33,7 +33,10 @@ class SessionPartition:
 
 
 class FetchSession:
-    """One client's partitions, by key; `epoch` is the one that its next request must carry."""
+    """One client's partitions, by key; `epoch` is the one that its next request must carry.
+
+    by_id: keys name topics by their ids; fixed for the life of a session.
+    """
 
     def __init__(self, session_id: int, *, by_id: bool, now_ms: int) -> None:
         self.id, self.by_id = session_id, by_id
@@ -55,8 +58,11 @@ class FetchSession:
             self.partitions.pop(key, None)
 
     def answered(self, key: Key) -> None:
-        """A partition that had something goes to the end of the order."""
-        self.partitions[key] = self.partitions.pop(key)
+        """A partition that had something goes to the end of the order, unless a later request has
+        made the session forget it."""
+        known = self.partitions.pop(key, None)
+        if known is not None:
+            self.partitions[key] = known
 
 
 class FetchSessions:
@@ -79,8 +85,18 @@ class FetchSessions:
         self.sessions[session_id] = session
         return session
 
-    def go_on(self, session_id: int, epoch: int, *, by_id: bool, now_ms: int) -> FetchSession:
-        """The session of an incremental fetch.
+    def go_on(
+        self,
+        session_id: int,
+        epoch: int,
+        asked: Iterable[tuple[Key, SessionPartition]],
+        forgotten: Iterable[Key],
+        *,
+        by_id: bool,
+        now_ms: int,
+    ) -> FetchSession | None:
+        """The session of an incremental fetch, updated; None when it has no partitions left, which
+        ends it.
 
         Raises FetchSessionIdNotFound, InvalidFetchSessionEpoch, FetchSessionTopicIdError.
         """
@@ -96,6 +112,10 @@ class FetchSessions:
                 f"fetch session {session_id} was begun {'with' if session.by_id else 'without'}"
                 " topic ids"
             )
+        session.update(asked, forgotten)
+        if not session.partitions:
+            self.end(session_id)
+            return None
         session.epoch = 1 if epoch == EPOCH_MAX else epoch + 1
         session.used_ms = now_ms
         # Dicts keep the order of insertion: the first session is the one unused for longest.
@@ -106,10 +126,14 @@ class FetchSessions:
         self.sessions.pop(session_id, None)
 
     def _evict(self, partitions: int, now_ms: int) -> bool:
-        oldest = next(iter(self.sessions.values()))
-        if now_ms - oldest.used_ms <= IDLE_MS:
-            oldest = min(self.sessions.values(), key=lambda one: len(one.partitions))
-            if len(oldest.partitions) >= partitions:
+        """Make room for a session of so many partitions; whether there is some."""
+        victim: FetchSession | None = next(iter(self.sessions.values()))
+        assert victim is not None
+        if now_ms - victim.used_ms <= IDLE_MS:
+            # A session younger than that is left alone: crowds of new ones would only take turns.
+            old = [one for one in self.sessions.values() if now_ms - one.created_ms > IDLE_MS]
+            victim = min(old, key=lambda one: len(one.partitions), default=None)
+            if victim is None or len(victim.partitions) >= partitions:
                 return False
-        self.end(oldest.id)
+        self.end(victim.id)
         return True

@@ -80,6 +80,7 @@ class Partition:
         if elected:
             self.log.epochs.assign(leadership.leader_epoch, self.log.log_end_offset)
             self._advance()
+            self.purgatory.wake_readers()  # who believes in the epoch before is fenced
         return elected
 
     def check_leader(self, current_leader_epoch: int = -1) -> None:
@@ -142,9 +143,10 @@ class Partition:
             self.purgatory.await_commit(offset, committed)
 
     def flushed(self, job: FlushJob) -> None:
-        """A flush of this partition's log has ended well."""
-        self.log.end_flush(job)
-        self._advance()
+        """A flush of this partition's log has ended well; too late after `fail`."""
+        if self.failure is None:
+            self.log.end_flush(job)
+            self._advance()
 
     def fail(self, error: BaseException) -> None:
         """Writing or syncing failed: nothing of this partition can be promised any more."""
@@ -166,7 +168,10 @@ class Partition:
         return self.high_watermark
 
     def read(self, offset: int, *, max_bytes: int, at_least_one: bool) -> Slice:
-        """What a consumer may have from `offset` on. Raises OffsetOutOfRange."""
+        """What a consumer may have from `offset` on, up to the high watermark.
+
+        max_bytes, at_least_one: see Log.read. Raises OffsetOutOfRange, KafkaStorageError.
+        """
         if offset > self.high_watermark:
             raise OffsetOutOfRange(
                 f"offset {offset} of {self.name}: consumers can read up to {self.high_watermark}"

@@ -11,8 +11,6 @@ from fastbroker.worker.flusher import Flusher
 
 log = logging.getLogger(__name__)
 
-DROPPED_CONNECTIONS_MS = 60_000
-
 
 class Upkeep:
     """Owned by the worker's loop. Checkpoints are written on a thread of the loop's executor: a
@@ -41,7 +39,6 @@ class Upkeep:
             config["offsets.retention.check.interval.ms"],
             lambda: self.broker.groups.expire(self.broker.timers.now_ms()),
         )
-        self._every(DROPPED_CONNECTIONS_MS, self._forget_clients)
         self._every(config["log.flush.scheduler.interval.ms"], self.flush_old)
 
     def _every(self, interval_ms: int, work: Callable[[], Any]) -> None:
@@ -89,7 +86,3 @@ class Upkeep:
         for partition in self.broker.partitions.values():
             if partition.log.is_dirty:
                 self.flusher.request(partition)
-
-    def _forget_clients(self) -> None:
-        for connection in [one for one in self.broker.clients if one.is_closed]:
-            del self.broker.clients[connection]

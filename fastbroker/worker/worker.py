@@ -157,6 +157,7 @@ class Worker:
             listen((address.host, address.port), backlog=config["socket.listen.backlog.size"]),
             name=address.name,
             dispatch=Dispatch(self.broker, address.name),
+            closed=self.broker.closed,
             max_frame_bytes=config["socket.request.max.bytes"],
             max_connections=config["max.connections"],
             idle_ms=config["connections.max.idle.ms"],

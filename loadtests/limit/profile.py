@@ -9,7 +9,7 @@ import subprocess
 import time
 from collections.abc import Iterator
 
-LINES = 45
+LINES = 20
 
 
 @contextlib.contextmanager
@@ -30,10 +30,24 @@ def profiled(pid: int, data: pathlib.Path) -> Iterator[list[str]]:
     finally:
         recorder.send_signal(signal.SIGINT)
         recorder.wait()
-        told = subprocess.run(
-            ["perf", "report", "-i", str(data), "--stdio", "--no-children", "-g", "none",
-             "--sort", "dso,symbol", "--percent-limit", "0.5"],
-            capture_output=True, text=True,
-        )  # fmt: skip
-        lines = [line for line in told.stdout.splitlines() if line.strip() and line[0] != "#"]
-        report.append("\n".join(lines[:LINES]) or told.stderr or "perf recorded nothing")
+        report.append(
+            f"by file:\n{_report(data, 'dso', 1.0, children=False)}\n"
+            f"by function:\n{_report(data, 'dso,symbol', 0.7, children=False)}\n"
+            f"by system call, with what it calls:\n"
+            f"{_report(data, 'symbol', 0.7, children=True, only='__x64_sys_')}"
+        )
+
+
+def _report(data: pathlib.Path, sort: str, least: float, *, children: bool, only: str = "") -> str:
+    """Lines of perf's report from `least` percent on that hold `only`."""
+    told = subprocess.run(
+        ["perf", "report", "-i", str(data), "--stdio", "-g", "none", "--sort", sort,
+         "--percent-limit", str(least), "--children" if children else "--no-children"],
+        capture_output=True, text=True,
+    )  # fmt: skip
+    lines = [
+        line.rstrip(" -")
+        for line in told.stdout.splitlines()
+        if line.strip() and line[0] != "#" and only in line
+    ]
+    return "\n".join(lines[:LINES]) or told.stderr or "perf recorded nothing"

@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -58,4 +59,5 @@ def fastbroker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CommandLine
 @pytest.fixture
 def name(request: pytest.FixtureRequest) -> str:
     """A topic's name that no other test and no earlier run uses."""
-    return f"{request.node.name.removeprefix('test_')[:60]}-{os.getpid()}"
+    words = f"{request.module.__name__.split('_')[-1]}-{request.node.name.removeprefix('test_')}"
+    return re.sub(r"\W+", "-", f"{words}-{os.getpid()}")

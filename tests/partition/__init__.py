@@ -1,0 +1,1 @@
+"""One partition as its leader sees it."""
