@@ -58,8 +58,6 @@ ACCEPTED: tuple[Accepted, ...] = (
     Accepted("incremental_alter_configs/*", "it has it", "*",
              "configs of groups are not served yet"),
     Accepted("incremental_alter_configs/*", "an unknown operation", "*", SENSE),
-    Accepted("incremental_alter_configs/*", "a topic twice", "responses[[]]",
-             "one error for a resource named twice is enough"),
     Accepted("alter_configs/*", "a topic twice", "", "Kafka never answers; an error is better"),
     # Produce and Fetch.
     Accepted("produce/*", "*", "*.error_message", TEXT),
@@ -105,10 +103,6 @@ ACCEPTED: tuple[Accepted, ...] = (
 )  # fmt: skip
 
 OPEN: tuple[Accepted, ...] = (
-    Accepted("alter_configs/*", "*", "*.error_code",
-             "an unknown type or another broker is INVALID_REQUEST"),
-    Accepted("incremental_alter_configs/*", "an*", "*.error_code",
-             "an unknown type or another broker is INVALID_REQUEST"),
     Accepted("describe_configs/*", "*synonyms", "*.synonyms[[]]",
              "a broker config without a default (log.retention.ms) is no synonym"),
     Accepted("describe_configs/*", "the broker*", "*[[]log.retention.ms]*",
@@ -117,8 +111,6 @@ OPEN: tuple[Accepted, ...] = (
              "null unless read committed, where it is empty; but empty for an unknown partition"),
     Accepted("fetch/sessions *", "open an empty one", "session_id",
              "a full fetch without partitions opens a session, too"),
-    Accepted("delete_topics/*", "by name and by id", "responses[[]]",
-             "a topic named by name and by id is deleted by neither: one INVALID_REQUEST"),
     Accepted("describe_topic_partitions/*", "*", "*.topic_authorized_operations",
              "also told of topics that do not exist"),
 )  # fmt: skip
