@@ -86,8 +86,9 @@ def _topic_entry(broker: Broker, key: TopicKey, overrides: Mapping[str, str]) ->
     if key.name in overrides:
         chain.append((key.name, overrides[key.name], OF_TOPIC))
     chain += _broker_chain(broker, key)
-    chain.append((key.synonym or key.name, key.kind.format(key.default), DEFAULT))
-    _, value, source = chain[0]
+    if key.synonym is not None and key.broker_default is not None:
+        chain.append((key.synonym, key.kind.format(key.broker_default), DEFAULT))
+    value, source = chain[0][1:] if chain else (key.kind.format(key.default), DEFAULT)
     return Entry(
         name=key.name,
         value=value,
@@ -141,7 +142,8 @@ def _broker_entries(broker: Broker, name: str) -> list[Any]:
         elif key.name in broker.config.explicit:
             value = key.kind.format(broker.config[key.name])
             chain.append((key.name, value, STATIC_BROKER))
-        chain.append((key.name, key.kind.format(key.default), DEFAULT))
+        if key.default is not None:
+            chain.append((key.name, key.kind.format(key.default), DEFAULT))
         entries.append(_entry(key.name, chain))
     return entries
 
@@ -150,9 +152,9 @@ def _entry(name: str, chain: list[tuple[str, str | None, int]]) -> Any:
     key = KEYS[name]
     return Entry(
         name=name,
-        value=chain[0][1],
+        value=chain[0][1] if chain else None,
         read_only=key.scope == READ_ONLY,
-        config_source=chain[0][2],
+        config_source=chain[0][2] if chain else DEFAULT,
         synonyms=_synonyms(chain),
         config_type=key.kind.code,
         documentation=key.doc,

@@ -103,10 +103,6 @@ ACCEPTED: tuple[Accepted, ...] = (
 )  # fmt: skip
 
 OPEN: tuple[Accepted, ...] = (
-    Accepted("describe_configs/*", "*synonyms", "*.synonyms[[]]",
-             "a broker config without a default (log.retention.ms) is no synonym"),
-    Accepted("describe_configs/*", "the broker*", "*[[]log.retention.ms]*",
-             "null unless it is set: log.retention.hours has the default"),
     Accepted("fetch/*", "*", "*.aborted_transactions",
              "null unless read committed, where it is empty; but empty for an unknown partition"),
     Accepted("fetch/sessions *", "open an empty one", "session_id",
