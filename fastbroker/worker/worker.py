@@ -10,6 +10,7 @@ from os.path import join
 from typing import Any
 
 from fastbroker._c.connection import limit_receive_bytes
+from fastbroker._c.sync_thread import SyncThread
 from fastbroker.config.broker import BrokerConfig, ListenerAddress
 from fastbroker.group.coordinator import GroupCoordinator
 from fastbroker.group.topics import Topics
@@ -106,7 +107,7 @@ class Worker:
             new_member_id=lambda name: f"{name}-{uuid.uuid4()}",
             topics=Topics(self._topic_id, self._topic_name, self._has_partition),
         )
-        self.flusher = Flusher(loop, self._sync_failed)
+        self.flusher = Flusher(loop, SyncThread(), self._sync_failed)
         self.replicas = Replicas(self.broker, config, self.flusher.request)
         self.observer = Observer(
             self.metadata_client,
