@@ -16,11 +16,14 @@ OF_TOPIC, DYNAMIC_BROKER, STATIC, DEFAULT = 1, 2, 4, 5
 def described(
     kind: int, name: str, *, given: dict[str, str] | None = None,
     configs: dict[tuple[int, str], dict[str, str]] | None = None,
-) -> dict[str, tuple[str | None, int, list[tuple[str, str, int]]]]:
+) -> dict[str, tuple[str | None, int, list[tuple[str, str | None, int]]]]:
     """Every key's (value, source, synonyms) at broker 1."""
     image = MetadataImage.empty()._replace(configs=configs or {})
     broker = SimpleNamespace(
-        broker_id=1, config=BrokerConfig(given), image=image, topic=lambda name: None
+        broker_id=1,
+        config=BrokerConfig(given).with_dynamic((configs or {}).get((BROKER, "1"), {})),
+        image=image,
+        topic=lambda name: None,
     )
     ctx: Any = SimpleNamespace(broker=broker, api_version=4)
     asked = DescribeConfigsRequest.DescribeConfigsResource(
