@@ -9,7 +9,7 @@ from queue import SimpleQueue
 from fastbroker.partition.partition import Partition
 from fastbroker.storage.log import FlushJob
 
-Round = list[tuple[Partition, FlushJob, OSError | None]]
+Round = list[tuple[Partition, FlushJob, Exception | None]]
 
 
 class Flusher:
@@ -23,6 +23,7 @@ class Flusher:
         self.loop, self._failed = loop, failed
         self._waiting: dict[Partition, None] = {}
         self._is_due = self._is_running = False
+        self._is_open = True
         self._rounds: SimpleQueue[Round | None] = SimpleQueue()
         self._thread = threading.Thread(target=self._work, name="flusher", daemon=True)
         self._thread.start()
@@ -36,9 +37,11 @@ class Flusher:
 
     def _begin(self) -> None:
         self._is_due = False
+        if not self._is_open:
+            return
         jobs: Round = []
         for partition in self._waiting:
-            job = partition.log.begin_flush()
+            job = partition.log.begin_flush() if partition.failure is None else None
             if job is not None:
                 jobs.append((partition, job, None))
         self._waiting.clear()
@@ -51,10 +54,10 @@ class Flusher:
         while (jobs := self._rounds.get()) is not None:
             done: Round = []
             for partition, job, _ in jobs:
-                error = None
+                error: Exception | None = None
                 try:
                     job.run()
-                except OSError as why:
+                except Exception as why:  # `_end` tells the disk's from our own
                     error = why
                 done.append((partition, job, error))
             try:
@@ -64,16 +67,25 @@ class Flusher:
 
     def _end(self, done: Round) -> None:
         self._is_running = False
+        for partition, _, error in done:
+            if error is not None:
+                self._fail(partition, error)
         if self._waiting:
             self._begin()
         for partition, job, error in done:
             if error is None:
                 partition.flushed(job)
-            else:
-                self._failed(error)
-                partition.fail(error)
+
+    def _fail(self, partition: Partition, error: Exception) -> None:
+        if not isinstance(error, OSError):
+            raise error
+        if isinstance(error, FileNotFoundError) and partition.log.is_gone:
+            return  # its directory was renamed under the running job: the topic is deleted
+        self._failed(error)
+        partition.fail(error)
 
     def close(self) -> None:
-        """End the thread, after the round that it is in."""
+        """End the thread, after the round that it is in; what that did arrives on the loop."""
+        self._is_open = False
         self._rounds.put(None)
         self._thread.join()
