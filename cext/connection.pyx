@@ -8,7 +8,8 @@ sendfile itself. It knows nothing of what a frame means.
 In.  Bytes arrive in a ReceiveBuffer. Each whole frame is handed to `dispatch` as a memoryview of
 that buffer; whoever keeps the view keeps the buffer, which is then left to them and replaced
 instead of being overwritten. A buffer grows with the bytes that have arrived, not with what a size
-prefix promises; its memory comes from, and goes back to, a bounded pool of the process.
+prefix promises; its memory comes from, and goes back to, a bounded pool of the process. A small
+buffer is always given; a larger one only while the process is below its limit.
 
 Out. `reserve()` takes the next place in the order of answers; `reply(place, parts)` fills it, in any
 order. Parts are buffers, sent together by one writev, and file ranges (anything with `fd`, `offset`
@@ -89,8 +90,13 @@ def receive_bytes() -> int:
     return _in_use
 
 
+def receive_bytes_left() -> int:
+    """Bytes that receive buffers may still grow by; 0 or less: frames wait for memory."""
+    return <Py_ssize_t>_in_use_max - <Py_ssize_t>_in_use
+
+
 def limit_receive_bytes(size_t limit) -> None:
-    """Stop reading into new buffers while the process holds more than `limit` bytes of them."""
+    """Give no buffer beyond the smallest while the process holds more than `limit` bytes."""
     global _in_use_max
     _in_use_max = limit
 
@@ -197,6 +203,16 @@ cdef class Connection:
     def unanswered(self) -> int:
         """Frames whose answers have not been handed to the socket's queue."""
         return self.next_place - self.head_place
+
+    @property
+    def receiving(self) -> tuple:
+        """(number of the frame, bytes of memory held) of a frame of which only a part is here;
+        (0, 0): there is none, or nothing but the smallest buffer is held for it."""
+        if self.buffer is None or self.buffer.capacity <= SMALL_BYTES or self.start == self.end:
+            return 0, 0
+        if self.held or self.stalled:
+            return 0, 0
+        return self.next_place + 1, self.buffer.capacity
 
     @property
     def unsent_bytes(self) -> int:
@@ -307,10 +323,6 @@ cdef class Connection:
         cdef ReceiveBuffer old = self.buffer
         cdef ReceiveBuffer new
         if old is None:
-            if _in_use > _in_use_max:
-                self._stop_reading()
-                self.loop.call_later(0.01, self._start_reading)
-                return False
             self.buffer = _new_buffer(SMALL_BYTES)
             self.start = self.end = 0
             return True
@@ -319,6 +331,8 @@ cdef class Connection:
             need = <int32_t>load_u32(old.data + self.start) + 4
             if need < 4 or need - 4 > self.max_frame_bytes:
                 need = SMALL_BYTES      # a refused prefix behind held frames: no room for it
+            elif need > SMALL_BYTES and 2 * waiting < SMALL_BYTES:
+                need = SMALL_BYTES      # a promise so far: nothing large for a few bytes
             elif need > LARGE_BYTES and need > 2 * waiting:
                 need = max(<Py_ssize_t>LARGE_BYTES, 2 * waiting)
         if self.start + need <= old.capacity and self.end < old.capacity:
@@ -334,7 +348,8 @@ cdef class Connection:
                 self.start = 0
                 self.end = waiting
             return True
-        if _in_use > _in_use_max and need > SMALL_BYTES:
+        # What others hold counts: a frame that is alone here is read, however large.
+        if _in_use > _in_use_max + old.capacity and need > SMALL_BYTES:
             self._stop_reading()
             self.loop.call_later(0.01, self._start_reading)
             return False

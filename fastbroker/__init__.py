@@ -9,7 +9,7 @@
     6  handlers, net             answers to decoded requests; frames and sockets
     7  worker, controller        one process each
     8  supervisor, gateway       starts and watches processes; HTTP
-    9  cli                       arguments to calls
+    9  cli, __main__             arguments to calls
 """
 
 __version__ = "0.1.0"

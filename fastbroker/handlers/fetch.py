@@ -34,6 +34,9 @@ BY_ID_SINCE = 13
 SESSIONS_SINCE = 7
 # From this size on a slice is sent from the file instead of being copied.
 SENDFILE_MIN = 32 * 1024
+# What one response copies at most; the rest is sent from files. A client that asks for thousands of
+# small pieces and does not read would have them all held in memory.
+COPIED_BYTES_MAX = 1024 * 1024
 
 Key = tuple[str | bytes, int]  # topic name, or id from version 13 on, and partition
 
@@ -137,6 +140,7 @@ class _Reading:
         self.min_bytes = request.min_bytes
         self.max_wait_ms = request.max_wait_ms
         self.max_bytes = min(request.max_bytes, self.broker.config["fetch.max.bytes"])
+        self.copied = 0
         self.found: list[Found] = []
         self.watched: list[Partition] = []
         self.deferred: Deferred[FetchResponse] | None = None
@@ -268,10 +272,12 @@ class _Reading:
                 epoch=one.diverging.epoch, end_offset=one.diverging.offset
             )
         elif one.slice is not None:
+            size = one.slice.size
             try:
-                if one.slice.size >= SENDFILE_MIN:
+                if size >= SENDFILE_MIN or self.copied + size > COPIED_BYTES_MAX:
                     data.records = one.slice.range()
                 else:
+                    self.copied += size
                     data.records = one.partition.log.copy(one.slice)
             except OSError:
                 return PartitionData(

@@ -1,6 +1,7 @@
 """Sockets and frames: who connects, what may be in flight, how processes call each other.
 
     listener.py   accepts on one address; knows its connections; closes idle ones
+    log_rate.py   few log lines for each client, whatever it does
     client.py     a process's calls to another broker or controller, over one connection
     address.py    TCP and Unix addresses, listening and connecting sockets
 
@@ -12,7 +13,8 @@ Invariants
 - A stranger costs no memory before bytes arrive, and at most what `socket.request.max.bytes` and
   the process-wide limit of receive buffers allow after that.
 - Every closed connection has a reason; closings that are not the peer's own are logged.
-- Nothing is dropped to save memory: reading stops instead.
+- Nothing is dropped to save memory: reading stops instead. But while receive memory is short, a
+  large frame that takes longer than SLOW_FRAME_S loses its connection.
 
 Not done: TLS; per-address connection limits and rates.
 

@@ -7,7 +7,7 @@ import socket
 from asyncio import AbstractEventLoop, TimerHandle
 from collections.abc import Callable
 
-from fastbroker._c.connection import Connection
+from fastbroker._c.connection import Connection, receive_bytes_left
 from fastbroker.net.log_rate import LogRate
 
 log = logging.getLogger(__name__)
@@ -16,6 +16,9 @@ ACCEPTS_MAX = 64  # for one readiness, so that established connections get their
 OUT_OF_FILES_PAUSE_S = 0.5
 IDLE_SWEEPS = 4  # an idle connection is closed after between 1 and 1 + 1/IDLE_SWEEPS of its time
 REASON_MAX = 500  # characters of a reason, which may quote what a client sent
+# While receive memory is short: how often to look, and how long a large frame may take then.
+RELIEF_EVERY_S = 1.0
+SLOW_FRAME_S = 10.0
 QUIET_REASONS = frozenset({"closed by the peer", "the listener closed"})
 OUT_OF_FILES = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 
@@ -53,6 +56,8 @@ class Listener:
         self._is_unix = sock.family == socket.AF_UNIX
         self._idle_since: dict[Connection, float] = {}
         self._sweep_timer: TimerHandle | None = None
+        self._begun: dict[Connection, tuple[int, float]] = {}  # slow frame's number, seen since
+        self._relief_timer: TimerHandle | None = None
         self._lines = LogRate()
         self._refused = 0
         self._accepting = False
@@ -61,6 +66,7 @@ class Listener:
     def start(self) -> None:
         """Begin to accept."""
         self._resume()
+        self._relief_timer = self.loop.call_later(RELIEF_EVERY_S, self._relieve)
         if self.idle_s > 0:
             self._sweep_timer = self.loop.call_later(self.idle_s / IDLE_SWEEPS, self._sweep)
 
@@ -70,6 +76,8 @@ class Listener:
         self._pause()
         if self._sweep_timer is not None:
             self._sweep_timer.cancel()
+        if self._relief_timer is not None:
+            self._relief_timer.cancel()
         self.sock.close()
         for connection in list(self.connections):
             connection.close("the listener closed")
@@ -145,6 +153,7 @@ class Listener:
     ) -> None:
         self.connections.discard(connection)
         self._idle_since.pop(connection, None)
+        self._begun.pop(connection, None)
         is_bug = error is not None and not getattr(error, "expected", False)
         if is_bug or reason not in QUIET_REASONS:
             self._log_closed(connection, reason, error if is_bug else None)
@@ -179,3 +188,24 @@ class Listener:
             elif now - self._idle_since.get(connection, now) >= self.idle_s:
                 connection.close("idle for longer than connections.max.idle.ms")
         self._sweep_timer = self.loop.call_later(self.idle_s / IDLE_SWEEPS, self._sweep)
+
+    def _relieve(self) -> None:
+        """While receive memory is short, close who holds much of it with a frame that does not end:
+        the others wait for just that."""
+        self._relief_timer = self.loop.call_later(RELIEF_EVERY_S, self._relieve)
+        if receive_bytes_left() >= 0:
+            self._begun.clear()
+            return
+        now = self.loop.time()
+        for connection in list(self.connections):
+            frame, held = connection.receiving
+            number, since = self._begun.get(connection, (0, now))
+            if not frame:
+                self._begun.pop(connection, None)
+            elif frame != number:
+                self._begun[connection] = frame, now
+            elif now - since >= SLOW_FRAME_S and receive_bytes_left() < 0:
+                connection.close(
+                    f"a frame that is not complete after {SLOW_FRAME_S:.0f} s holds {held} bytes"
+                    " while receive memory is short (queued.max.request.bytes)"
+                )

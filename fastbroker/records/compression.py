@@ -45,7 +45,7 @@ def compress(codec: int, body: Buffer, level: int | None = None) -> Buffer:
     if codec == LZ4:
         return _lz4().compress(  # type: ignore[no-any-return]
             bytes(body), compression_level=level, block_size=_lz4().BLOCKSIZE_MAX64KB,
-            store_size=False,
+            block_linked=False, store_size=False,  # Java reads blocks that stand alone, no others
         )  # fmt: skip
     if codec == ZSTD:
         return _zstd().ZstdCompressor(level=level).compress(body)  # type: ignore[no-any-return]
@@ -86,18 +86,24 @@ def decompress(codec: int, body: Buffer) -> Buffer:
 
 
 def _pieces_of(inflate: Any, body: Buffer) -> Iterator[bytes]:
-    """From a decompressor with the interface of zlib or of lz4."""
-    data: Buffer = bytes(body)
+    """From a decompressor with the interface of zlib or of lz4.
+
+    The input goes in by pieces, too: both copy what is left of theirs at every call.
+    """
     is_zlib = hasattr(inflate, "unconsumed_tail")
-    while True:
-        piece = inflate.decompress(data, PIECE_BYTES)
-        if piece:
-            yield piece
-        if inflate.eof:
-            return
-        data = inflate.unconsumed_tail if is_zlib else b""
-        if not piece and not data:
-            raise CorruptMessage("a compressed batch ends early")
+    view = memoryview(body)
+    for at in range(0, len(view), PIECE_BYTES):
+        data: Buffer = view[at : at + PIECE_BYTES]
+        while True:
+            piece = inflate.decompress(data, PIECE_BYTES)
+            if piece:
+                yield piece
+            if inflate.eof:
+                return
+            data = inflate.unconsumed_tail if is_zlib else b""
+            if len(piece) < PIECE_BYTES and not data:
+                break
+    raise CorruptMessage("a compressed batch ends early")
 
 
 def _pieces_of_zstd(body: Buffer) -> Iterator[bytes]:

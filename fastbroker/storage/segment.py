@@ -232,6 +232,17 @@ class Segment:
         self.close_indexes()
         self._file = None  # an answer on its way may still hold it
 
+    def write_indexes(self) -> None:
+        """Sync the file and what recovery has made of its indexes."""
+        self.disk.sync(self.fd)
+        self.offset_index.file.write()
+        self.time_index.file.write()
+
+    def remove(self) -> None:
+        """Delete the files."""
+        for path in self.retire():
+            self.disk.remove(path)
+
     def retire(self) -> list[str]:
         """Rename the files for deletion; the new paths."""
         self._file = None

@@ -29,8 +29,10 @@ from fastbroker.records.compression import CODECS, GZIP, LZ4, ZSTD, compress, de
 from fastbroker.storage.disk import Buffer
 
 ZSTD_SINCE = 7  # Produce version
-# What a batch may expand to when the topic asks for another codec: it is held in memory then.
-RECODE_FACTOR_MAX = 64
+# What a compressed batch may expand to: the larger of this and a multiple of max.message.bytes. A
+# few bytes that expand to gigabytes would keep everybody waiting.
+EXPANDED_BYTES_MAX = 64 << 20
+EXPANDED_FACTOR_MAX = 8
 
 
 class ValidBatch(NamedTuple):
@@ -133,8 +135,16 @@ def _walk(
         lowest=now_ms - config.message_timestamp_before_max_ms,
         highest=now_ms + config.message_timestamp_after_max_ms,
     )
+    limit = max(EXPANDED_BYTES_MAX, EXPANDED_FACTOR_MAX * config.max_message_bytes)
+    total = 0
     try:
         for piece in pieces(header.codec, data[HEADER_BYTES:]):
+            total += len(piece)
+            if total > limit:
+                raise MessageTooLarge(
+                    f"a batch of {header.size} bytes expands to more than {limit}: send smaller"
+                    " batches"
+                )
             walk.feed(piece)
         walk.finish()
     except CorruptBatch as error:
@@ -144,12 +154,7 @@ def _walk(
 
 def _recode(data: memoryview, header: BatchHeader, codec: int, config: TopicConfig) -> bytearray:
     """The same batch in the topic's codec: the records' bytes do not change."""
-    limit = max(RECODE_FACTOR_MAX * header.size, config.max_message_bytes)
-    total = 0
-    for piece in pieces(header.codec, data[HEADER_BYTES:]):
-        total += len(piece)
-        if total > limit:
-            raise MessageTooLarge(f"the batch expands to more than {limit} bytes")
+    # Walked before: it expands to no more than is allowed.
     body = decompress(header.codec, data[HEADER_BYTES:])
     levels = {
         GZIP: config.compression_gzip_level,

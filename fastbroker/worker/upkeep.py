@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from fastbroker.config.kinds import LONG_MAX
+from fastbroker.errors import KafkaStorageError
 from fastbroker.handlers.context import Broker
 from fastbroker.partition.partition import Partition
 
@@ -83,7 +84,7 @@ class Upkeep:
                 continue
             try:
                 dropped = partition.log.retain(now_ms, partition.high_watermark)
-            except OSError as error:
+            except (OSError, KafkaStorageError) as error:
                 log.error("%s: old segments stay for now: %s", partition.name, error)
                 continue
             for path in dropped:

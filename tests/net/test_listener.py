@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 import pytest
 
-from fastbroker._c.connection import Connection
+from fastbroker._c.connection import Connection, limit_receive_bytes
 from fastbroker.net.address import AddressInUse, connect_unix, listen
 from fastbroker.net.listener import Listener
 from fastbroker.net.log_rate import BURST
@@ -141,3 +141,43 @@ def test_a_flood_of_bad_connections_writes_few_lines(
         send_bad()
     assert "more of 127.0.0.1 were closed without a line" in caplog.text
     listener.close()
+
+
+def test_while_memory_is_short_slow_large_frames_make_way(
+    loop: asyncio.AbstractEventLoop,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("fastbroker.net.listener.RELIEF_EVERY_S", 0.05)
+    monkeypatch.setattr("fastbroker.net.listener.SLOW_FRAME_S", 0.3)
+    sock = listen(("127.0.0.1", 0))
+    listener = Listener(loop, sock, name="PLAINTEXT", dispatch=echo, max_frame_bytes=10 << 20)
+    listener.start()
+    limit_receive_bytes(2 << 20)
+    try:
+        slow = [socket.create_connection(sock.getsockname()) for _ in range(3)]
+        for client in slow:
+            client.sendall((8 << 20).to_bytes(4, "big") + bytes(100_000))
+        until(loop, lambda: len(listener.connections) == 3)
+        good = socket.create_connection(sock.getsockname())
+        good.setblocking(False)
+        # A small frame is served at once; one as large as the slow ones, once they have gone.
+        for size in (10, 3 << 20):
+            begun = loop.time()
+            data = bytes(size)
+            loop.run_until_complete(loop.sock_sendall(good, size.to_bytes(4, "big") + data))
+            got = 0
+            while got < size:
+                piece = loop.run_until_complete(
+                    asyncio.wait_for(loop.sock_recv(good, 1 << 20), DEADLINE_S)
+                )
+                assert piece, "the good connection is closed"
+                got += len(piece)
+            assert size > 10 or loop.time() - begun < 0.25
+        assert "not complete after" in caplog.text
+        assert any(connection.peer == good.getsockname() for connection in listener.connections)
+    finally:
+        limit_receive_bytes(1 << 30)
+        listener.close()
+        for client in (*slow, good):
+            client.close()

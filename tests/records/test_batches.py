@@ -19,7 +19,7 @@ from fastbroker._c.record_batch import (
 )
 from fastbroker.errors import CorruptMessage
 from fastbroker.records.builder import RawRecord, build_batch
-from fastbroker.records.compression import NAMES, compress, decompress, pieces
+from fastbroker.records.compression import CODECS, NAMES, compress, decompress, pieces
 from fastbroker.records.reader import iter_batches, iter_records
 
 ANY_TIME = {"lowest": -(2**62), "highest": 2**62}
@@ -169,3 +169,13 @@ def test_a_bomb_comes_in_small_pieces() -> None:
         assert max(sizes) <= 4 * 65536
     with pytest.raises(CorruptMessage, match="expand"):
         list(pieces(2, b"\xff\xff\xff\xff\x0f" + b"x" * 10))
+
+
+@pytest.mark.parametrize("codec", ["gzip", "lz4"])
+def test_large_bodies_that_do_and_do_not_compress(codec: str) -> None:
+    chance = random.Random(5)
+    for body in (chance.randbytes(300_000), bytes(3_000_000), chance.randbytes(1000) * 700):
+        packed = compress(CODECS[codec], body)
+        assert b"".join(pieces(CODECS[codec], memoryview(packed))) == body
+        with pytest.raises(CorruptMessage):
+            decompress(CODECS[codec], bytes(packed)[:-9])

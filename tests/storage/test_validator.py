@@ -13,6 +13,7 @@ from fastbroker.errors import (
     MessageTooLarge,
     UnsupportedCompressionType,
 )
+from fastbroker.records.builder import build_batch
 from fastbroker.records.reader import iter_records
 from fastbroker.storage.validator import RecordsRefused, ValidBatch, validate
 from tests.storage.logs import NOW, batch
@@ -108,3 +109,15 @@ def test_the_topics_codec_wins(codec: str, sent: str) -> None:
     header = read_header(valid.data)
     assert header.codec == {"uncompressed": 0, "gzip": 1, "snappy": 2, "lz4": 3, "zstd": 4}[codec]
     assert [r.value for r in iter_records(valid.data)] == [b"a", b"b"]
+
+
+@pytest.mark.parametrize("codec", ["gzip", "snappy", "lz4", "zstd"])
+def test_a_batch_that_expands_too_far_is_refused_before_it_is_expanded(
+    codec: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("fastbroker.storage.validator.EXPANDED_BYTES_MAX", 1 << 20)
+    config = TopicConfig(max_message_bytes=100_000)
+    record = (None, bytes(900_000), (), NOW)
+    check(build_batch([record], compression=codec), config)
+    with pytest.raises(MessageTooLarge, match="expands to more than 1048576"):
+        check(build_batch([record, record], compression=codec), config)
