@@ -23,7 +23,7 @@ from fastbroker.storage.leader_epochs import LeaderEpochs
 from fastbroker.storage.producer_state import ProducerState
 from fastbroker.storage.recovery import find_segments, load_producers, recover
 from fastbroker.storage.retention import expired
-from fastbroker.storage.segment import RELATIVE_MAX, SNAPSHOT, Segment, file_name
+from fastbroker.storage.segment import RELATIVE_MAX, SNAPSHOT, OpenFile, Segment, file_name
 from fastbroker.storage.validator import validate
 
 EPOCHS_FILE = "leader-epoch-checkpoint"
@@ -68,15 +68,33 @@ class FlushJob(NamedTuple):
     """What must be synced for everything below `offset` to be on the medium."""
 
     disk: Disk
-    files: list[object]  # open files; kept open by being here
+    files: list[OpenFile]  # kept open by being here
     paths: list[str]
     directories: list[str]
     offset: int
 
+    def descriptors(self) -> tuple[list[tuple[int, bool]], list[int]]:
+        """What to sync, as (fd, whether it is a directory), and which of the fds are to be closed
+        afterwards. Raises OSError."""
+        opened: list[int] = []
+        try:
+            for path in self.paths:
+                opened.append(self.disk.open(path, write=False))
+            files = [(file.fd, False) for file in self.files]
+            files += [(fd, False) for fd in opened]
+            for directory in self.directories:
+                opened.append(self.disk.open(directory, write=False))
+                files.append((opened[-1], True))
+        except OSError:
+            for fd in opened:
+                self.disk.close(fd)
+            raise
+        return files, opened
+
     def run(self) -> None:
-        """Sync; on any thread. Raises OSError: the bytes may be lost, never try again."""
+        """Sync, here and now. Raises OSError: the bytes may be lost, never try again."""
         for file in self.files:
-            self.disk.sync(file.fd)  # type: ignore[attr-defined]
+            self.disk.sync(file.fd)
         for path in self.paths:
             fd = self.disk.open(path, write=False)
             try:
@@ -316,7 +334,7 @@ class Log:
         """What is to be synced now; None: nothing. `end_flush` follows, on the loop."""
         if self.is_gone or not (self._dirty or self._dirty_directories or self.epochs.is_dirty):
             return None
-        files: list[object] = [segment.file for segment in self._dirty]
+        files = [segment.file for segment in self._dirty]
         paths: list[str] = []
         if self.epochs.is_dirty:
             paths.append(self.epochs.path)

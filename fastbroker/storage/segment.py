@@ -20,7 +20,7 @@ from fastbroker.storage.index import OffsetIndex, TimeIndex
 LOG, INDEX, TIME_INDEX, TXN_INDEX, SNAPSHOT, DELETED = (
     ".log", ".index", ".timeindex", ".txnindex", ".snapshot", ".deleted",
 )  # fmt: skip
-SCAN_BYTES = 16 * 1024  # read at once to find a batch near an index entry
+SCAN_BYTES = 4096  # read at once to find a batch near an index entry
 WALK_BYTES = 1 << 20  # read at once to walk over all batches
 RELATIVE_MAX = 2**31 - 1
 
@@ -57,15 +57,15 @@ class Segment:
         self.created_ms = 0
         self._since_index = 0
         self._is_torn = False  # a failed write may have left bytes behind `size`
-        self._file: _OpenFile | None = None
+        self._file: OpenFile | None = None
 
     def _beside(self, suffix: str) -> str:
         return os.path.join(self.directory, file_name(self.base_offset, suffix))
 
     @property
-    def file(self) -> _OpenFile:
+    def file(self) -> OpenFile:
         if self._file is None:
-            self._file = _OpenFile(self.disk, self.disk.open(self.path, create=True))
+            self._file = OpenFile(self.disk, self.disk.open(self.path, create=True))
         return self._file
 
     @property
@@ -255,7 +255,7 @@ class Segment:
         return renamed
 
 
-class _OpenFile:
+class OpenFile:
     """An fd that is closed when nobody, no segment and no answer under way, holds it any more."""
 
     __slots__ = ("disk", "fd")

@@ -10,6 +10,7 @@ from os.path import join
 from typing import Any
 
 from fastbroker._c.connection import limit_receive_bytes
+from fastbroker._c.sync_thread import SyncThread
 from fastbroker.config.broker import BrokerConfig, ListenerAddress
 from fastbroker.group.coordinator import GroupCoordinator
 from fastbroker.handlers.context import Broker
@@ -107,7 +108,7 @@ class Worker:
             topic_id=self._topic_id,
             topic_name=self._topic_name,
         )
-        self.flusher = Flusher(loop, self._sync_failed)
+        self.flusher = Flusher(loop, SyncThread(), self._sync_failed)
         remove = Removal(loop, self.timers, self.log_dir.disk)
         self.replicas = Replicas(self.broker, config, self.flusher.request, remove)
         self.observer = Observer(

@@ -1,15 +1,15 @@
-"""Group commit, with a real thread and the loop's turns under the test's control."""
+"""Group commit, with the thread and the loop's turns under the test's control."""
 from __future__ import annotations
 
+import os
 import pathlib
+import select
 import shutil
-import threading
-from collections.abc import Callable, Iterator
-from queue import SimpleQueue
-from typing import Any
+from collections.abc import Callable, Sequence
 
 import pytest
 
+from fastbroker._c.sync_thread import SyncThread
 from fastbroker.config.topic import TopicConfig
 from fastbroker.model import TopicPartition
 from fastbroker.partition.partition import Leadership, Partition
@@ -18,86 +18,93 @@ from fastbroker.storage.log import Log
 from fastbroker.worker.flusher import Flusher
 from tests.storage.logs import NOW, batch
 
-TIMEOUT_S = 10.0
-
 
 class Loop:
-    """Calls wait until `turn`; those from the thread come through a queue."""
+    """Calls wait until `turn`."""
 
     def __init__(self) -> None:
-        self.soon: list[tuple[Callable[..., Any], tuple[Any, ...]]] = []
-        self.from_thread: SimpleQueue[tuple[Callable[..., Any], tuple[Any, ...]]] = SimpleQueue()
+        self.soon: list[Callable[[], object]] = []
+        self.readers: dict[int, Callable[[], object]] = {}
 
-    def call_soon(self, call: Callable[..., Any], *args: Any) -> None:
-        self.soon.append((call, args))
+    def call_soon(self, call: Callable[[], object]) -> None:
+        self.soon.append(call)
 
-    def call_soon_threadsafe(self, call: Callable[..., Any], *args: Any) -> None:
-        self.from_thread.put((call, args))
+    def add_reader(self, fd: int, call: Callable[[], object]) -> None:
+        self.readers[fd] = call
+
+    def remove_reader(self, fd: int) -> None:
+        del self.readers[fd]
 
     def turn(self) -> None:
         waiting, self.soon = self.soon, []
-        for call, args in waiting:
-            call(*args)
-
-    def thread(self) -> None:
-        """Wait for the thread's next word and run it."""
-        call, args = self.from_thread.get(timeout=TIMEOUT_S)
-        call(*args)
+        for call in waiting:
+            call()
 
 
-class SlowDisk(Disk):
-    """Syncs wait for `go`; `error` is raised by the next one."""
+class Syncing:
+    """Rounds end when the test says so; `number`: the errno of every file of the next one."""
+
+    done_fd = 99
 
     def __init__(self) -> None:
-        self.go = threading.Semaphore(0)
-        self.error: Exception | None = None
-        self.synced = 0
+        self.rounds: list[Sequence[tuple[int, bool]]] = []
+        self.is_running = False
+        self.number = 0
 
-    def sync(self, fd: int) -> None:
-        assert self.go.acquire(timeout=TIMEOUT_S)
-        self.synced += 1
-        error, self.error = self.error, None
-        if error is not None:
-            raise error
+    def begin(self, files: Sequence[tuple[int, bool]]) -> None:
+        assert not self.is_running
+        for fd, _ in files:
+            os.fstat(fd)
+        self.rounds.append(files)
+        self.is_running = True
 
-    def sync_directory(self, path: str) -> None:
-        """Not what is looked at here, but for its being there."""
-        if not self.exists(path):
-            raise FileNotFoundError(path)
+    def end(self) -> list[int]:
+        assert self.is_running
+        self.is_running = False
+        for fd, _ in self.rounds[-1]:
+            os.fstat(fd)  # still open
+        return [self.number] * len(self.rounds[-1])
+
+    def close(self) -> list[int]:
+        return self.end() if self.is_running else []
 
 
 class Bench:
     def __init__(self, path: pathlib.Path) -> None:
-        self.loop, self.disk = Loop(), SlowDisk()
+        self.loop, self.thread = Loop(), Syncing()
         self.failures: list[OSError] = []
-        self.flusher = Flusher(self.loop, self.failures.append)  # type: ignore[arg-type]
+        self.flusher = Flusher(
+            self.loop, self.thread, self.failures.append  # type: ignore[arg-type]
+        )
         self.path = path
 
     def partition(self, number: int = 0) -> Partition:
+        """A partition that leads and has nothing to flush."""
         name = TopicPartition("t", number)
         opened = Log.open(
-            str(self.path / str(name)), disk=self.disk, partition=name, config=TopicConfig(),
+            str(self.path / str(name)), disk=Disk(), partition=name, config=TopicConfig(),
             now_ms=NOW,
         )  # fmt: skip
         made = Partition(name, bytes(16), opened, broker_id=1, request_flush=self.flusher.request)
-        self.disk.go.release(10)
         made.lead(Leadership(1, 0, 0, (1,), (1,)))
-        opened.flush()  # the epoch, so that one sync is one round from here on
-        while self.disk.go.acquire(blocking=False):
-            pass
-        self.disk.synced = 0
+        opened.flush()
         return made
 
     def append(self, partition: Partition) -> None:
         partition.append(batch("v"), now_ms=NOW, produce_version=9)
 
+    def end(self) -> None:
+        """The thread has run its round."""
+        self.loop.readers[self.thread.done_fd]()
+
 
 @pytest.fixture
-def bench(tmp_path: pathlib.Path) -> Iterator[Bench]:
-    made = Bench(tmp_path)
-    yield made
-    made.disk.go.release(100)
-    made.flusher.close()
+def bench(tmp_path: pathlib.Path) -> Bench:
+    return Bench(tmp_path)
+
+
+def open_files() -> int:
+    return len(os.listdir("/proc/self/fd"))
 
 
 def test_what_comes_meanwhile_is_one_next_round(bench: Bench) -> None:
@@ -107,23 +114,36 @@ def test_what_comes_meanwhile_is_one_next_round(bench: Bench) -> None:
     for _ in range(3):
         bench.append(partition)
         bench.loop.turn()
-    bench.disk.go.release()
-    bench.loop.thread()
-    assert (partition.high_watermark, bench.disk.synced) == (1, 1)
-    bench.disk.go.release()
-    bench.loop.thread()
-    assert (partition.high_watermark, bench.disk.synced) == (4, 2)
-    assert not bench.loop.soon
+    bench.end()
+    assert partition.high_watermark == 1
+    assert len(bench.thread.rounds) == 2
+    bench.end()
+    assert partition.high_watermark == 4
+    assert not bench.thread.is_running
 
 
 def test_partitions_share_a_round(bench: Bench) -> None:
     partitions = [bench.partition(n) for n in range(3)]
     for partition in partitions:
         bench.append(partition)
+        bench.append(partition)
     bench.loop.turn()
-    bench.disk.go.release(3)
-    bench.loop.thread()
-    assert [one.high_watermark for one in partitions] == [1, 1, 1]
+    assert [len(files) for files in bench.thread.rounds] == [3]
+    bench.end()
+    assert [one.high_watermark for one in partitions] == [2, 2, 2]
+
+
+def test_files_that_are_opened_for_a_round_are_closed_after_it(bench: Bench) -> None:
+    partition = bench.partition()
+    bench.append(partition)
+    partition.log.epochs.assign(7, 0)
+    before = open_files()
+    bench.loop.turn()
+    ((_, is_directory),) = [one for one in bench.thread.rounds[0] if one[1]]
+    assert is_directory
+    assert open_files() > before
+    bench.end()
+    assert open_files() == before
 
 
 def test_a_failed_sync_is_told_and_never_tried_again(bench: Bench) -> None:
@@ -132,48 +152,30 @@ def test_a_failed_sync_is_told_and_never_tried_again(bench: Bench) -> None:
     partition.await_commit(1, lambda: told.append("looked"))
     bench.loop.turn()
     bench.append(partition)  # waits for the next round, which must not come
-    bench.disk.error = OSError(5, "Input/output error")
-    bench.disk.go.release()
-    bench.loop.thread()
-    assert [str(error) for error in bench.failures] == ["[Errno 5] Input/output error"]
+    bench.thread.number = 5
+    bench.end()
+    assert [error.errno for error in bench.failures] == [5]
     assert told == ["looked"]
     assert partition.high_watermark == 0
     assert partition.failure is not None
     bench.flusher.request(partition)
     bench.loop.turn()
-    assert bench.disk.synced == 1
+    assert len(bench.thread.rounds) == 1
 
 
-def test_a_topic_deleted_while_its_flush_runs_harms_nobody(bench: Bench) -> None:
-    partition = bench.partition()
-    bench.append(partition)
-    partition.log.epochs.assign(7, 0)  # a file that the job opens by its name
+def test_a_topic_deleted_before_or_while_it_is_flushed_harms_nobody(bench: Bench) -> None:
+    before, meanwhile = bench.partition(0), bench.partition(1)
+    for partition in (before, meanwhile):
+        bench.append(partition)
+        partition.log.epochs.assign(7, 0)  # a file that is opened by its name
+    before.log.is_gone = True
+    shutil.rmtree(before.log.directory)
     bench.loop.turn()
-    shutil.rmtree(partition.log.directory)
-    partition.log.is_gone = True
-    bench.disk.go.release(2)
-    bench.loop.thread()
+    meanwhile.log.is_gone = True
+    shutil.rmtree(meanwhile.log.directory)
+    bench.end()
     assert not bench.failures
-    assert partition.failure is None
-
-
-def test_a_deleted_topic_is_not_flushed(bench: Bench) -> None:
-    partition = bench.partition()
-    bench.append(partition)
-    partition.log.is_gone = True
-    bench.loop.turn()
-    assert bench.loop.from_thread.empty()
-    assert bench.disk.synced == 0
-
-
-def test_our_own_bug_is_no_disk_error(bench: Bench) -> None:
-    bench.append(bench.partition())
-    bench.loop.turn()
-    bench.disk.error = ValueError("a bug")
-    bench.disk.go.release()
-    with pytest.raises(ValueError, match="a bug"):
-        bench.loop.thread()
-    assert not bench.failures
+    assert before.failure is meanwhile.failure is None
 
 
 def test_closed_it_begins_nothing(bench: Bench) -> None:
@@ -181,8 +183,35 @@ def test_closed_it_begins_nothing(bench: Bench) -> None:
     bench.append(partition)
     bench.loop.turn()
     bench.append(partition)
-    bench.disk.go.release()
     bench.flusher.close()
-    bench.loop.thread()
+    bench.loop.turn()
     assert partition.high_watermark == 1, "the round that it was in counts"
     assert partition.log.is_dirty, "the rest is left to whoever closes the log"
+    bench.flusher.request(partition)
+    bench.loop.turn()
+    assert len(bench.thread.rounds) == 1
+
+
+def test_a_failure_of_the_last_round_is_told(bench: Bench) -> None:
+    bench.append(bench.partition())
+    bench.loop.turn()
+    bench.thread.number = 5
+    bench.flusher.close()
+    assert [error.errno for error in bench.failures] == [5]
+
+
+def test_the_real_thread_syncs_and_says_what_failed(tmp_path: pathlib.Path) -> None:
+    thread = SyncThread()
+    with (tmp_path / "file").open("wb") as file:
+        for _ in range(3):
+            thread.begin([(file.fileno(), False), (file.fileno(), True)])
+            assert select.select([thread.done_fd], [], [], 10)[0]
+            assert thread.end() == [0, 0]
+        reading, writing = os.pipe()
+        thread.begin([(file.fileno(), False), (reading, False)])
+        assert thread.close() == [0, 22], "a pipe cannot be synced"
+        assert thread.close() == []
+        for fd in (reading, writing):
+            os.close(fd)
+
+
