@@ -107,10 +107,10 @@ cdef class SyncThread:
         self.round.fds = self.round.failures = NULL
         self.round.whole = NULL
 
-    def close(self) -> None:
-        """Run what was begun, and end the thread."""
+    def close(self) -> list:
+        """Run what was begun, and end the thread; as `end`, without a round: empty."""
         if not self.is_open:
-            return
+            return []
         self.is_open = False
         with nogil:
             pthread_mutex_lock(&self.round.mutex)
@@ -119,7 +119,11 @@ cdef class SyncThread:
             pthread_mutex_unlock(&self.round.mutex)
             pthread_join(self.thread, NULL)
         close(self.round.done_fd)
+        failures = []
+        if self.round.fds is not NULL:
+            failures = [self.round.failures[i] for i in range(self.round.count)]
         self._drop()
+        return failures
 
     def __dealloc__(self):
         self.close()

@@ -84,7 +84,7 @@ class BrokerConfig:
         self.given: Mapping[str, str] = MappingProxyType(
             {name: text.strip() for name, (text, _) in given.items()}
         )
-        self.explicit = self.given
+        self.explicit: Mapping[str, str] = self.given
         if self._values.get("broker.id", -1) >= 0 and "node.id" not in self._values:
             self._values["node.id"] = self._values["broker.id"]
         self._check({name: place for name, (_, place) in given.items()})

@@ -239,10 +239,11 @@ class _Reading:
             data = self._data(one, response)
             if self.session is not None:
                 changed = self._is_news(one, data)
-                if changed and not self.is_full:
-                    self.session.answered(key)
-                if not changed and not self.is_full:
-                    continue
+                if not self.is_full:
+                    if one.slice is not None:
+                        self.session.answered(key)
+                    if not changed:
+                        continue
             asked = one.asked
             topic = by_topic.get(key[0])
             if topic is None:

@@ -10,6 +10,7 @@ from base64 import urlsafe_b64encode
 from bisect import bisect_right
 from collections.abc import Iterator
 from typing import NamedTuple
+from zlib import crc32
 
 from fastbroker._c.buffer import FileRange
 from fastbroker._c.record_batch import BatchHeader, read_header, stamp, whole_batches
@@ -69,7 +70,7 @@ class FlushJob(NamedTuple):
     disk: Disk
     files: list[OpenFile]  # kept open by being here
     paths: list[str]
-    directory: str | None
+    directories: list[str]
     offset: int
 
     def descriptors(self) -> tuple[list[tuple[int, bool]], list[int]]:
@@ -81,8 +82,8 @@ class FlushJob(NamedTuple):
                 opened.append(self.disk.open(path, write=False))
             files = [(file.fd, False) for file in self.files]
             files += [(fd, False) for fd in opened]
-            if self.directory is not None:
-                opened.append(self.disk.open(self.directory, write=False))
+            for directory in self.directories:
+                opened.append(self.disk.open(directory, write=False))
                 files.append((opened[-1], True))
         except OSError:
             for fd in opened:
@@ -100,12 +101,16 @@ class FlushJob(NamedTuple):
                 self.disk.sync(fd)
             finally:
                 self.disk.close(fd)
-        if self.directory is not None:
-            self.disk.sync_directory(self.directory)
+        for directory in self.directories:
+            self.disk.sync_directory(directory)
 
 
 class Log:
-    """Owned by one partition of one process; made by `Log.open`."""
+    """Owned by one partition of one process; made by `Log.open`.
+
+    dirty_since_ms: when the oldest batch that waits for a flush was written.
+    is_gone: its topic was deleted and its directory renamed; nothing is flushed any more.
+    """
 
     def __init__(
         self, directory: str, *, disk: Disk, partition: TopicPartition, config: TopicConfig
@@ -118,10 +123,13 @@ class Log:
         self.log_start_offset = 0
         self.log_end_offset = 0
         self.flushed_offset = 0
-        self.jitter_ms = 0
+        self.dirty_since_ms = 0
+        self.is_gone = False
+        # A share of segment.jitter.ms that differs from log to log, so that not all roll at once.
+        self._jitter = crc32(directory.encode()) / 2**32
         self._bases: list[int] = []  # base offsets of the segments
         self._dirty: list[Segment] = []
-        self._dirty_directory = False
+        self._dirty_directories: set[str] = set()
         self._recent: dict[int, tuple[Segment, int]] = {}
 
     # ---- opening
@@ -180,6 +188,7 @@ class Log:
         if not self.segments:
             end = self.log_start_offset
             self._add_segment(end, now_ms)
+            self._dirty_directories.add(os.path.dirname(self.directory))
         self._bases = [segment.base_offset for segment in self.segments]
         self.log_end_offset = self.flushed_offset = end
         self.epochs.cut_from(end)
@@ -262,6 +271,8 @@ class Log:
             )
         except OSError as error:
             raise KafkaStorageError(f"{self.directory}: writing failed: {error}") from error
+        if not self._dirty:
+            self.dirty_since_ms = now_ms
         if not self._dirty or self._dirty[-1] is not segment:
             self._dirty.append(segment)
         self._remember(first, segment, position)
@@ -286,10 +297,13 @@ class Log:
         latest = max_timestamp if segment.first_timestamp >= 0 else now_ms
         return (
             segment.size > config.segment_bytes - size
-            or latest - begun > config.segment_ms - self.jitter_ms
+            or latest - begun > config.segment_ms - self._jitter_ms()
             or segment.offset_index.file.size > config.segment_index_bytes - 8
             or last_offset - segment.base_offset > RELATIVE_MAX
         )
+
+    def _jitter_ms(self) -> int:
+        return int(self._jitter * min(self.config.segment_jitter_ms, self.config.segment_ms))
 
     def roll(self, now_ms: int) -> Segment:
         """Begin a segment at the log's end; the one before it will not change any more."""
@@ -303,7 +317,7 @@ class Log:
         segment.create()
         self.segments.append(segment)
         self._bases = [one.base_offset for one in self.segments]
-        self._dirty_directory = True
+        self._dirty_directories.add(self.directory)
         return segment
 
     def _write_snapshot(self) -> None:
@@ -318,13 +332,16 @@ class Log:
 
     def begin_flush(self) -> FlushJob | None:
         """What is to be synced now; None: nothing. `end_flush` follows, on the loop."""
-        if not (self._dirty or self._dirty_directory or self.epochs.is_dirty):
+        if self.is_gone or not (self._dirty or self._dirty_directories or self.epochs.is_dirty):
             return None
         files = [segment.file for segment in self._dirty]
-        paths = [self.epochs.path] if self.epochs.is_dirty else []
-        directory = self.directory if self._dirty_directory or paths else None
-        self._dirty, self._dirty_directory, self.epochs.is_dirty = [], False, False
-        return FlushJob(self.disk, files, paths, directory, self.log_end_offset)
+        paths: list[str] = []
+        if self.epochs.is_dirty:
+            paths.append(self.epochs.path)
+            self._dirty_directories.add(self.directory)
+        directories = sorted(self._dirty_directories, reverse=True)  # a parent after what is in it
+        self._dirty, self._dirty_directories, self.epochs.is_dirty = [], set(), False
+        return FlushJob(self.disk, files, paths, directories, self.log_end_offset)
 
     def end_flush(self, job: FlushJob) -> None:
         """`job` has run without an error."""
@@ -444,11 +461,17 @@ class Log:
     # ---- the start of the log moves
 
     def advance_start(self, offset: int) -> bool:
-        """Make `offset` the log's start unless it is behind it; whether it moved."""
+        """Make `offset` the log's start unless it is behind it; whether it moved.
+
+        Raises KafkaStorageError.
+        """
         if offset <= self.log_start_offset:
             return False
+        try:
+            self.epochs.cut_before(min(offset, self.log_end_offset))
+        except OSError as error:
+            raise KafkaStorageError(f"{self.directory}: writing failed: {error}") from error
         self.log_start_offset = min(offset, self.log_end_offset)
-        self.epochs.cut_before(self.log_start_offset)
         return True
 
     def retain(self, now_ms: int, high_watermark: int) -> list[str]:
@@ -505,8 +528,8 @@ class Log:
             for segment in self.segments:
                 segment.close()
             self._write_snapshot()
-            if self._dirty_directory:
-                self.disk.sync_directory(self.directory)
+            for directory in self._dirty_directories:
+                self.disk.sync_directory(directory)
         except OSError as error:
             raise KafkaStorageError(f"{self.directory}: closing failed: {error}") from error
         self._recent.clear()

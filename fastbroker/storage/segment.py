@@ -56,6 +56,7 @@ class Segment:
         self.first_timestamp = -1
         self.created_ms = 0
         self._since_index = 0
+        self._is_torn = False  # a failed write may have left bytes behind `size`
         self._file: OpenFile | None = None
 
     def _beside(self, suffix: str) -> str:
@@ -81,7 +82,11 @@ class Segment:
     ) -> int:
         """Write one stamped batch at the end; its position."""
         position = self.size
-        self.disk.pwrite(self.fd, data, position)
+        try:
+            self.disk.pwrite(self.fd, data, position)
+        except OSError:
+            self._is_torn = True
+            raise
         if self.size == 0:
             self.first_timestamp = max_timestamp
         if max_timestamp > self.max_timestamp:
@@ -205,6 +210,9 @@ class Segment:
 
     def close_indexes(self) -> None:
         """The last time entry, and the index files complete: the segment will not grow."""
+        if self._is_torn:
+            self.disk.truncate(self.fd, self.size)
+            self._is_torn = False
         if self.max_timestamp >= 0:
             self.time_index.append(self.max_timestamp, self.offset_of_max)
         self.offset_index.file.release()

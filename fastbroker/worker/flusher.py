@@ -20,7 +20,7 @@ class Syncing(Protocol):
 
     def end(self) -> list[int]: ...
 
-    def close(self) -> None: ...
+    def close(self) -> list[int]: ...
 
 
 class _Part(NamedTuple):
@@ -46,6 +46,7 @@ class Flusher:
         self._waiting: dict[Partition, None] = {}
         self._round: list[_Part] = []
         self._is_due = False
+        self._is_open = True
         loop.add_reader(thread.done_fd, self._end)
 
     def request(self, partition: Partition) -> None:
@@ -57,10 +58,12 @@ class Flusher:
 
     def _begin(self) -> None:
         self._is_due = False
+        if not self._is_open:
+            return
         waiting, self._waiting = self._waiting, {}
         files: list[tuple[int, bool]] = []
         for partition in waiting:
-            job = partition.log.begin_flush()
+            job = partition.log.begin_flush() if partition.failure is None else None
             if job is None:
                 continue
             try:
@@ -74,13 +77,23 @@ class Flusher:
             self._thread.begin(files)
 
     def _end(self) -> None:
-        """The round has been run: the next begins before anybody hears of this one."""
-        failures = self._thread.end()
-        done, self._round = self._round, []
+        """The round has been run: unless a sync failed, the next begins before anybody hears of
+        this one."""
+        done = self._settle(self._thread.end())
         if self._waiting:
             self._begin()
+        for partition, job in done:
+            partition.flushed(job)
+
+    def _settle(self, failures: list[int]) -> list[tuple[Partition, FlushJob]]:
+        """The jobs of the round that ended well; the others have failed their partitions.
+
+        failures: errno of each file, 0 for those that are synced.
+        """
+        parts, self._round = self._round, []
+        done = []
         at = 0
-        for partition, job, size, opened in done:
+        for partition, job, size, opened in parts:
             number = next(filter(None, failures[at : at + size]), 0)
             at += size
             for fd in opened:
@@ -88,16 +101,17 @@ class Flusher:
             if number:
                 self._fail(partition, OSError(number, os.strerror(number)))
             else:
-                partition.flushed(job)
+                done.append((partition, job))
+        return done
 
     def _fail(self, partition: Partition, error: OSError) -> None:
         self._failed(error)
         partition.fail(error)
 
     def close(self) -> None:
-        """End the thread, after the round that it is in."""
+        """End the thread, after the round that it is in; what was to follow is left to whoever
+        closes the logs."""
+        self._is_open = False
         self.loop.remove_reader(self._thread.done_fd)
-        self._thread.close()
-        for part in self._round:
-            for fd in part.opened:
-                part.job.disk.close(fd)
+        for partition, job in self._settle(self._thread.close()):
+            partition.flushed(job)

@@ -35,6 +35,7 @@ from fastbroker.worker.controller import Forwarding, Lifecycle, ProducerIds
 from fastbroker.worker.flusher import Flusher
 from fastbroker.worker.observer import Observer
 from fastbroker.worker.offsets_topic import OffsetsTopic
+from fastbroker.worker.removal import Removal
 from fastbroker.worker.replicas import Replicas
 from fastbroker.worker.timers import TimerWheel
 from fastbroker.worker.upkeep import Upkeep
@@ -108,7 +109,8 @@ class Worker:
             topics=Topics(self._topic_id, self._topic_name, self._has_partition),
         )
         self.flusher = Flusher(loop, SyncThread(), self._sync_failed)
-        self.replicas = Replicas(self.broker, config, self.flusher.request)
+        remove = Removal(loop, self.timers, self.log_dir.disk)
+        self.replicas = Replicas(self.broker, config, self.flusher.request, remove)
         self.observer = Observer(
             self.metadata_client,
             self.timers,
@@ -117,7 +119,7 @@ class Worker:
             apply=self._apply,
             fatal=fatal,
         )
-        self.upkeep = Upkeep(loop, self.broker, self.flusher)
+        self.upkeep = Upkeep(loop, self.broker, self.flusher.request, remove)
         self.listeners = [self._listener(one.at(index)) for one in config.listeners()]
 
     # ---- what is made once
@@ -258,12 +260,14 @@ class Worker:
             finish()
 
     def close(self) -> None:
-        """Close connections, logs and files; the loop has stopped."""
+        """Close connections, logs and files; the loop has been stopped, and runs once more for what
+        threads have still to tell."""
         for listener in self.listeners:
             listener.close()
         self.observer.close()
         self.client.close()
         self.metadata_client.close()
-        self.flusher.close()
         self.timers.close()
+        self.flusher.close()
+        self.loop.run_until_complete(self.loop.shutdown_default_executor())
         self.log_dir.close(self.lifecycle.broker_epoch)

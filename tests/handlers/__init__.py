@@ -1,1 +1,1 @@
-"""Tests of the handlers that speak to the parts directly, without a connection."""
+"""Requests through their handlers."""

@@ -10,7 +10,7 @@ import pytest
 from fastbroker.config.broker import BrokerConfig
 from fastbroker.config.topic import TopicConfig
 from fastbroker.errors import CloseConnection
-from fastbroker.handlers.produce import FLUSH_PATIENCE_MS, produce
+from fastbroker.handlers.produce import produce
 from fastbroker.model import Deferred, TopicPartition
 from fastbroker.partition.partition import Leadership, Partition
 from fastbroker.protocol.messages.produce import ProduceRequest, ProduceResponse
@@ -96,11 +96,3 @@ def test_errors_about_records_tell_where_the_log_starts(
 ) -> None:
     (part,) = broker.produce(data).responses[0].partition_responses
     assert (part.error_code, part.log_start_offset) == (code, log_start)
-
-
-def test_our_own_disk_is_given_time_whatever_the_timeout(broker: OnePartition) -> None:
-    answer = broker.produce(batch("x"), timeout_ms=0)
-    broker.timers.advance(FLUSH_PATIENCE_MS - 1)
-    assert not answer.done
-    broker.timers.advance(1)
-    assert codes(answer.result()) == [7]
