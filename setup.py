@@ -9,7 +9,7 @@ from setuptools import Extension, setup
 
 DEBUG = os.environ.get("FASTBROKER_DEBUG") == "1"
 
-MODULES = ("buffer", "codec", "record_batch", "connection")
+MODULES = ("buffer", "codec", "record_batch", "connection", "sync_thread")
 
 EXTENSIONS = [
     Extension(

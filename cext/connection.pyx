@@ -103,6 +103,23 @@ def limit_receive_bytes(size_t limit) -> None:
     _in_use_max = limit
 
 
+cdef Py_ssize_t _unsent = 0          # bytes of answers that wait in memory, all connections
+
+
+def unsent_bytes() -> int:
+    """Bytes that wait in memory to be sent in this process; file ranges do not count."""
+    return _unsent
+
+
+cdef Py_ssize_t _held_by(object part) except -1:
+    """The memory that a part of an answer keeps."""
+    if PyBytes_CheckExact(part):
+        return PyBytes_GET_SIZE(part)
+    if isinstance(part, memoryview):
+        return part.nbytes
+    return 0 if hasattr(part, "length") else len(part)
+
+
 cdef void *_take(Py_ssize_t size) noexcept:
     global _small_n, _large_n, _in_use
     cdef void *p
@@ -265,10 +282,18 @@ cdef class Connection:
 
     cpdef object close(self, str reason, object error=None):
         """Close the socket and drop what is queued; the first reason is the one reported."""
+        global _unsent
         cdef int fd = self.fd
+        cdef Py_ssize_t held = 0
+        cdef object part
         if fd < 0:
             return
         self.fd = -1
+        for part in self.out:
+            held += _held_by(part)
+        if self.out and _held_by(self.out[0]):
+            held -= self.out_sent
+        _unsent -= held
         if self.reading:
             self.loop.remove_reader(fd)
         if self.writing:
@@ -444,15 +469,14 @@ cdef class Connection:
     # ---- out
 
     cdef object _queue(self, object parts):
+        global _unsent
         cdef object part
+        cdef Py_ssize_t held
         for part in parts:
             self.out.append(part)
-            if PyBytes_CheckExact(part):
-                self.out_bytes += PyBytes_GET_SIZE(part)
-            elif isinstance(part, memoryview):
-                self.out_bytes += part.nbytes
-            else:
-                self.out_bytes += part.length if hasattr(part, "length") else len(part)
+            held = _held_by(part)
+            _unsent += held
+            self.out_bytes += held if held else getattr(part, "length", 0)
 
     cdef object _schedule(self):
         """Send soon: answers given in one turn of the loop leave together."""
@@ -491,6 +515,7 @@ cdef class Connection:
                 return
 
     cdef bint _send_buffers(self) except -1:
+        global _unsent
         cdef iovec vectors[IOVECS_MAX]
         cdef Py_buffer views[IOVECS_MAX]
         cdef int n = 0, flags = MSG_NOSIGNAL, i, failure
@@ -525,6 +550,7 @@ cdef class Connection:
         if sent < 0:
             return self._send_failed(failure)
         self.out_bytes -= sent
+        _unsent -= sent
         for i in range(n):
             if <size_t>sent < vectors[i].iov_len:
                 self.out_sent = (self.out_sent if i == 0 else 0) + sent

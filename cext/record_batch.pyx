@@ -21,7 +21,7 @@ from cpython.bytes cimport PyBytes_FromStringAndSize
 from libc.stdint cimport int16_t, int32_t, int64_t, int8_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memcpy, memmove
 
-from crc32c import crc32c
+from fastbroker._c.checksum import crc32c
 
 from fastbroker._c.buffer cimport Writer
 

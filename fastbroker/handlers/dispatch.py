@@ -4,40 +4,59 @@ from __future__ import annotations
 import logging
 from typing import Any
 
+from fastbroker._c.codec import Malformed, decode, encode_frame
 from fastbroker._c.connection import Connection
-from fastbroker.errors import CloseConnection, UnsupportedVersion
+from fastbroker.errors import CloseConnection, CorruptFrame, UnsupportedVersion
 from fastbroker.handlers.context import Broker, RequestContext
 from fastbroker.handlers.registry import Served
 from fastbroker.handlers.served import SERVED
 from fastbroker.model import Deferred
-from fastbroker.protocol.api import NAMES
+from fastbroker.protocol.api import NAMES, api
 from fastbroker.protocol.header import (
     API_VERSIONS,
+    Part,
     RequestHeader,
-    decode_request,
     encode_response,
     parse_header,
 )
 from fastbroker.protocol.messages.api_versions import ApiVersionsResponse
+from fastbroker.protocol.schema import plan
 
 log = logging.getLogger(__name__)
 
+VERSION_END, CORRELATION_END = 4, 8  # of a request header's fixed fields
 COMPLAINTS_MAX = 1000  # different (client, API, version) that are remembered for the log
 
 
-class Origin:
-    """What is the same for all requests of one connection."""
+class Route:
+    """What is the same for all requests of one API and version on one connection.
 
-    __slots__ = ("client_host", "listener", "local")
+    prefix: the bytes of the request header from the client id on, up to the body at `offset`.
+    tags: what stands between correlation id and body of the response.
+    """
 
-    def __init__(self, connection: Connection, listener: str) -> None:
-        self.listener = listener
-        self.local: tuple[str, int] = connection.local
-        self.client_host = f"/{connection.peer[0]}"
+    __slots__ = ("ctx", "offset", "prefix", "request_plan", "response_plan", "served", "tags")
+
+    def __init__(self, ctx: RequestContext, served: Served, prefix: bytes) -> None:
+        kind = api(ctx.api_key)
+        self.ctx, self.served, self.prefix = ctx, served, prefix
+        self.offset = CORRELATION_END + len(prefix)
+        self.request_plan = plan(kind.request, ctx.api_version)
+        self.response_plan = plan(kind.response, ctx.api_version)
+        flexible = ctx.api_version >= kind.first_flexible and kind.key != API_VERSIONS
+        self.tags = b"\0" if flexible else b""
+
+    def encode(self, response: Any, correlation_id: bytes) -> list[Part]:
+        """The parts of a response frame."""
+        return encode_frame(self.response_plan, response, correlation_id + self.tags)
 
 
 class Dispatch:
-    """Hands the frames of one listener's connections to the handlers."""
+    """Hands the frames of one listener's connections to the handlers.
+
+    A connection's context holds its routes by the first four bytes of a frame, API key and version:
+    one for each API and version that is served and that the client has used.
+    """
 
     def __init__(self, broker: Broker, listener: str) -> None:
         self.broker, self.listener = broker, listener
@@ -48,33 +67,50 @@ class Dispatch:
 
         Raises CorruptFrame and CloseConnection, which close the connection.
         """
-        header, offset = parse_header(frame)
-        served = SERVED.get(header.api_key)
-        version = header.api_version
-        if served is None or not served.first <= version <= served.last:
-            return self._unserved(connection, header)
-        origin = connection.context
-        if origin is None:
-            origin = connection.context = Origin(connection, self.listener)
-        ctx = RequestContext(
-            self.broker, header.api_key, version, header.client_id, origin.client_host,
-            origin.listener, origin.local, connection,
-        )  # fmt: skip
-        request = decode_request(header, frame, offset)
+        head = bytes(frame[:CORRELATION_END])
+        routes = connection.context
+        if routes is None:
+            routes = connection.context = {}
+        route = routes.get(head[:VERSION_END])
+        if route is None or frame[CORRELATION_END : route.offset] != route.prefix:
+            route = self._route(connection, frame)
+            if route is None:
+                return True
+            routes[head[:VERSION_END]] = route
+        try:
+            request, _ = decode(route.request_plan, frame, route.offset)
+        except Malformed as error:
+            ctx = route.ctx
+            name = NAMES[ctx.api_key]
+            raise CorruptFrame(f"{name} v{ctx.api_version}: {error}") from None
+        correlation_id = head[VERSION_END:]
         place = connection.reserve()
-        answer = served.handler(ctx, request)
+        answer = route.served.handler(route.ctx, request)
         if isinstance(answer, Deferred):
             if not answer.done:
-                answer.then(_Later(connection, place, header, served))
-                return served.two_stage
+                answer.then(_Later(connection, place, route, correlation_id))
+                return bool(route.served.two_stage)
             answer = answer.result()
         if answer is None:
             connection.reply(place, None)
         else:
-            connection.reply(place, encode_response(answer, version, header.correlation_id))
+            connection.reply(place, route.encode(answer, correlation_id))
         return True
 
-    def _unserved(self, connection: Connection, header: RequestHeader) -> bool:
+    def _route(self, connection: Connection, frame: memoryview) -> Route | None:
+        """The way of this frame and others like it; None: it is not served, and is answered."""
+        header, offset = parse_header(frame)
+        served = SERVED.get(header.api_key)
+        if served is None or not served.first <= header.api_version <= served.last:
+            self._unserved(connection, header)
+            return None
+        ctx = RequestContext(
+            self.broker, header.api_key, header.api_version, header.client_id,
+            f"/{connection.peer[0]}", self.listener, connection.local, connection,
+        )  # fmt: skip
+        return Route(ctx, served, bytes(frame[CORRELATION_END:offset]))
+
+    def _unserved(self, connection: Connection, header: RequestHeader) -> None:
         """As Kafka does it: an unknown version of ApiVersions is answered in version 0 (KIP-511),
         anything else closes the connection."""
         key, version = header.api_key, header.api_version
@@ -89,7 +125,7 @@ class Dispatch:
             response = ApiVersionsResponse(error_code=UnsupportedVersion.code, api_keys=[own])
             place = connection.reserve()
             connection.reply(place, encode_response(response, 0, header.correlation_id))
-            return True
+            return
         known = SERVED.get(key)
         what = f"versions {known.first} to {known.last} are" if known else "it is not"
         said = (
@@ -112,27 +148,29 @@ class Dispatch:
 class _Later:
     """Sends an answer once it is there."""
 
-    __slots__ = ("connection", "header", "place", "served")
+    __slots__ = ("connection", "correlation_id", "place", "route")
 
     def __init__(
-        self, connection: Connection, place: int, header: RequestHeader, served: Served
+        self, connection: Connection, place: int, route: Route, correlation_id: bytes
     ) -> None:
-        self.connection, self.place, self.header, self.served = connection, place, header, served
+        self.connection, self.place = connection, place
+        self.route, self.correlation_id = route, correlation_id
 
     def __call__(self, answer: Deferred[Any]) -> None:
-        connection, header = self.connection, self.header
+        connection, route = self.connection, self.route
         if connection.is_closed:
             return
         if answer.error is not None:
+            name = NAMES[route.ctx.api_key]
             log.error(
-                "%s v%d from %s failed", NAMES[header.api_key], header.api_version,
-                connection.peer, exc_info=answer.error,
+                "%s v%d from %s failed", name, route.ctx.api_version, connection.peer,
+                exc_info=answer.error,
             )  # fmt: skip
-            connection.close(f"{NAMES[header.api_key]} could not be answered: {answer.error}")
+            connection.close(f"{name} could not be answered: {answer.error}")
             return
         parts = None
         if answer.value is not None:
-            parts = encode_response(answer.value, header.api_version, header.correlation_id)
+            parts = route.encode(answer.value, self.correlation_id)
         connection.reply(self.place, parts)
-        if not self.served.two_stage:
+        if not route.served.two_stage:
             connection.resume()

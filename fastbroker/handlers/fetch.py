@@ -3,6 +3,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+from fastbroker._c.connection import unsent_bytes
 from fastbroker.errors import (
     FencedLeaderEpoch,
     FetchSessionIdNotFound,
@@ -32,8 +33,11 @@ PartitionData = TopicData.PartitionData
 
 BY_ID_SINCE = 13
 SESSIONS_SINCE = 7
-# From this size on a slice is sent from the file instead of being copied.
-SENDFILE_MIN = 32 * 1024
+# From this size on a slice is sent from the file instead of being copied: what python -m
+# loadtests.micro.fetch measures over loopback, where sendfile costs more below.
+SENDFILE_MIN = 512 * 1024
+# Bytes that may wait in memory for slow readers, in one process; then files are sent, too.
+UNSENT_BYTES_MAX = 64 * 1024 * 1024
 # What one response copies at most; the rest is sent from files. A client that asks for thousands of
 # small pieces and does not read would have them all held in memory.
 COPIED_BYTES_MAX = 1024 * 1024
@@ -235,10 +239,11 @@ class _Reading:
             data = self._data(one, response)
             if self.session is not None:
                 changed = self._is_news(one, data)
-                if changed and not self.is_full:
-                    self.session.answered(key)
-                if not changed and not self.is_full:
-                    continue
+                if not self.is_full:
+                    if one.slice is not None:
+                        self.session.answered(key)
+                    if not changed:
+                        continue
             asked = one.asked
             topic = by_topic.get(key[0])
             if topic is None:
@@ -273,7 +278,11 @@ class _Reading:
         elif one.slice is not None:
             size = one.slice.size
             try:
-                if size >= SENDFILE_MIN or self.copied + size > COPIED_BYTES_MAX:
+                if (
+                    size >= SENDFILE_MIN
+                    or self.copied + size > COPIED_BYTES_MAX
+                    or unsent_bytes() > UNSENT_BYTES_MAX
+                ):
                     data.records = one.slice.range()
                 else:
                     self.copied += size

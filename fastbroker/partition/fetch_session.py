@@ -58,8 +58,8 @@ class FetchSession:
             self.partitions.pop(key, None)
 
     def answered(self, key: Key) -> None:
-        """A partition that had something goes to the end of the order, unless a later request has
-        made the session forget it."""
+        """A partition that had data goes to the end of the order, unless a later request has made
+        the session forget it."""
         known = self.partitions.pop(key, None)
         if known is not None:
             self.partitions[key] = known

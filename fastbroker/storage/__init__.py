@@ -4,6 +4,8 @@
     log.py              one partition's log; begin here
     segment.py          one .log file with its indexes
     index.py            .index and .timeindex
+    recovery.py         what is on disk at the start, and how much of it is good
+    retention.py        which segments may go
     validator.py        what is accepted from a client
     producer_state.py   idempotent producers, .snapshot
     leader_epochs.py    which epoch wrote which offsets

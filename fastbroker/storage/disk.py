@@ -112,7 +112,7 @@ class Disk:
         """Remove a directory and the files in it."""
         with contextlib.suppress(FileNotFoundError):
             for name in os.listdir(path):
-                os.unlink(os.path.join(path, name))
+                self.remove(os.path.join(path, name))
             os.rmdir(path)
 
     def exists(self, path: str) -> bool:

@@ -10,6 +10,7 @@ from base64 import urlsafe_b64encode
 from bisect import bisect_right
 from collections.abc import Iterator
 from typing import NamedTuple
+from zlib import crc32
 
 from fastbroker._c.buffer import FileRange
 from fastbroker._c.record_batch import BatchHeader, read_header, stamp, whole_batches
@@ -20,13 +21,9 @@ from fastbroker.records.reader import Batch, iter_batches
 from fastbroker.storage.disk import Buffer, Disk
 from fastbroker.storage.leader_epochs import LeaderEpochs
 from fastbroker.storage.producer_state import ProducerState
-from fastbroker.storage.segment import (
-    LOG,
-    RELATIVE_MAX,
-    SNAPSHOT,
-    Segment,
-    file_name,
-)
+from fastbroker.storage.recovery import find_segments, load_producers, recover
+from fastbroker.storage.retention import expired
+from fastbroker.storage.segment import RELATIVE_MAX, SNAPSHOT, OpenFile, Segment, file_name
 from fastbroker.storage.validator import validate
 
 EPOCHS_FILE = "leader-epoch-checkpoint"
@@ -71,27 +68,49 @@ class FlushJob(NamedTuple):
     """What must be synced for everything below `offset` to be on the medium."""
 
     disk: Disk
-    files: list[object]  # open files; kept open by being here
+    files: list[OpenFile]  # kept open by being here
     paths: list[str]
-    directory: str | None
+    directories: list[str]
     offset: int
 
+    def descriptors(self) -> tuple[list[tuple[int, bool]], list[int]]:
+        """What to sync, as (fd, whether it is a directory), and which of the fds are to be closed
+        afterwards. Raises OSError."""
+        opened: list[int] = []
+        try:
+            for path in self.paths:
+                opened.append(self.disk.open(path, write=False))
+            files = [(file.fd, False) for file in self.files]
+            files += [(fd, False) for fd in opened]
+            for directory in self.directories:
+                opened.append(self.disk.open(directory, write=False))
+                files.append((opened[-1], True))
+        except OSError:
+            for fd in opened:
+                self.disk.close(fd)
+            raise
+        return files, opened
+
     def run(self) -> None:
-        """Sync; on any thread. Raises OSError: the bytes may be lost, never try again."""
+        """Sync, here and now. Raises OSError: the bytes may be lost, never try again."""
         for file in self.files:
-            self.disk.sync(file.fd)  # type: ignore[attr-defined]
+            self.disk.sync(file.fd)
         for path in self.paths:
             fd = self.disk.open(path, write=False)
             try:
                 self.disk.sync(fd)
             finally:
                 self.disk.close(fd)
-        if self.directory is not None:
-            self.disk.sync_directory(self.directory)
+        for directory in self.directories:
+            self.disk.sync_directory(directory)
 
 
 class Log:
-    """Owned by one partition of one process; made by `Log.open`."""
+    """Owned by one partition of one process; made by `Log.open`.
+
+    dirty_since_ms: when the oldest batch that waits for a flush was written.
+    is_gone: its topic was deleted and its directory renamed; nothing is flushed any more.
+    """
 
     def __init__(
         self, directory: str, *, disk: Disk, partition: TopicPartition, config: TopicConfig
@@ -104,10 +123,13 @@ class Log:
         self.log_start_offset = 0
         self.log_end_offset = 0
         self.flushed_offset = 0
-        self.jitter_ms = 0
+        self.dirty_since_ms = 0
+        self.is_gone = False
+        # A share of segment.jitter.ms that differs from log to log, so that not all roll at once.
+        self._jitter = crc32(directory.encode()) / 2**32
         self._bases: list[int] = []  # base offsets of the segments
         self._dirty: list[Segment] = []
-        self._dirty_directory = False
+        self._dirty_directories: set[str] = set()
         self._recent: dict[int, tuple[Segment, int]] = {}
 
     # ---- opening
@@ -144,95 +166,33 @@ class Log:
     def _load(
         self, now_ms: int, is_clean: bool, recovery_point: int, log_start_offset: int
     ) -> None:
-        names = self.disk.list(self.directory)
-        bases = sorted(int(name[: -len(LOG)]) for name in names if _is_log(name))
-        for name in names:
-            if name.endswith((".deleted", ".cleaned", ".swap", ".tmp")):
-                self.disk.remove(os.path.join(self.directory, name))
-        for base in bases:
-            segment = Segment(self.disk, self.directory, base)
-            segment.size = self.disk.size(segment.path)
-            segment.created_ms = self.disk.modified_ms(segment.path)
-            self.segments.append(segment)
-        self.log_start_offset = max(log_start_offset, bases[0] if bases else 0)
-        if not self.segments:
-            self._add_segment(self.log_start_offset, now_ms)
-            self.log_end_offset = self.flushed_offset = self.log_start_offset
-            return
-        if is_clean:
+        self.segments = find_segments(self.disk, self.directory)
+        first = self.segments[0].base_offset if self.segments else 0
+        self.log_start_offset = max(log_start_offset, first)
+        if self.segments and is_clean:
             for segment in self.segments:
                 segment.load_times()
-            self.log_end_offset = max(self.segments[-1].next_offset(), self.log_start_offset)
-        else:
-            self._recover(recovery_point)
-        self._bases = [segment.base_offset for segment in self.segments]
-        self.flushed_offset = self.log_end_offset
-        self.epochs.cut_from(self.log_end_offset)
-        self._load_producers()
-
-    def _recover(self, recovery_point: int) -> None:
-        """Check the segments that hold offsets from `recovery_point` on; cut at the first bad."""
-        kept: list[Segment] = []
-        end = self.segments[0].base_offset
-        for number, segment in enumerate(self.segments):
-            following = self.segments[number + 1 : number + 2]
-            if following and following[0].base_offset <= recovery_point:
-                segment.load_times()
-                end = following[0].base_offset
-                kept.append(segment)
-                continue
-            if segment.base_offset < end or (kept and segment.base_offset > end):
-                break  # the segment before it was cut: this one does not follow any more
-            end = segment.base_offset
-            for batch in segment.recover(index_interval_bytes=self.config.index_interval_bytes):
-                end = batch.last_offset + 1
-                self.epochs.assign(batch.leader_epoch, batch.base_offset)
-            segment.offset_index.file.write()
-            segment.time_index.file.write()
-            self.disk.sync(segment.fd)
-            kept.append(segment)
-        for segment in self.segments[len(kept) :]:
-            for path in segment.retire():
-                self.disk.remove(path)
-        self.segments = kept
-        self.log_end_offset = max(end, self.log_start_offset)
-        if end < self.log_start_offset:
+            end = self.segments[-1].next_offset()
+        elif self.segments:
+            self.segments, end = recover(
+                self.segments,
+                self.epochs,
+                recovery_point=recovery_point,
+                index_interval_bytes=self.config.index_interval_bytes,
+            )
+        if self.segments and end < self.log_start_offset:
             # Everything that was left lies below the start: begin anew there.
-            for segment in kept:
-                for path in segment.retire():
-                    self.disk.remove(path)
+            for segment in self.segments:
+                segment.remove()
             self.segments = []
-            self._add_segment(self.log_start_offset, 0)
-
-    def _load_producers(self) -> None:
-        """The newest usable snapshot, then the batches behind it."""
-        suffix = len(SNAPSHOT)
-        found = [name for name in self.disk.list(self.directory) if name.endswith(SNAPSHOT)]
-        offsets = sorted((int(n[:-suffix]) for n in found if n[:-suffix].isdigit()), reverse=True)
-        begin = self.segments[0].base_offset
-        for offset in offsets:
-            path = os.path.join(self.directory, file_name(offset, SNAPSHOT))
-            if offset <= self.log_end_offset:
-                state = ProducerState.from_snapshot(self.disk.read_file(path))
-                if state is not None:
-                    self.producers, begin = state, offset
-                    break
-            self.disk.remove(path)
-        # One written by `close` belongs to no segment: no deletion would take it along.
-        for offset in offsets:
-            if offset < begin and offset not in self._bases:
-                self.disk.remove(os.path.join(self.directory, file_name(offset, SNAPSHOT)))
-        for header in self._headers_from(begin):
-            if header.producer_id >= 0:
-                self.producers.appended(header, header.base_offset, header.max_timestamp)
-
-    def _headers_from(self, offset: int) -> Iterator[BatchHeader]:
-        for segment in self.segments:
-            if segment is self.segments[-1] or self._next_base(segment) > offset:
-                located = segment.locate(max(offset, segment.base_offset))
-                if located is not None:
-                    for _, header in segment.headers(located.position):
-                        yield header
+        if not self.segments:
+            end = self.log_start_offset
+            self._add_segment(end, now_ms)
+            self._dirty_directories.add(os.path.dirname(self.directory))
+        self._bases = [segment.base_offset for segment in self.segments]
+        self.log_end_offset = self.flushed_offset = end
+        self.epochs.cut_from(end)
+        self.producers = load_producers(self.disk, self.directory, self.segments, end)
 
     def _next_base(self, segment: Segment) -> int:
         return self._bases[bisect_right(self._bases, segment.base_offset)]
@@ -311,6 +271,8 @@ class Log:
             )
         except OSError as error:
             raise KafkaStorageError(f"{self.directory}: writing failed: {error}") from error
+        if not self._dirty:
+            self.dirty_since_ms = now_ms
         if not self._dirty or self._dirty[-1] is not segment:
             self._dirty.append(segment)
         self._remember(first, segment, position)
@@ -335,10 +297,13 @@ class Log:
         latest = max_timestamp if segment.first_timestamp >= 0 else now_ms
         return (
             segment.size > config.segment_bytes - size
-            or latest - begun > config.segment_ms - self.jitter_ms
+            or latest - begun > config.segment_ms - self._jitter_ms()
             or segment.offset_index.file.size > config.segment_index_bytes - 8
             or last_offset - segment.base_offset > RELATIVE_MAX
         )
+
+    def _jitter_ms(self) -> int:
+        return int(self._jitter * min(self.config.segment_jitter_ms, self.config.segment_ms))
 
     def roll(self, now_ms: int) -> Segment:
         """Begin a segment at the log's end; the one before it will not change any more."""
@@ -352,7 +317,7 @@ class Log:
         segment.create()
         self.segments.append(segment)
         self._bases = [one.base_offset for one in self.segments]
-        self._dirty_directory = True
+        self._dirty_directories.add(self.directory)
         return segment
 
     def _write_snapshot(self) -> None:
@@ -367,13 +332,16 @@ class Log:
 
     def begin_flush(self) -> FlushJob | None:
         """What is to be synced now; None: nothing. `end_flush` follows, on the loop."""
-        if not (self._dirty or self._dirty_directory or self.epochs.is_dirty):
+        if self.is_gone or not (self._dirty or self._dirty_directories or self.epochs.is_dirty):
             return None
-        files: list[object] = [segment.file for segment in self._dirty]
-        paths = [self.epochs.path] if self.epochs.is_dirty else []
-        directory = self.directory if self._dirty_directory or paths else None
-        self._dirty, self._dirty_directory, self.epochs.is_dirty = [], False, False
-        return FlushJob(self.disk, files, paths, directory, self.log_end_offset)
+        files = [segment.file for segment in self._dirty]
+        paths: list[str] = []
+        if self.epochs.is_dirty:
+            paths.append(self.epochs.path)
+            self._dirty_directories.add(self.directory)
+        directories = sorted(self._dirty_directories, reverse=True)  # a parent after what is in it
+        self._dirty, self._dirty_directories, self.epochs.is_dirty = [], set(), False
+        return FlushJob(self.disk, files, paths, directories, self.log_end_offset)
 
     def end_flush(self, job: FlushJob) -> None:
         """`job` has run without an error."""
@@ -493,48 +461,42 @@ class Log:
     # ---- the start of the log moves
 
     def advance_start(self, offset: int) -> bool:
-        """Make `offset` the log's start unless it is behind it; whether it moved."""
+        """Make `offset` the log's start unless it is behind it; whether it moved.
+
+        Raises KafkaStorageError.
+        """
         if offset <= self.log_start_offset:
             return False
+        try:
+            self.epochs.cut_before(min(offset, self.log_end_offset))
+        except OSError as error:
+            raise KafkaStorageError(f"{self.directory}: writing failed: {error}") from error
         self.log_start_offset = min(offset, self.log_end_offset)
-        self.epochs.cut_before(self.log_start_offset)
         return True
 
     def retain(self, now_ms: int, high_watermark: int) -> list[str]:
         """Drop the oldest segments by time, size and log start; paths of files to remove later.
 
-        A segment with an offset at or above `high_watermark` stays. Kafka: deleteOldSegments.
+        See retention.py. A log that loses all of its segments goes on in a new one.
         """
-        config, dropped = self.config, []
-        by_policy = "delete" in config.cleanup_policy
-        excess = self.size - config.retention_bytes if config.retention_bytes >= 0 else 0
-        while True:
-            segment = self.segments[0]
-            is_last = len(self.segments) == 1
-            end = self.log_end_offset if is_last else self._next_base(segment)
-            if segment.size == 0 or end > high_watermark:
-                break
-            age = now_ms - (
-                segment.max_timestamp if segment.max_timestamp >= 0 else segment.created_ms
-            )
-            below_start = end <= self.log_start_offset and not is_last
-            too_old = by_policy and 0 <= config.retention_ms < age
-            too_large = by_policy and config.retention_bytes >= 0 and excess - segment.size >= 0
-            if not (below_start or too_old or too_large):
-                break
-            excess -= segment.size
-            if is_last:
-                self.roll(now_ms)
-            dropped.extend(self._drop_first())
-        return dropped
-
-    def _drop_first(self) -> list[str]:
-        segment = self.segments.pop(0)
-        self._bases.pop(0)
-        self._dirty = [one for one in self._dirty if one is not segment]
+        count = expired(
+            self.segments,
+            log_start_offset=self.log_start_offset,
+            log_end_offset=self.log_end_offset,
+            high_watermark=high_watermark,
+            config=self.config,
+            now_ms=now_ms,
+        )
+        if count == 0:
+            return []
+        if count == len(self.segments):
+            self.roll(now_ms)
+        dropped, self.segments = self.segments[:count], self.segments[count:]
+        self._bases = [segment.base_offset for segment in self.segments]
+        self._dirty = [segment for segment in self._dirty if segment not in dropped]
         self._recent.clear()
-        self.advance_start(self.segments[0].base_offset)
-        return segment.retire()
+        self.advance_start(self._bases[0])
+        return [path for segment in dropped for path in segment.retire()]
 
     def truncate_to(self, offset: int) -> None:
         """Drop everything from `offset` on, which a leader does not have."""
@@ -544,8 +506,7 @@ class Log:
         while len(self.segments) > 1 and self.segments[-1].base_offset >= offset:
             segment = self.segments.pop()
             self._dirty = [one for one in self._dirty if one is not segment]
-            for path in segment.retire():
-                self.disk.remove(path)
+            segment.remove()
         self._bases = [segment.base_offset for segment in self.segments]
         last = self.segments[-1]
         located = last.locate(max(offset, last.base_offset))
@@ -554,8 +515,9 @@ class Log:
         self.log_end_offset = max(last.next_offset(), self.log_start_offset)
         self.flushed_offset = min(self.flushed_offset, self.log_end_offset)
         self.epochs.cut_from(self.log_end_offset)
-        self.producers = ProducerState()
-        self._load_producers()
+        self.producers = load_producers(
+            self.disk, self.directory, self.segments, self.log_end_offset
+        )
 
     # ---- the end
 
@@ -566,15 +528,11 @@ class Log:
             for segment in self.segments:
                 segment.close()
             self._write_snapshot()
-            if self._dirty_directory:
-                self.disk.sync_directory(self.directory)
+            for directory in self._dirty_directories:
+                self.disk.sync_directory(directory)
         except OSError as error:
             raise KafkaStorageError(f"{self.directory}: closing failed: {error}") from error
         self._recent.clear()
-
-
-def _is_log(name: str) -> bool:
-    return name.endswith(LOG) and name[: -len(LOG)].isdigit()
 
 
 def topic_id_text(disk: Disk, directory: str) -> str | None:

@@ -175,24 +175,25 @@ class LogDir:
     def forget_log(self, partition: TopicPartition) -> str:
         """Take a deleted topic's partition out; path of the directory to remove later."""
         forgotten = self.logs.pop(partition)
+        forgotten.is_gone = True
         self._recovery_points.pop(partition, None)
         self._log_starts.pop(partition, None)
         renamed = f"{forgotten.directory}.{uuid.uuid4().hex}{DELETE}"
         self.disk.rename(forgotten.directory, renamed)
         return renamed
 
-    # ---- checkpoints
+    # ---- checkpoints: written on a thread, while the loop opens and forgets logs
 
     def write_recovery_points(self) -> None:
         """What need not be checked after a crash. Raises OSError."""
-        points = {tp: one.flushed_offset for tp, one in self.logs.items()}
+        points = {tp: one.flushed_offset for tp, one in list(self.logs.items())}
         self._write(RECOVERY_POINTS, points)
 
     def write_log_starts(self) -> None:
         """Starts that are not a segment's beginning. Raises OSError."""
         starts = {
             tp: one.log_start_offset
-            for tp, one in self.logs.items()
+            for tp, one in list(self.logs.items())
             if one.log_start_offset > one.segments[0].base_offset
         }
         self._write(LOG_STARTS, starts)

@@ -11,8 +11,7 @@ from collections import deque
 from struct import Struct as Layout
 from typing import NamedTuple
 
-from crc32c import crc32c
-
+from fastbroker._c.checksum import crc32c
 from fastbroker._c.codec import Malformed, decode, encode
 from fastbroker._c.record_batch import BatchHeader
 from fastbroker.errors import InvalidProducerEpoch, OutOfOrderSequenceNumber

@@ -20,7 +20,7 @@ from fastbroker.storage.index import OffsetIndex, TimeIndex
 LOG, INDEX, TIME_INDEX, TXN_INDEX, SNAPSHOT, DELETED = (
     ".log", ".index", ".timeindex", ".txnindex", ".snapshot", ".deleted",
 )  # fmt: skip
-SCAN_BYTES = 16 * 1024  # read at once to find a batch near an index entry
+SCAN_BYTES = 4096  # read at once to find a batch near an index entry
 WALK_BYTES = 1 << 20  # read at once to walk over all batches
 RELATIVE_MAX = 2**31 - 1
 
@@ -56,15 +56,16 @@ class Segment:
         self.first_timestamp = -1
         self.created_ms = 0
         self._since_index = 0
-        self._file: _OpenFile | None = None
+        self._is_torn = False  # a failed write may have left bytes behind `size`
+        self._file: OpenFile | None = None
 
     def _beside(self, suffix: str) -> str:
         return os.path.join(self.directory, file_name(self.base_offset, suffix))
 
     @property
-    def file(self) -> _OpenFile:
+    def file(self) -> OpenFile:
         if self._file is None:
-            self._file = _OpenFile(self.disk, self.disk.open(self.path, create=True))
+            self._file = OpenFile(self.disk, self.disk.open(self.path, create=True))
         return self._file
 
     @property
@@ -81,7 +82,11 @@ class Segment:
     ) -> int:
         """Write one stamped batch at the end; its position."""
         position = self.size
-        self.disk.pwrite(self.fd, data, position)
+        try:
+            self.disk.pwrite(self.fd, data, position)
+        except OSError:
+            self._is_torn = True
+            raise
         if self.size == 0:
             self.first_timestamp = max_timestamp
         if max_timestamp > self.max_timestamp:
@@ -205,6 +210,9 @@ class Segment:
 
     def close_indexes(self) -> None:
         """The last time entry, and the index files complete: the segment will not grow."""
+        if self._is_torn:
+            self.disk.truncate(self.fd, self.size)
+            self._is_torn = False
         if self.max_timestamp >= 0:
             self.time_index.append(self.max_timestamp, self.offset_of_max)
         self.offset_index.file.release()
@@ -224,6 +232,17 @@ class Segment:
         self.close_indexes()
         self._file = None  # an answer on its way may still hold it
 
+    def write_indexes(self) -> None:
+        """Sync the file and what recovery has made of its indexes."""
+        self.disk.sync(self.fd)
+        self.offset_index.file.write()
+        self.time_index.file.write()
+
+    def remove(self) -> None:
+        """Delete the files."""
+        for path in self.retire():
+            self.disk.remove(path)
+
     def retire(self) -> list[str]:
         """Rename the files for deletion; the new paths."""
         self._file = None
@@ -236,7 +255,7 @@ class Segment:
         return renamed
 
 
-class _OpenFile:
+class OpenFile:
     """An fd that is closed when nobody, no segment and no answer under way, holds it any more."""
 
     __slots__ = ("disk", "fd")

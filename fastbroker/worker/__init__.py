@@ -8,6 +8,7 @@
     flusher.py      one thread that syncs; everything appended meanwhile is the next flush
     offsets_topic.py  what the group coordinator reads and writes in __consumer_offsets
     upkeep.py       retention, checkpoints, expiry
+    removal.py      files of what was deleted
     timers.py       the clock, and one timer wheel
 
 Invariants

@@ -1,79 +1,117 @@
 """Group commit: one thread syncs, and everything appended meanwhile is one next flush."""
 from __future__ import annotations
 
-import threading
+import os
 from asyncio import AbstractEventLoop
-from collections.abc import Callable
-from queue import SimpleQueue
+from collections.abc import Callable, Sequence
+from typing import NamedTuple, Protocol
 
 from fastbroker.partition.partition import Partition
 from fastbroker.storage.log import FlushJob
 
-Round = list[tuple[Partition, FlushJob, OSError | None]]
+
+class Syncing(Protocol):
+    """What syncs files while the loop goes on; see _c.sync_thread.SyncThread."""
+
+    @property
+    def done_fd(self) -> int: ...
+
+    def begin(self, files: Sequence[tuple[int, bool]]) -> None: ...
+
+    def end(self) -> list[int]: ...
+
+    def close(self) -> list[int]: ...
+
+
+class _Part(NamedTuple):
+    """One partition's share of a round: `files` fds, of which `opened` are closed after it."""
+
+    partition: Partition
+    job: FlushJob
+    files: int
+    opened: list[int]
 
 
 class Flusher:
-    """Syncs the partitions that ask for it. Owned by the worker's loop; the thread only runs jobs.
+    """Syncs the partitions that ask for it. Owned by the worker's loop.
 
     failed(error): a sync failed; what was to be synced may be lost.
     Bounded by the number of partitions: one is in a round at most once.
     """
 
-    def __init__(self, loop: AbstractEventLoop, failed: Callable[[OSError], object]) -> None:
-        self.loop, self._failed = loop, failed
+    def __init__(
+        self, loop: AbstractEventLoop, thread: Syncing, failed: Callable[[OSError], object]
+    ) -> None:
+        self.loop, self._thread, self._failed = loop, thread, failed
         self._waiting: dict[Partition, None] = {}
-        self._is_due = self._is_running = False
-        self._rounds: SimpleQueue[Round | None] = SimpleQueue()
-        self._thread = threading.Thread(target=self._work, name="flusher", daemon=True)
-        self._thread.start()
+        self._round: list[_Part] = []
+        self._is_due = False
+        self._is_open = True
+        loop.add_reader(thread.done_fd, self._end)
 
     def request(self, partition: Partition) -> None:
         """Flush `partition` soon; with it go all that ask in the same turn of the loop."""
         self._waiting[partition] = None
-        if not self._is_running and not self._is_due:
+        if not self._round and not self._is_due:
             self._is_due = True
             self.loop.call_soon(self._begin)
 
     def _begin(self) -> None:
         self._is_due = False
-        jobs: Round = []
-        for partition in self._waiting:
-            job = partition.log.begin_flush()
-            if job is not None:
-                jobs.append((partition, job, None))
-        self._waiting.clear()
-        if jobs:
-            self._is_running = True
-            self._rounds.put(jobs)
-
-    def _work(self) -> None:
-        """The thread."""
-        while (jobs := self._rounds.get()) is not None:
-            done: Round = []
-            for partition, job, _ in jobs:
-                error = None
-                try:
-                    job.run()
-                except OSError as why:
-                    error = why
-                done.append((partition, job, error))
+        if not self._is_open:
+            return
+        waiting, self._waiting = self._waiting, {}
+        files: list[tuple[int, bool]] = []
+        for partition in waiting:
+            job = partition.log.begin_flush() if partition.failure is None else None
+            if job is None:
+                continue
             try:
-                self.loop.call_soon_threadsafe(self._end, done)
-            except RuntimeError:
-                return  # the loop was closed meanwhile: nobody waits for this any more
+                part, opened = job.descriptors()
+            except OSError as error:
+                self._fail(partition, error)
+                continue
+            files += part
+            self._round.append(_Part(partition, job, len(part), opened))
+        if self._round:
+            self._thread.begin(files)
 
-    def _end(self, done: Round) -> None:
-        self._is_running = False
+    def _end(self) -> None:
+        """The round has been run: unless a sync failed, the next begins before anybody hears of
+        this one."""
+        done = self._settle(self._thread.end())
         if self._waiting:
             self._begin()
-        for partition, job, error in done:
-            if error is None:
-                partition.flushed(job)
+        for partition, job in done:
+            partition.flushed(job)
+
+    def _settle(self, failures: list[int]) -> list[tuple[Partition, FlushJob]]:
+        """The jobs of the round that ended well; the others have failed their partitions.
+
+        failures: errno of each file, 0 for those that are synced.
+        """
+        parts, self._round = self._round, []
+        done = []
+        at = 0
+        for partition, job, size, opened in parts:
+            number = next(filter(None, failures[at : at + size]), 0)
+            at += size
+            for fd in opened:
+                job.disk.close(fd)
+            if number:
+                self._fail(partition, OSError(number, os.strerror(number)))
             else:
-                self._failed(error)
-                partition.fail(error)
+                done.append((partition, job))
+        return done
+
+    def _fail(self, partition: Partition, error: OSError) -> None:
+        self._failed(error)
+        partition.fail(error)
 
     def close(self) -> None:
-        """End the thread, after the round that it is in."""
-        self._rounds.put(None)
-        self._thread.join()
+        """End the thread, after the round that it is in; what was to follow is left to whoever
+        closes the logs."""
+        self._is_open = False
+        self.loop.remove_reader(self._thread.done_fd)
+        for partition, job in self._settle(self._thread.close()):
+            partition.flushed(job)

@@ -57,5 +57,6 @@ def run(config: BrokerConfig, index: int, ready: Callable[[], object], lifeline_
     if failures:
         raise failures[0]
     worker.close()
-    loop.run_until_complete(loop.shutdown_default_executor())
+    if failures:
+        raise failures[0]
     loop.close()

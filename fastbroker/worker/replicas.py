@@ -20,7 +20,7 @@ class Replicas:
     """Owned by the worker's loop.
 
     config: the broker's values without those changed at run time.
-    request_flush: see Partition.
+    request_flush: see Partition. remove(delay_ms, path): removes a renamed directory later.
     """
 
     def __init__(
@@ -28,8 +28,10 @@ class Replicas:
         broker: Broker,
         config: BrokerConfig,
         request_flush: Callable[[Partition], object],
+        remove: Callable[[int, str], object],
     ) -> None:
-        self.broker, self.config, self.request_flush = broker, config, request_flush
+        self.broker, self.config = broker, config
+        self.request_flush, self.remove = request_flush, remove
 
     def apply(self, delta: MetadataDelta, image: MetadataImage) -> None:
         """Make the partitions here those of `image`."""
@@ -99,6 +101,8 @@ class Replicas:
             broker_id=self.broker.broker_id,
             request_flush=self.request_flush,
         )
+        if self.broker.log_dir.failure is not None:
+            partition.fail(self.broker.log_dir.failure)
         self.broker.partitions[name] = partition
         return partition
 
@@ -119,6 +123,4 @@ class Replicas:
         except (OSError, KafkaError) as error:
             log.error("%s could not be put aside: %s", partition.log.directory, error)
             return
-        delay_ms = partition.log.config.file_delete_delay_ms
-        disk = self.broker.log_dir.disk
-        self.broker.timers.after(delay_ms, disk.remove_directory, renamed)
+        self.remove(partition.log.config.file_delete_delay_ms, renamed)

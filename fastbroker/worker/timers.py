@@ -10,6 +10,7 @@ from typing import Any
 TICK_MS = 5
 # Long waits are rarely waited out: they share fewer, coarser ticks.
 LONG_MS, LONG_TICKS = 1000, 20
+DAY_TICKS = 86_400_000 // TICK_MS
 
 
 class WheelTimer:
@@ -65,12 +66,16 @@ class TimerWheel:
             self._handle.cancel()
             self._handle = None
         if self._ticks:
-            self._next = self._ticks[0]
+            # A loop's timer cannot wait for centuries: this one looks again every day.
+            self._next = min(self._ticks[0], self._tick() + DAY_TICKS)
             self._handle = self.loop.call_at(self._next * TICK_MS / 1000, self._turn)
+
+    def _tick(self) -> int:
+        return int(self.loop.time() * 1000 // TICK_MS)
 
     def _turn(self) -> None:
         self._handle = None
-        now = int(self.loop.time() * 1000 // TICK_MS)
+        now = self._tick()
         try:
             while self._ticks and self._ticks[0] <= now:
                 bucket = self._buckets.pop(heappop(self._ticks))

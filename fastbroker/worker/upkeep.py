@@ -6,18 +6,30 @@ from asyncio import AbstractEventLoop, Future
 from collections.abc import Callable
 from typing import Any
 
+from fastbroker.config.kinds import LONG_MAX
+from fastbroker.errors import KafkaStorageError
 from fastbroker.handlers.context import Broker
-from fastbroker.worker.flusher import Flusher
+from fastbroker.partition.partition import Partition
 
 log = logging.getLogger(__name__)
 
 
 class Upkeep:
     """Owned by the worker's loop. Checkpoints are written on a thread of the loop's executor: a
-    slow disk holds up no client."""
+    slow disk holds up no client.
 
-    def __init__(self, loop: AbstractEventLoop, broker: Broker, flusher: Flusher) -> None:
-        self.loop, self.broker, self.flusher = loop, broker, flusher
+    request_flush: see Partition. remove(delay_ms, path): removes a renamed file later.
+    """
+
+    def __init__(
+        self,
+        loop: AbstractEventLoop,
+        broker: Broker,
+        request_flush: Callable[[Partition], object],
+        remove: Callable[[int, str], object],
+    ) -> None:
+        self.loop, self.broker = loop, broker
+        self.request_flush, self.remove = request_flush, remove
 
     def start(self) -> None:
         config = self.broker.config
@@ -46,8 +58,7 @@ class Upkeep:
             work()
             self._every(interval_ms, work)
 
-        if interval_ms < 2**40:  # longer is never, and more than a loop's timer takes
-            self.broker.timers.after(interval_ms, run)
+        self.broker.timers.after(interval_ms, run)
 
     def _in_thread(self, write: Callable[[], None]) -> Callable[[], None]:
         def written(future: Future[None]) -> None:
@@ -71,9 +82,13 @@ class Upkeep:
         for partition in list(self.broker.partitions.values()):
             if not partition.is_leader or partition.failure is not None:
                 continue
-            for path in partition.log.retain(now_ms, partition.high_watermark):
-                delay_ms = partition.log.config.file_delete_delay_ms
-                self.broker.timers.after(delay_ms, self.broker.log_dir.disk.remove, path)
+            try:
+                dropped = partition.log.retain(now_ms, partition.high_watermark)
+            except (OSError, KafkaStorageError) as error:
+                log.error("%s: old segments stay for now: %s", partition.name, error)
+                continue
+            for path in dropped:
+                self.remove(partition.log.config.file_delete_delay_ms, path)
 
     def expire_producers(self) -> None:
         """Forget producers that have been silent for producer.id.expiration.ms."""
@@ -82,7 +97,11 @@ class Upkeep:
             partition.log.producers.expire(before)
 
     def flush_old(self) -> None:
-        """Partitions whose topics do not flush before each acknowledgement."""
+        """Partitions whose topics do not flush before each acknowledgement, once a batch has waited
+        for flush.ms; without one, for the time between two such looks."""
+        now_ms = self.broker.timers.now_ms()
         for partition in self.broker.partitions.values():
-            if partition.log.is_dirty:
-                self.flusher.request(partition)
+            flush_ms = partition.log.config.flush_ms
+            waited_ms = now_ms - partition.log.dirty_since_ms
+            if partition.log.is_dirty and (flush_ms == LONG_MAX or waited_ms >= flush_ms):
+                self.request_flush(partition)

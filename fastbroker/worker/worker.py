@@ -10,8 +10,10 @@ from os.path import join
 from typing import Any
 
 from fastbroker._c.connection import limit_receive_bytes
+from fastbroker._c.sync_thread import SyncThread
 from fastbroker.config.broker import BrokerConfig, ListenerAddress
 from fastbroker.group.coordinator import GroupCoordinator
+from fastbroker.group.topics import Topics
 from fastbroker.handlers.context import Broker
 from fastbroker.handlers.dispatch import Dispatch
 from fastbroker.metadata.delta import MetadataDelta
@@ -33,6 +35,7 @@ from fastbroker.worker.controller import Forwarding, Lifecycle, ProducerIds
 from fastbroker.worker.flusher import Flusher
 from fastbroker.worker.observer import Observer
 from fastbroker.worker.offsets_topic import OffsetsTopic
+from fastbroker.worker.removal import Removal
 from fastbroker.worker.replicas import Replicas
 from fastbroker.worker.timers import TimerWheel
 from fastbroker.worker.upkeep import Upkeep
@@ -103,11 +106,11 @@ class Worker:
             self.timers,
             append=offsets.append,
             new_member_id=lambda name: f"{name}-{uuid.uuid4()}",
-            topic_id=self._topic_id,
-            topic_name=self._topic_name,
+            topics=Topics(self._topic_id, self._topic_name, self._has_partition),
         )
-        self.flusher = Flusher(loop, self._sync_failed)
-        self.replicas = Replicas(self.broker, config, self.flusher.request)
+        self.flusher = Flusher(loop, SyncThread(), self._sync_failed)
+        remove = Removal(loop, self.timers, self.log_dir.disk)
+        self.replicas = Replicas(self.broker, config, self.flusher.request, remove)
         self.observer = Observer(
             self.metadata_client,
             self.timers,
@@ -116,7 +119,7 @@ class Worker:
             apply=self._apply,
             fatal=fatal,
         )
-        self.upkeep = Upkeep(loop, self.broker, self.flusher)
+        self.upkeep = Upkeep(loop, self.broker, self.flusher.request, remove)
         self.listeners = [self._listener(one.at(index)) for one in config.listeners()]
 
     # ---- what is made once
@@ -223,6 +226,10 @@ class Worker:
         topic = self.broker.image.topics_by_id.get(topic_id)
         return topic.name if topic is not None else None
 
+    def _has_partition(self, topic: str, number: int) -> bool:
+        found = self.broker.image.topics.get(topic)
+        return found is not None and number in found.partitions
+
     def _sync_failed(self, error: OSError) -> None:
         """Pages that were not synced may be gone: nothing in this directory is promised again."""
         if self.log_dir.failure is None:
@@ -253,12 +260,14 @@ class Worker:
             finish()
 
     def close(self) -> None:
-        """Close connections, logs and files; the loop has stopped."""
+        """Close connections, logs and files; the loop has been stopped, and runs once more for what
+        threads have still to tell."""
         for listener in self.listeners:
             listener.close()
         self.observer.close()
         self.client.close()
         self.metadata_client.close()
-        self.flusher.close()
         self.timers.close()
+        self.flusher.close()
+        self.loop.run_until_complete(self.loop.shutdown_default_executor())
         self.log_dir.close(self.lifecycle.broker_epoch)

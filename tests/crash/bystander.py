@@ -127,7 +127,8 @@ class _Client:
         value = 0
         while not self.stopped.is_set():
             producer.produce(
-                self.topic, str(value).encode(), on_delivery=self._delivered(value, time.monotonic())
+                self.topic, str(value).encode(),
+                on_delivery=self._delivered(value, time.monotonic()),
             )
             value += 1
             producer.poll(SEND_EVERY_S)

@@ -287,3 +287,26 @@ def test_the_peers_end_is_reported_once_and_late_answers_go_nowhere(
     served.connection.reply(0, [b"too late"])
     served.connection.close("again")
     assert [reason for reason, _ in served.closings] == ["closed by the peer"]
+
+
+def test_what_waits_to_be_sent_is_counted_until_it_is_sent_or_given_up() -> None:
+    """Also when the connection closes in the middle of a part."""
+    loop = asyncio.new_event_loop()
+    ours, theirs = socket.socketpair()
+    ours.setblocking(False)
+    before = c.unsent_bytes()
+    connection = Connection(
+        loop, ours.detach(), lambda *_: True, lambda *_: None, max_frame_bytes=1000
+    )
+    try:
+        connection.send([b"x" * 1000, bytes(4_000_000)])
+        assert c.unsent_bytes() - before == 4_001_000
+        loop.call_later(0.05, loop.stop)
+        loop.run_forever()  # the socket takes a part of it
+        assert 0 < c.unsent_bytes() - before < 4_000_000
+        assert c.unsent_bytes() - before == connection.unsent_bytes
+        connection.close("enough")
+        assert c.unsent_bytes() == before
+    finally:
+        theirs.close()
+        loop.close()

@@ -4,6 +4,7 @@ from __future__ import annotations
 import os
 import pathlib
 import random
+from typing import Any
 
 import pytest
 
@@ -278,3 +279,71 @@ def test_internal_batches_are_not_looked_into(tmp_path: pathlib.Path) -> None:
     info = log.append_internal(bytes(batch("a", "b", is_control=True)), leader_epoch=4, now_ms=NOW)
     assert info[:2] == (0, 1)
     assert log.epochs.entries == [(4, 0)]
+
+
+class TearingDisk(Disk):
+    """The next `torn` writes stop halfway."""
+
+    torn = 0
+
+    def pwrite(self, fd: int, data: Any, offset: int) -> None:
+        if self.torn:
+            self.torn -= 1
+            super().pwrite(fd, data[: len(data) // 2], offset)
+            raise OSError(28, os.strerror(28))
+        super().pwrite(fd, data, offset)
+
+
+def test_a_torn_write_leaves_nothing_behind(tmp_path: pathlib.Path) -> None:
+    disk = TearingDisk()
+    log = open_log(tmp_path, SMALL, disk=disk)
+    append(log, "one")
+    disk.torn = 1
+    with pytest.raises(KafkaStorageError):
+        append(log, "x" * 200)
+    log.close()
+    log = open_log(tmp_path, SMALL, is_clean=True)
+    append(log, "two")
+    assert contents(log) == [(0, "one"), (1, "two")]
+
+
+def test_a_log_that_is_gone_is_not_flushed(tmp_path: pathlib.Path) -> None:
+    log = open_log(tmp_path)
+    append(log, "one")
+    log.is_gone = True
+    assert log.begin_flush() is None
+
+
+def test_a_new_log_takes_its_parent_along(tmp_path: pathlib.Path) -> None:
+    log = open_log(tmp_path)
+    append(log, "one")
+    job = log.begin_flush()
+    assert job is not None
+    assert job.directories == [str(tmp_path / "t-0"), str(tmp_path)]
+    append(log, "two")
+    job = log.begin_flush()
+    assert job is not None
+    assert job.directories == []
+
+
+def test_rolls_by_time_are_spread_by_the_jitter(tmp_path: pathlib.Path) -> None:
+    rolled = set()
+    for number in range(20):
+        config = TopicConfig(segment_ms=1000, segment_jitter_ms=900)
+        log = open_log(tmp_path / str(number), config)
+        append(log, "first", now=NOW)
+        rolled.add(
+            next(ms for ms in range(1002) if log._is_full(log.segments[0], 10, 1, NOW + ms, NOW))
+        )
+    assert min(rolled) > 100
+    assert len(rolled) > 10
+
+
+def test_timestamps_that_go_back_roll_nothing(tmp_path: pathlib.Path) -> None:
+    log = open_log(tmp_path, TopicConfig(segment_ms=1000))
+    append(log, "first", now=NOW)
+    append(log, "from long ago", at=NOW - 10**9, now=NOW)
+    append(log, "just after", at=NOW + 1000, now=NOW)
+    assert len(log.segments) == 1
+    append(log, "later", at=NOW + 1001, now=NOW)
+    assert len(log.segments) == 2

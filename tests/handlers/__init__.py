@@ -1,0 +1,1 @@
+"""Requests through their handlers."""

@@ -1,0 +1,314 @@
+"""One broker without a network: requests go in and come out as bytes, through `Dispatch`.
+
+The clock, the flushes and the controller are the test's; logs are real files in a temporary
+directory. Broker 1 is this one, 1001 another of its host, 2 one of another host.
+"""
+from __future__ import annotations
+
+import os
+import pathlib
+import uuid
+from itertools import count
+from typing import Any
+
+from fastbroker.config.broker import BrokerConfig
+from fastbroker.group.coordinator import GroupCoordinator
+from fastbroker.group.topics import Topics
+from fastbroker.handlers.context import Broker, RequestContext
+from fastbroker.handlers.dispatch import Dispatch
+from fastbroker.metadata.controller.configs import alter_configs, incremental_alter_configs
+from fastbroker.metadata.controller.partitions import create_partitions
+from fastbroker.metadata.controller.topics import create_topics, delete_topics
+from fastbroker.metadata.delta import MetadataDelta
+from fastbroker.metadata.image import TOPIC, MetadataImage
+from fastbroker.model import Deferred, TopicPartition
+from fastbroker.partition.fetch_session import FetchSessions
+from fastbroker.partition.partition import Partition
+from fastbroker.protocol.header import decode_response, encode_request
+from fastbroker.protocol.metadata_records import (
+    ConfigRecord,
+    FenceBrokerRecord,
+    PartitionChangeRecord,
+    PartitionRecord,
+    RegisterBrokerRecord,
+    RemoveTopicRecord,
+    TopicRecord,
+)
+from fastbroker.protocol.schema import Struct
+from fastbroker.storage.disk import Disk
+from fastbroker.storage.log_dir import LogDir
+from fastbroker.worker.offsets_topic import OffsetsTopic
+from fastbroker.worker.replicas import Replicas
+from tests.group.virtual_timers import VirtualTimers
+from tests.storage.logs import batch
+
+ME, NEIGHBOUR, ELSEWHERE = 1, 1001, 2
+LISTENER = "PLAINTEXT"
+CLUSTER = "cluster-of-tests"
+
+
+class FakeConnection:
+    """What a handler sees of a connection; `answers` by the place of the request."""
+
+    def __init__(self, closed: Any) -> None:
+        self.peer, self.local = ("10.1.2.3", 50000), ("192.168.0.7", 9092)
+        self.context: Any = None
+        self.is_closed = False
+        self.why = ""
+        self.answers: dict[int, bytes | None] = {}
+        self.resumed = 0
+        self.places = 0
+        self._closed = closed
+
+    def reserve(self) -> int:
+        self.places += 1
+        return self.places - 1
+
+    def reply(self, place: int, parts: Any) -> None:
+        assert place not in self.answers
+        self.answers[place] = None if parts is None else b"".join(map(content, parts))
+
+    def resume(self) -> None:
+        self.resumed += 1
+
+    def close(self, reason: str, error: BaseException | None = None) -> None:
+        self.is_closed, self.why = True, reason
+        self._closed(self, reason, error)
+
+
+def content(part: Any) -> bytes:
+    """The bytes of a piece of a response."""
+    if hasattr(part, "fd"):
+        return os.pread(part.fd, part.length, part.offset)
+    return bytes(part)
+
+
+class Pending:
+    """A request that was sent: whether it has been answered, and with what."""
+
+    def __init__(self, connection: FakeConnection, place: int, kind: Any, version: int) -> None:
+        self.connection, self.place, self.kind, self.version = connection, place, kind, version
+        self.held = False
+
+    @property
+    def done(self) -> bool:
+        return self.place in self.connection.answers
+
+    @property
+    def response(self) -> Any:
+        """The decoded response; None when it was answered with nothing."""
+        assert self.done, "not answered yet"
+        data = self.connection.answers[self.place]
+        if data is None:
+            return None
+        return decode_response(self.kind, self.version, memoryview(data)[4:])[1]
+
+
+class Bench:
+    """The broker, and short ways to ask and to change it.
+
+    instant: flushes and the controller's answers come at once; otherwise by `flush()`, `decide()`.
+    """
+
+    def __init__(self, path: pathlib.Path, *, instant: bool = True, **given: Any) -> None:
+        self.timers = VirtualTimers()
+        self.instant = instant
+        self.config = BrokerConfig({"node.id": str(ME), "log.dirs": str(path)} | given)
+        self.log_dir = LogDir(str(path / "broker-1"), disk=Disk(), node_id=ME)
+        self.log_dir.open()
+        self.log_dir.join_cluster(CLUSTER)
+        ids = count(1)
+        self.producer_ids: list[Deferred[int]] = []
+        self.forwarded: list[tuple[Any, RequestContext, Deferred[Any]]] = []
+        self.broker = Broker(
+            config=self.config,
+            broker_id=ME,
+            timers=self.timers,
+            log_dir=self.log_dir,
+            sessions=FetchSessions(100, lambda: next(ids)),
+            forward=self._forward,
+            allocate_producer_id=self._allocate,
+        )
+        self.broker.groups = GroupCoordinator(
+            self.config,
+            self.timers,
+            append=OffsetsTopic(self.broker).append,
+            new_member_id=lambda name: f"{name}-{uuid.uuid4()}",
+            topics=Topics(
+                lambda name: self.image.topics[name].id,
+                lambda topic_id: self.image.topics_by_id[topic_id].name,
+                lambda name, number: number in self.image.topics[name].partitions,
+            ),
+        )
+        self.dirty: dict[Partition, None] = {}
+        self.removed: list[str] = []
+        self.replicas = Replicas(
+            self.broker, self.config, self._request_flush, lambda _, path: self.removed.append(path)
+        )
+        self.dispatch = Dispatch(self.broker, LISTENER)
+        self.connection = self.connect()
+        self.apply(*(_registered(n) for n in (ME, NEIGHBOUR, ELSEWHERE)))
+
+    # ---- the cluster
+
+    @property
+    def image(self) -> MetadataImage:
+        return self.broker.image
+
+    def apply(self, *records: Struct) -> None:
+        """The metadata log goes on by one batch."""
+        delta = MetadataDelta(self.image)
+        for record in records:
+            delta.replay(record)
+        image = delta.image(self.image.offset + len(records), 1)
+        self.broker.image = image
+        self.replicas.apply(delta, image)
+        self.broker.apply(image)
+
+    def create(
+        self, name: str = "t", partitions: int = 1, *, leader: int = ME, **configs: Any
+    ) -> bytes:
+        """A topic led by one broker; its id."""
+        topic_id = uuid.uuid4().bytes
+        records: list[Struct] = [TopicRecord(name=name, topic_id=topic_id)]
+        records += [
+            PartitionRecord(
+                partition_id=n, topic_id=topic_id, replicas=[leader], isr=[leader], leader=leader,
+                leader_epoch=1, directories=[bytes(16)],
+            )
+            for n in range(partitions)
+        ]  # fmt: skip
+        records += [
+            ConfigRecord(
+                resource_type=TOPIC, resource_name=name, name=key.replace("_", "."),
+                value=str(value),
+            )
+            for key, value in configs.items()
+        ]  # fmt: skip
+        self.apply(*records)
+        return topic_id
+
+    def delete(self, name: str = "t") -> None:
+        self.apply(RemoveTopicRecord(topic_id=self.image.topics[name].id))
+
+    def elect(self, leader: int, name: str = "t", number: int = 0) -> None:
+        """Another leader, and with it another epoch, for a partition."""
+        topic = self.image.topics[name]
+        self.apply(
+            PartitionChangeRecord(partition_id=number, topic_id=topic.id, leader=leader)
+        )
+
+    def fence(self, broker_id: int) -> None:
+        epoch = self.image.brokers[broker_id].epoch
+        self.apply(FenceBrokerRecord(id=broker_id, epoch=epoch))
+
+    def partition(self, name: str = "t", number: int = 0) -> Partition:
+        return self.broker.partitions[TopicPartition(name, number)]
+
+    def append(self, *values: str, name: str = "t", **how: Any) -> None:
+        """One batch, straight into a partition."""
+        self.partition(name).append(
+            batch(*values, **how), now_ms=self.timers.now_ms(), produce_version=9
+        )
+
+    # ---- flushes
+
+    def _request_flush(self, partition: Partition) -> None:
+        self.dirty[partition] = None
+        if self.instant:
+            self.flush()
+
+    def flush(self) -> None:
+        """Carry out what has been asked for."""
+        waiting, self.dirty = self.dirty, {}
+        for partition in waiting:
+            job = partition.log.begin_flush()
+            if job is not None:
+                job.run()
+                partition.flushed(job)
+
+    # ---- the controller
+
+    def _allocate(self) -> Deferred[int]:
+        answer: Deferred[int] = Deferred()
+        self.producer_ids.append(answer)
+        if self.instant:
+            answer.complete(1000 + len(self.producer_ids))
+        return answer
+
+    def _forward(self, request: Any, ctx: RequestContext) -> Deferred[Any]:
+        answer: Deferred[Any] = Deferred()
+        self.forwarded.append((request, ctx, answer))
+        if self.instant:
+            self.decide()
+        return answer
+
+    def decide(self, *, image_first: bool = True) -> None:
+        """The controller carries out everything forwarded; its answer comes after the records, or
+        before them."""
+        waiting, self.forwarded = self.forwarded, []
+        for request, ctx, answer in waiting:
+            image, config = self.image, self.config
+            match type(request).__name__:
+                case "CreateTopicsRequest":
+                    outcome = create_topics(
+                        image, request, config=config, new_id=lambda: uuid.uuid4().bytes
+                    )
+                case "DeleteTopicsRequest":
+                    outcome = delete_topics(
+                        image, request, version=ctx.api_version, config=config
+                    )
+                case "CreatePartitionsRequest":
+                    outcome = create_partitions(image, request)
+                case "AlterConfigsRequest":
+                    outcome = alter_configs(image, request)
+                case _:
+                    outcome = incremental_alter_configs(image, request)
+            if not image_first:
+                answer.complete(outcome.response)
+            if outcome.records:
+                self.apply(*outcome.records)
+            if image_first:
+                answer.complete(outcome.response)
+
+    # ---- clients
+
+    def connect(self) -> FakeConnection:
+        return FakeConnection(self.broker.closed)
+
+    def send(
+        self,
+        request: Any,
+        version: int,
+        *,
+        connection: FakeConnection | None = None,
+        client_id: str | None = "client",
+    ) -> Pending:
+        """Hand over a request as bytes."""
+        connection = connection or self.connection
+        parts = encode_request(request, version, 7, client_id)
+        frame = memoryview(bytearray(b"".join(map(content, parts))[4:]))
+        pending = Pending(connection, connection.places, type(request), version)
+        pending.held = not self.dispatch(connection, frame)  # type: ignore[arg-type]
+        return pending
+
+    def ask(self, request: Any, version: int, **how: Any) -> Any:
+        """The response to a request that is answered at once."""
+        return self.send(request, version, **how).response
+
+
+def _registered(broker_id: int) -> RegisterBrokerRecord:
+    endpoint = RegisterBrokerRecord.BrokerEndpoint(
+        name=LISTENER, host=f"host-{broker_id % 1000}", port=9092 + broker_id // 1000,
+        security_protocol=0,
+    )  # fmt: skip
+    return RegisterBrokerRecord(
+        broker_id=broker_id,
+        incarnation_id=bytes([broker_id % 256]) * 16,
+        broker_epoch=broker_id,
+        end_points=[endpoint],
+        features=[],
+        rack=f"rack-{broker_id % 1000}",
+        fenced=False,
+        log_dirs=[bytes(15) + bytes([broker_id % 256])],
+    )
