@@ -29,6 +29,7 @@ class KafkaError(Exception):
     """An error that Kafka's protocol has a code for.
 
     message: cause and remedy in one sentence, sent as `error_message` where a response has one.
+    A subclass without a code is a kind of what it inherits from.
     """
 
     code: ClassVar[int] = -1
@@ -36,7 +37,11 @@ class KafkaError(Exception):
     retriable: ClassVar[bool] = False
     by_code: ClassVar[dict[int, type[KafkaError]]] = {}
 
-    def __init_subclass__(cls, code: int, name: str, retriable: bool = False) -> None:
+    def __init_subclass__(
+        cls, code: int | None = None, name: str = "", retriable: bool = False
+    ) -> None:
+        if code is None:
+            return
         cls.code, cls.name, cls.retriable = code, name, retriable
         KafkaError.by_code[code] = cls
 

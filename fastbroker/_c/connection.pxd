@@ -22,7 +22,7 @@ cdef class Connection:
     cdef object out                      # deque of parts to send
     cdef Py_ssize_t out_bytes            # of all parts, less what was sent
     cdef Py_ssize_t out_sent             # of the first part
-    cdef bint held, stalled, dispatching, flush_due, reading, writing
+    cdef bint held, stalled, dispatching, flush_due, reading, writing, resting
 
     cpdef object reserve(self)
     cpdef object reply(self, object place, object parts)

@@ -43,7 +43,8 @@ class ListenerAddress(NamedTuple):
 class BrokerConfig:
     """The broker's values by Kafka's names: `config["num.partitions"]`.
 
-    explicit: text of each key that was given, by name.
+    given: text of each key that was given at the start, by name.
+    explicit: these, and keys changed at run time.
     notes: one line for each key that has no effect here, for the log.
     """
 
@@ -80,9 +81,10 @@ class BrokerConfig:
                 raise ConfigError(f"{_where(place)}{name}={text}: {error}") from None
             if key.inert:
                 self.notes.append(f"{_where(place)}{name} has no effect: {key.doc}")
-        self.explicit: Mapping[str, str] = MappingProxyType(
+        self.given: Mapping[str, str] = MappingProxyType(
             {name: text.strip() for name, (text, _) in given.items()}
         )
+        self.explicit: Mapping[str, str] = self.given
         if self._values.get("broker.id", -1) >= 0 and "node.id" not in self._values:
             self._values["node.id"] = self._values["broker.id"]
         self._check({name: place for name, (_, place) in given.items()})
@@ -120,7 +122,7 @@ class BrokerConfig:
     def with_dynamic(self, overrides: Mapping[str, str]) -> BrokerConfig:
         """These values with cluster-wide ones changed at run time on top; others are left."""
         out = BrokerConfig.__new__(BrokerConfig)
-        out._values, out.notes = dict(self._values), []
+        out._values, out.notes, out.given = dict(self._values), [], self.given
         texts = dict(self.explicit)
         for name, text in overrides.items():
             key = KEYS.get(name)

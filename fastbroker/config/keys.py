@@ -159,5 +159,5 @@ for _topic_key in TOPIC_KEYS.values():
     _synonym = _topic_key.synonym
     if _synonym and _synonym not in KEYS:
         KEYS[_synonym] = Key(
-            _synonym, _topic_key.kind, _topic_key.default, _topic_key.doc, CLUSTER_WIDE
+            _synonym, _topic_key.kind, _topic_key.broker_default, _topic_key.doc, CLUSTER_WIDE
         )

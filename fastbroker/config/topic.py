@@ -27,8 +27,8 @@ TIMESTAMP_TYPES = ("CreateTime", "LogAppendTime")
 
 
 class TopicKey(NamedTuple):
-    """One key of a topic. older: broker keys in larger units, looked at when the synonym is not
-    given: (name, ms in one unit)."""
+    """One key of a topic. older: broker keys that are looked at when the synonym is not given:
+    (name, ms in one unit). The synonym itself has no default then: theirs counts."""
 
     name: str
     kind: Kind
@@ -42,6 +42,11 @@ class TopicKey(NamedTuple):
     def attribute(self) -> str:
         """Its name in TopicConfig."""
         return self.name.replace(".", "_")
+
+    @property
+    def broker_default(self) -> Any:
+        """The default of the synonym; None: it has none."""
+        return None if self.synonym is None or self.older else self.default
 
 
 _ROWS = (
@@ -61,7 +66,8 @@ _ROWS = (
     TopicKey("flush.messages", long(1), 1, "log.flush.interval.messages",
              "records that may wait for a flush; 1: a write is acknowledged when it is on disk"),
     TopicKey("flush.ms", long(0), LONG_MAX, "log.flush.interval.ms",
-             "longest time that a record waits for a flush"),
+             "longest time that a record waits for a flush",
+             (("log.flush.scheduler.interval.ms", 1),)),
     TopicKey("follower.replication.throttled.replicas", items(), (), None,
              "replicas throttled on the follower", served=False),
     TopicKey("index.interval.bytes", integer(0), 4096, "log.index.interval.bytes",

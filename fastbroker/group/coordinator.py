@@ -39,6 +39,8 @@ from fastbroker.protocol.schema import Buffer
 
 DeletedGroup = DeleteGroupsResponse.DeletableGroupResult
 
+NO_PROTOCOL_IS_NULL = 7  # version of JoinGroup; before, an error names the empty protocol
+
 
 class GroupCoordinator:
     """Every classic group of this broker; belongs to one process and its loop.
@@ -46,7 +48,7 @@ class GroupCoordinator:
     append: writes (key, value) records as one batch into a partition of __consumer_offsets; done
         once they are below the high watermark, failed with a KafkaError. Completes in call order.
     new_member_id: an id that begins with the text given, followed by "-" and a fresh UUID.
-    topic_id, topic_name: look up the newest metadata; None when there is no such topic.
+    topics: looks topics up in the newest metadata.
     """
 
     def __init__(
@@ -56,8 +58,7 @@ class GroupCoordinator:
         *,
         append: Append,
         new_member_id: Callable[[str], str],
-        topic_id: Callable[[str], bytes | None],
-        topic_name: Callable[[bytes], str | None],
+        topics: Topics,
         log: logging.Logger | None = None,
     ) -> None:
         self.settings = GroupSettings.of(config)
@@ -65,7 +66,7 @@ class GroupCoordinator:
         log = log or logging.getLogger("fastbroker.group")
         self.shards = Shards(self.settings, timers, append=append, log=log)
         self._new_member_id = new_member_id
-        self._topics = Topics(topic_id, topic_name)
+        self._topics = topics
 
     def partition_for(self, group_id: str) -> int:
         """The partition of __consumer_offsets that keeps a group."""
@@ -112,6 +113,18 @@ class GroupCoordinator:
         self, caller: Caller, request: JoinGroupRequest
     ) -> JoinGroupResponse | Deferred[JoinGroupResponse]:
         """JoinGroup 0-9: answered when the rebalance is complete, or with an error."""
+        answer = self._join_group(caller, request)
+        if caller.api_version < NO_PROTOCOL_IS_NULL:
+            return answer
+        if isinstance(answer, Deferred):
+            answer.then(lambda done: _without_protocol(done.result()))
+        else:
+            _without_protocol(answer)
+        return answer
+
+    def _join_group(
+        self, caller: Caller, request: JoinGroupRequest
+    ) -> JoinGroupResponse | Deferred[JoinGroupResponse]:
         try:
             self._check_session_timeout(request.session_timeout_ms)
             shard = self.shards.of(request.group_id)
@@ -261,7 +274,7 @@ class GroupCoordinator:
             offset_commit.check_delete(group)
         except KafkaError as error:
             return OffsetDeleteResponse(error_code=error.code)
-        response, gone = offset_commit.delete(group, request, self._topics.topic_id)
+        response, gone = offset_commit.delete(group, request, self._topics)
         kept = shard.offsets.of(request.group_id)
         answer: Deferred[OffsetDeleteResponse] = Deferred()
 
@@ -341,3 +354,8 @@ class GroupCoordinator:
         shard.delete_group(group).then(
             lambda write: deleted(result, append_error(write.error) if write.error else 0)
         )
+
+
+def _without_protocol(answer: JoinGroupResponse) -> None:
+    if answer.error_code:
+        answer.protocol_name = None

@@ -32,7 +32,10 @@ def listed(
 
 
 def described(group: ClassicGroup) -> Described:
-    """The group and its members; metadata and assignments only while it is stable."""
+    """The group and its members; their metadata only while it is stable.
+
+    In a rebalance a member has its last assignment until the next one is there.
+    """
     stable = group.state is State.STABLE
     chosen = group.protocol_name or "" if stable else ""
     return Described(
@@ -47,7 +50,7 @@ def described(group: ClassicGroup) -> Described:
                 client_id=member.client_id,
                 client_host=member.client_host,
                 member_metadata=member.protocols.get(chosen, b"") if stable else b"",
-                member_assignment=member.assignment if stable else b"",
+                member_assignment=member.assignment,
             )
             for member in group.roster
         ],

@@ -1,8 +1,6 @@
 """OffsetCommit and OffsetDelete: which offsets a group may set and drop, and their answers."""
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from fastbroker.errors import (
     CoordinatorNotAvailable,
     GroupIdNotFound,
@@ -28,6 +26,7 @@ GROUP_NOT_FOUND = 9  # from this version on a missing group has its own error
 
 Topic = OffsetCommitResponse.OffsetCommitResponseTopic
 Partition = Topic.OffsetCommitResponsePartition
+DeletedOffset = OffsetDeleteResponse.OffsetDeleteResponseTopic.OffsetDeleteResponsePartition
 Commits = list[tuple[TopicPartition, CommittedOffset]]
 
 
@@ -87,6 +86,8 @@ def sort_out(
         for partition in topic.partitions:
             metadata = partition.committed_metadata or ""
             error = unknown
+            if not error and not topics.has_partition(name or "", partition.partition_index):
+                error = UnknownTopicOrPartition.code
             if not error and len(metadata) > metadata_max_bytes:
                 error = OffsetMetadataTooLarge.code
             told.partitions.append(
@@ -136,30 +137,25 @@ def check_delete(group: ClassicGroup) -> None:
 
 
 def delete(
-    group: ClassicGroup, request: OffsetDeleteRequest, knows: Callable[[str], object]
+    group: ClassicGroup, request: OffsetDeleteRequest, topics: Topics
 ) -> tuple[OffsetDeleteResponse, list[TopicPartition]]:
-    """The answer to an OffsetDelete, and the partitions whose offsets are to go.
-
-    knows: None for the name of a topic that does not exist.
-    """
+    """The answer to an OffsetDelete, and the partitions whose offsets are to go."""
     answered, gone = [], []
     read = group.subscribed_topics()
     for topic in request.topics:
-        error = 0
-        if knows(topic.name) is None:
-            error = UnknownTopicOrPartition.code
-        elif topic.name in read if read is not None else group.is_consumer:
-            error = GroupSubscribedToTopic.code
+        is_read = topic.name in read if read is not None else group.is_consumer
         told = OffsetDeleteResponse.OffsetDeleteResponseTopic(
             name=topic.name,
-            partitions=[
-                OffsetDeleteResponse.OffsetDeleteResponseTopic.OffsetDeleteResponsePartition(
-                    partition_index=p.partition_index, error_code=error
-                )
-                for p in topic.partitions
-            ],
+            partitions=[],
         )
         answered.append(told)
-        if not error:
-            gone += [TopicPartition(topic.name, p.partition_index) for p in topic.partitions]
+        for partition in topic.partitions:
+            number, error = partition.partition_index, 0
+            if not topics.has_partition(topic.name, number):
+                error = UnknownTopicOrPartition.code
+            elif is_read:
+                error = GroupSubscribedToTopic.code
+            else:
+                gone.append(TopicPartition(topic.name, number))
+            told.partitions.append(DeletedOffset(partition_index=number, error_code=error))
     return OffsetDeleteResponse(topics=answered), gone

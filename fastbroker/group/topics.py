@@ -1,4 +1,4 @@
-"""What the coordinator asks about topics: whether they exist, and their two names."""
+"""What the coordinator asks about topics: which there are, their two names, their partitions."""
 from __future__ import annotations
 
 from collections.abc import Callable
@@ -6,7 +6,8 @@ from typing import NamedTuple
 
 
 class Topics(NamedTuple):
-    """Lookups into the newest metadata; None: there is no such topic."""
+    """Lookups into the newest metadata; None, or False: there is no such thing."""
 
     topic_id: Callable[[str], bytes | None]
     topic_name: Callable[[bytes], str | None]
+    has_partition: Callable[[str, int], bool]

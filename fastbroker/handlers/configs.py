@@ -26,6 +26,7 @@ from fastbroker.protocol.messages.incremental_alter_configs import (
 Result = DescribeConfigsResponse.DescribeConfigsResult
 Entry = Result.DescribeConfigsResourceResult
 Synonym = Entry.DescribeConfigsSynonym
+Chain = list[tuple[str, str | None, int]]  # (name, value, source), the one in force first
 
 # Where a value comes from, as DescribeConfigs says it.
 OF_TOPIC, DYNAMIC_BROKER, DYNAMIC_DEFAULT_BROKER, STATIC_BROKER, DEFAULT = 1, 2, 3, 4, 5
@@ -82,12 +83,14 @@ def _topic_entries(broker: Broker, topic: str) -> list[Any]:
 
 
 def _topic_entry(broker: Broker, key: TopicKey, overrides: Mapping[str, str]) -> Any:
-    chain: list[tuple[str, str | None, int]] = []
+    chain: Chain = []
     if key.name in overrides:
         chain.append((key.name, overrides[key.name], OF_TOPIC))
-    chain += _broker_chain(broker, key)
-    chain.append((key.synonym or key.name, key.kind.format(key.default), DEFAULT))
-    _, value, source = chain[0]
+    for name, value in broker_values(key, broker.config):
+        chain += _broker_chain(broker, name, key.kind.format(value))
+    if key.synonym is not None and key.broker_default is not None:
+        chain.append((key.synonym, key.kind.format(key.broker_default), DEFAULT))
+    value, source = chain[0][1:] if chain else (key.kind.format(key.default), DEFAULT)
     return Entry(
         name=key.name,
         value=value,
@@ -98,27 +101,22 @@ def _topic_entry(broker: Broker, key: TopicKey, overrides: Mapping[str, str]) ->
     )
 
 
-def _broker_chain(broker: Broker, key: TopicKey) -> list[tuple[str, str | None, int]]:
-    out: list[tuple[str, str | None, int]] = []
-    dynamic = _dynamic(broker)
-    for name, value in broker_values(key, broker.config):
-        if name in dynamic:
-            out.append((name, *dynamic[name]))
-        elif name in broker.config.explicit:
-            out.append((name, key.kind.format(value), STATIC_BROKER))
+def _broker_chain(broker: Broker, name: str, in_force: str | None) -> Chain:
+    """What was set for a broker key, strongest first; `in_force`: the value that counts."""
+    out: Chain = []
+    for broker_id, source in (
+        (str(broker.broker_id), DYNAMIC_BROKER), ("", DYNAMIC_DEFAULT_BROKER),
+    ):  # fmt: skip
+        changed = broker.image.configs.get((BROKER, broker_id), {})
+        if name in changed:
+            out.append((name, changed[name], source))
+    given = broker.config.given.get(name)
+    if given is not None:
+        out.append((name, given if out else in_force, STATIC_BROKER))
     return out
 
 
-def _dynamic(broker: Broker) -> dict[str, tuple[str, int]]:
-    """Broker keys changed at run time, with their source."""
-    configs = broker.image.configs
-    found = {k: (v, DYNAMIC_DEFAULT_BROKER) for k, v in configs.get((BROKER, ""), {}).items()}
-    own = configs.get((BROKER, str(broker.broker_id)), {})
-    found.update({k: (v, DYNAMIC_BROKER) for k, v in own.items()})
-    return found
-
-
-def _synonyms(chain: list[tuple[str, str | None, int]]) -> list[Any]:
+def _synonyms(chain: Chain) -> list[Any]:
     return [Synonym(name=name, value=value, source=source) for name, value, source in chain]
 
 
@@ -132,27 +130,22 @@ def _broker_entries(broker: Broker, name: str) -> list[Any]:
         raise InvalidRequest(
             f"broker {name} cannot be described here: this is {broker.broker_id}; ask that one"
         )
-    dynamic = _dynamic(broker)
     entries = []
     for key in KEYS.values():
-        chain: list[tuple[str, str | None, int]] = []
-        if key.name in dynamic:
-            chain.append((key.name, *dynamic[key.name]))
-        elif key.name in broker.config.explicit:
-            value = key.kind.format(broker.config[key.name])
-            chain.append((key.name, value, STATIC_BROKER))
-        chain.append((key.name, key.kind.format(key.default), DEFAULT))
+        chain = _broker_chain(broker, key.name, key.kind.format(broker.config[key.name]))
+        if key.default is not None:
+            chain.append((key.name, key.kind.format(key.default), DEFAULT))
         entries.append(_entry(key.name, chain))
     return entries
 
 
-def _entry(name: str, chain: list[tuple[str, str | None, int]]) -> Any:
+def _entry(name: str, chain: Chain) -> Any:
     key = KEYS[name]
     return Entry(
         name=name,
-        value=chain[0][1],
+        value=chain[0][1] if chain else None,
         read_only=key.scope == READ_ONLY,
-        config_source=chain[0][2],
+        config_source=chain[0][2] if chain else DEFAULT,
         synonyms=_synonyms(chain),
         config_type=key.kind.code,
         documentation=key.doc,

@@ -80,8 +80,8 @@ def offset_commit(
 ) -> OffsetCommitResponse | Deferred[OffsetCommitResponse]:
     """Behaviour
     - Answered when the offsets are on disk on every in-sync replica.
-    - Partitions fail one by one for an unknown topic and for metadata that is too long, all of them
-      when the sender may not commit.
+    - Partitions fail one by one when they do not exist and for metadata that is too long, all of
+      them when the sender may not commit.
 
     Versions: 2-4 retention of its own; 6 leader epoch; 7 static members; 9 GROUP_ID_NOT_FOUND;
     10 topics by id.
@@ -126,7 +126,7 @@ def list_groups(ctx: RequestContext, request: ListGroupsRequest) -> ListGroupsRe
 @handles(DescribeGroupsRequest)
 def describe_groups(ctx: RequestContext, request: DescribeGroupsRequest) -> DescribeGroupsResponse:
     """Behaviour
-    - Metadata and assignments of members only while the group is stable.
+    - Metadata of members only while the group is stable; their last assignment always.
 
     Versions: 3 authorized operations: all of them; 4 static members; 6 a missing group is an error
     instead of a dead group.

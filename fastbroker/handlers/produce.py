@@ -5,19 +5,25 @@ from typing import Any
 
 from fastbroker.errors import (
     CloseConnection,
+    CorruptMessage,
     InvalidRequiredAcks,
     InvalidTopicException,
+    InvalidTxnState,
     KafkaError,
+    KafkaStorageError,
+    MessageTooLarge,
     NotEnoughReplicas,
     NotLeaderOrFollower,
     RequestTimedOut,
+    TransactionalIdAuthorizationFailed,
+    UnsupportedCompressionType,
 )
 from fastbroker.handlers.context import INTERNAL_TOPICS, Broker, RequestContext
 from fastbroker.handlers.registry import handles
 from fastbroker.model import Deferred, Timer
 from fastbroker.partition.partition import Partition
 from fastbroker.protocol.messages.produce import ProduceRequest, ProduceResponse
-from fastbroker.storage.validator import RecordsRefused
+from fastbroker.storage.validator import NotOneBatch, RecordsRefused
 
 TopicAnswer = ProduceResponse.TopicProduceResponse
 PartitionAnswer = TopicAnswer.PartitionProduceResponse
@@ -27,6 +33,15 @@ LeaderHint = PartitionAnswer.LeaderIdAndEpoch
 NO_ACK, LEADER, ALL = 0, 1, -1
 BY_ID_SINCE = 13
 ADMIN_CLIENT = "__admin_client"  # may write to internal topics, as on Kafka
+# Errors that do not tell where the log starts; those about its records do.
+START_UNTOLD = (
+    CorruptMessage, KafkaStorageError, MessageTooLarge, NotLeaderOrFollower, NotOneBatch,
+    UnsupportedCompressionType,
+)  # fmt: skip
+# Where a batch's header has the two bytes that tell a transactional one.
+AT_MAGIC, AT_ATTRIBUTES, TRANSACTIONAL = 16, 22, 0x10
+# The timeout is for other replicas; our own disk is given this long at least.
+FLUSH_PATIENCE_MS = 10_000
 
 
 @handles(ProduceRequest, two_stage=True)
@@ -36,8 +51,12 @@ def produce(
     """Behaviour
     - Appends each partition's batch; partitions fail one by one, in request order.
     - acks 1 and all: answered when everything appended is committed, which with flush.messages=1
-      means on disk; after timeout_ms what is not is REQUEST_TIMED_OUT, though it may stay.
+      means on disk; after timeout_ms what is not is REQUEST_TIMED_OUT, though it may stay. As on
+      Kafka the time is for other replicas: our own disk has FLUSH_PATIENCE_MS, however short it is.
     - acks 0: never answered; an error closes the connection, the only sign a client gets.
+    - Transactions are not served yet: a request with a transactional batch is refused as a whole,
+      with INVALID_TXN_STATE, and one without a transactional id as Kafka does, with
+      TRANSACTIONAL_ID_AUTHORIZATION_FAILED.
     - A batch that a producer repeats is answered with the offset it got the first time.
     - Internal topics take nothing from clients but the admin client.
 
@@ -47,6 +66,8 @@ def produce(
     if request.acks not in (NO_ACK, LEADER, ALL):
         error = InvalidRequiredAcks(f"acks={request.acks}: 0, 1 and -1 (all) are known")
         return _all_failed(request, error)
+    if _is_transactional(request):
+        return _refuse_transaction(request)
     answer = _Answer(ctx.broker, request.acks)
     topics = []
     for asked in request.topic_data:
@@ -127,6 +148,8 @@ class _Answer:
         failed = PartitionAnswer(
             index=number, error_code=error.code, base_offset=-1, error_message=error.message
         )
+        if partition is not None and not isinstance(error, START_UNTOLD):
+            failed.log_start_offset = partition.log.log_start_offset
         if partition is not None and isinstance(error, NotLeaderOrFollower):
             node = self.broker.node(partition.leadership.leader, ctx)
             if node is not None and ctx.api_version >= 10:
@@ -149,6 +172,8 @@ class _Answer:
         if not self.left:
             return self.response
         self.deferred = Deferred()
+        if all(len(one.leadership.isr) == 1 for one, _, _ in self.waiting):
+            timeout_ms = max(timeout_ms, FLUSH_PATIENCE_MS)
         self.timer = self.broker.timers.after(max(timeout_ms, 0), self.time_out)
         return self.deferred
 
@@ -191,6 +216,31 @@ class _Committed:
 
     def __call__(self) -> None:
         self.answer.committed(self.partition, self.offset, self.result)
+
+
+def _is_transactional(request: ProduceRequest) -> bool:
+    """Whether a batch of the request is part of a transaction."""
+    for topic in request.topic_data:
+        for part in topic.partition_data:
+            data = part.records
+            if data is None or len(data) <= AT_ATTRIBUTES:
+                continue
+            if data[AT_ATTRIBUTES] & TRANSACTIONAL and data[AT_MAGIC] == 2:
+                return True
+    return False
+
+
+def _refuse_transaction(request: ProduceRequest) -> ProduceResponse:
+    error: KafkaError = InvalidTxnState(
+        "transactions are not served yet: use a producer without transactional.id"
+    )
+    if request.transactional_id is None:
+        error = TransactionalIdAuthorizationFailed(
+            "a transactional batch in a request without a transactional id"
+        )
+    if request.acks == NO_ACK:
+        raise CloseConnection(f"a produce request with acks=0 failed: {error}")
+    return _all_failed(request, error)
 
 
 def _all_failed(request: ProduceRequest, error: KafkaError) -> ProduceResponse:

@@ -29,8 +29,10 @@ from fastbroker.records.compression import CODECS, GZIP, LZ4, ZSTD, compress, de
 from fastbroker.storage.disk import Buffer
 
 ZSTD_SINCE = 7  # Produce version
-# What a compressed batch may expand to: the larger of this and a multiple of max.message.bytes. A
-# few bytes that expand to gigabytes would keep everybody waiting.
+OLD_FORMATS = (0, 1)  # magic of the message sets before Kafka 0.11
+# What a compressed batch may expand to: the larger of this and a multiple of max.message.bytes; or
+# just max.message.bytes when the topic asks for another codec, because it is held in memory then.
+# A few bytes that expand to gigabytes would keep everybody waiting.
 EXPANDED_BYTES_MAX = 64 << 20
 EXPANDED_FACTOR_MAX = 8
 
@@ -42,6 +44,10 @@ class ValidBatch(NamedTuple):
     data: Buffer
     max_timestamp: int
     append_time: int  # -1: the records keep their own times
+
+
+class NotOneBatch(InvalidRecord):
+    """What came for a partition is not one whole batch of v2; its records were not looked at."""
 
 
 class RecordsRefused(Exception):
@@ -59,7 +65,7 @@ def validate(
     """Check the records of one partition in a Produce request.
 
     data: exactly one batch; its timestamps may be rewritten in place.
-    Raises InvalidRecord, CorruptMessage, MessageTooLarge, UnsupportedCompressionType,
+    Raises InvalidRecord, NotOneBatch, CorruptMessage, MessageTooLarge, UnsupportedCompressionType,
     InvalidTimestamp, RecordsRefused; nothing of `data` has been changed then.
     """
     header = _single_batch(data, produce_version)
@@ -109,17 +115,17 @@ def validate(
 
 def _single_batch(data: memoryview, produce_version: int) -> BatchHeader:
     if len(data) < HEADER_BYTES:
-        raise InvalidRecord("a produce request holds exactly one batch for a partition, not none")
+        raise NotOneBatch("a produce request holds exactly one batch for a partition, not none")
     try:
         header = read_header(data)
     except CorruptBatch as error:
-        if data[16] != 2:
-            raise InvalidRecord(str(error)) from None
+        if data[16] in OLD_FORMATS:
+            raise NotOneBatch(str(error)) from None
         raise CorruptMessage(str(error)) from None
     if header.size > len(data):
-        raise CorruptMessage(f"a batch of {header.size} bytes in a request of {len(data)}")
+        raise NotOneBatch(f"a batch of {header.size} bytes in a request of {len(data)}")
     if header.size < len(data):
-        raise InvalidRecord("a produce request holds exactly one batch for a partition, not more")
+        raise NotOneBatch("a produce request holds exactly one batch for a partition, not more")
     if header.codec > ZSTD:
         raise InvalidRecord(f"no codec has the number {header.codec}")
     if header.codec == ZSTD and produce_version < ZSTD_SINCE:
@@ -135,7 +141,8 @@ def _walk(
         lowest=now_ms - config.message_timestamp_before_max_ms,
         highest=now_ms + config.message_timestamp_after_max_ms,
     )
-    limit = max(EXPANDED_BYTES_MAX, EXPANDED_FACTOR_MAX * config.max_message_bytes)
+    factor = EXPANDED_FACTOR_MAX if config.compression_type == "producer" else 1
+    limit = max(EXPANDED_BYTES_MAX, factor * config.max_message_bytes)
     total = 0
     try:
         for piece in pieces(header.codec, data[HEADER_BYTES:]):
@@ -149,6 +156,9 @@ def _walk(
         walk.finish()
     except CorruptBatch as error:
         raise InvalidRecord(str(error)) from None
+    except CorruptMessage as error:
+        # The CRC is right: sending it again, as CorruptMessage asks for, would not help.
+        raise InvalidRecord(error.message) from None
     return walk
 
 

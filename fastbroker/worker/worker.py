@@ -13,6 +13,7 @@ from fastbroker._c.connection import limit_receive_bytes
 from fastbroker._c.sync_thread import SyncThread
 from fastbroker.config.broker import BrokerConfig, ListenerAddress
 from fastbroker.group.coordinator import GroupCoordinator
+from fastbroker.group.topics import Topics
 from fastbroker.handlers.context import Broker
 from fastbroker.handlers.dispatch import Dispatch
 from fastbroker.metadata.delta import MetadataDelta
@@ -105,8 +106,7 @@ class Worker:
             self.timers,
             append=offsets.append,
             new_member_id=lambda name: f"{name}-{uuid.uuid4()}",
-            topic_id=self._topic_id,
-            topic_name=self._topic_name,
+            topics=Topics(self._topic_id, self._topic_name, self._has_partition),
         )
         self.flusher = Flusher(loop, SyncThread(), self._sync_failed)
         remove = Removal(loop, self.timers, self.log_dir.disk)
@@ -227,6 +227,10 @@ class Worker:
     def _topic_name(self, topic_id: bytes) -> str | None:
         topic = self.broker.image.topics_by_id.get(topic_id)
         return topic.name if topic is not None else None
+
+    def _has_partition(self, topic: str, number: int) -> bool:
+        found = self.broker.image.topics.get(topic)
+        return found is not None and number in found.partitions
 
     def _sync_failed(self, error: OSError) -> None:
         """Pages that were not synced may be gone: nothing in this directory is promised again."""

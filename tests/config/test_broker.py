@@ -125,5 +125,6 @@ def test_defaults_can_be_formatted_and_read_again() -> None:
 
 def test_dynamic_values_lie_on_top() -> None:
     config = BrokerConfig({"num.partitions": "3"}).with_dynamic({"log.retention.ms": "5"})
+    assert (dict(config.given), len(config.explicit)) == ({"num.partitions": "3"}, 2)
     assert config["num.partitions"] == 3
     assert TopicConfig.resolve({}, config).retention_ms == 5

@@ -10,6 +10,7 @@ from fastbroker.config.broker import BrokerConfig
 from fastbroker.group.classic.group import ClassicGroup
 from fastbroker.group.classic.record import Record
 from fastbroker.group.coordinator import GroupCoordinator
+from fastbroker.group.topics import Topics
 from fastbroker.model import Deferred
 from fastbroker.protocol.messages.delete_groups import DeleteGroupsRequest
 from fastbroker.protocol.messages.describe_groups import DescribeGroupsRequest
@@ -25,6 +26,7 @@ from fastbroker.records.builder import build_batch
 from tests.group.virtual_timers import VirtualTimers
 
 PARTITIONS = 4
+TOPIC_PARTITIONS = 5000
 TOPICS = {name: bytes([n]) * 16 for n, name in enumerate(["orders", "clicks", "gone"], 1)}
 
 
@@ -98,9 +100,12 @@ class Bench:
             self.timers,
             append=self.log.append,
             new_member_id=self._new_member_id,
-            topic_id=self.topics.get,
-            topic_name=lambda wanted: next(
-                (name for name, one in self.topics.items() if one == wanted), None
+            topics=Topics(
+                self.topics.get,
+                lambda wanted: next(
+                    (name for name, one in self.topics.items() if one == wanted), None
+                ),
+                lambda name, number: name in self.topics and 0 <= number < TOPIC_PARTITIONS,
             ),
             log=logging.getLogger("tests.group"),
         )

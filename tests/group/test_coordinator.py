@@ -209,6 +209,7 @@ def test_describe() -> None:
     told = bench.describe()
     assert (told.group_state, told.protocol_data) == ("PreparingRebalance", "")
     assert [m.member_metadata for m in told.members] == [b"", b""]
+    assert [m.member_assignment for m in told.members] == [only.member_id.encode(), b""]
     assert (bench.describe("none").error_code, bench.describe("none").group_state) == (69, "Dead")
     assert (bench.describe("none", 5).error_code, bench.describe("none", 5).group_state) == (
         0, "Dead",

@@ -19,6 +19,14 @@ def test_a_newcomer_is_told_its_id_from_version_4_on() -> None:
     assert isinstance(bench.join(version=3, group_id="other"), Deferred)
 
 
+def test_an_error_names_no_protocol() -> None:
+    bench = Bench()
+    assert [bench.join(version=version).protocol_name for version in (6, 7)] == ["", None]
+    waiting = bench.enter()
+    bench.coordinator.resigned(bench.coordinator.partition_for("g"))
+    assert (waiting.result().error_code, waiting.result().protocol_name) == (16, None)
+
+
 def test_an_id_handed_out_is_forgotten_after_the_session_timeout() -> None:
     bench = Bench()
     bench.join(session=6_000)

@@ -10,7 +10,7 @@ from fastbroker.model import Deferred
 from fastbroker.protocol.group_records import OffsetCommitKey, OffsetCommitValue
 from fastbroker.protocol.messages.offset_fetch import OffsetFetchRequest
 from fastbroker.protocol.record_frames import decode_key, decode_value
-from tests.group.bench import TOPICS, Bench
+from tests.group.bench import TOPIC_PARTITIONS, TOPICS, Bench
 
 DAY_MS = 86_400_000
 HERE = ("orders", 0)
@@ -102,6 +102,16 @@ def test_a_commit_on_an_unknown_topic() -> None:
     bench = Bench()
     assert code(bench.commit({("nope", 0): 1})) == 3
     assert code(bench.commit({("nope", 0): 1}, version=10)) == 100
+
+
+@pytest.mark.parametrize("number", [-1, TOPIC_PARTITIONS])
+@pytest.mark.parametrize("version", [9, 10])
+def test_a_commit_on_an_unknown_partition(number: int, version: int) -> None:
+    bench = Bench()
+    answer = bench.commit({HERE: 1, ("orders", number): 1}, version=version)
+    codes = {p.partition_index: p.error_code for t in answer.topics for p in t.partitions}
+    assert codes == {0: 0, number: 3}
+    assert bench.committed() == {HERE: 1}
 
 
 def test_a_commit_by_topic_id() -> None:
@@ -284,6 +294,7 @@ def test_offset_delete_refuses() -> None:
     assert bench.delete_offsets(HERE, group_id="").error_code == 24
     bench.commit({HERE: 1}, group_id="simple")
     assert code(bench.delete_offsets(("nope", 0), group_id="simple")) == 3
+    assert code(bench.delete_offsets(("orders", -1), group_id="simple")) == 3
 
 
 def test_offset_delete_that_is_not_written() -> None:

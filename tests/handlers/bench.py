@@ -13,6 +13,7 @@ from typing import Any
 
 from fastbroker.config.broker import BrokerConfig
 from fastbroker.group.coordinator import GroupCoordinator
+from fastbroker.group.topics import Topics
 from fastbroker.handlers.context import Broker, RequestContext
 from fastbroker.handlers.dispatch import Dispatch
 from fastbroker.metadata.controller.configs import alter_configs, incremental_alter_configs
@@ -133,8 +134,11 @@ class Bench:
             self.timers,
             append=OffsetsTopic(self.broker).append,
             new_member_id=lambda name: f"{name}-{uuid.uuid4()}",
-            topic_id=lambda name: self.image.topics[name].id,
-            topic_name=lambda topic_id: self.image.topics_by_id[topic_id].name,
+            topics=Topics(
+                lambda name: self.image.topics[name].id,
+                lambda topic_id: self.image.topics_by_id[topic_id].name,
+                lambda name, number: number in self.image.topics[name].partitions,
+            ),
         )
         self.dirty: dict[Partition, None] = {}
         self.removed: list[str] = []

@@ -15,7 +15,7 @@ from fastbroker.errors import (
 )
 from fastbroker.records.builder import build_batch
 from fastbroker.records.reader import iter_records
-from fastbroker.storage.validator import RecordsRefused, ValidBatch, validate
+from fastbroker.storage.validator import NotOneBatch, RecordsRefused, ValidBatch, validate
 from tests.storage.logs import NOW, batch
 
 
@@ -44,12 +44,13 @@ GOOD = batch("a", "b", "c")
 @pytest.mark.parametrize(
     ("data", "error"),
     [
-        (b"", InvalidRecord),
-        (bytes(GOOD) * 2, InvalidRecord),
-        (bytes(GOOD)[:-1], CorruptMessage),
+        (b"", NotOneBatch),
+        (bytes(GOOD) * 2, NotOneBatch),
+        (bytes(GOOD)[:-1], NotOneBatch),
         (with_field(GOOD, 8, b"\0\0\0\5", new_crc=False), CorruptMessage),
         (with_field(GOOD, 8, b"\xff\xff\xff\xff", new_crc=False), CorruptMessage),
-        (with_field(GOOD, 16, b"\1", new_crc=False), InvalidRecord),
+        (with_field(GOOD, 16, b"\1", new_crc=False), NotOneBatch),
+        (with_field(GOOD, 16, b"\3", new_crc=False), CorruptMessage),
         (with_field(GOOD, 70, b"\xa5", new_crc=False), CorruptMessage),
         (with_field(GOOD, 0, b"\0\0\0\0\0\0\0\1"), InvalidRecord),
         (with_field(GOOD, 57, b"\0\0\0\4"), InvalidRecord),
@@ -60,7 +61,7 @@ GOOD = batch("a", "b", "c")
         (batch("a", producer_id=3), InvalidRecord),
         (batch("a", timestamp_type=1), InvalidTimestamp),
         (with_field(GOOD, 21, b"\0\7"), InvalidRecord),
-        (with_field(GOOD, 21, b"\0\1"), CorruptMessage),
+        (with_field(GOOD, 21, b"\0\1"), InvalidRecord),
         (batch("x" * 2_000_000), MessageTooLarge),
     ],
 )

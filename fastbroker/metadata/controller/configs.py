@@ -81,14 +81,11 @@ def _alter(
     results = []
     for resource in resources:
         key = (resource.resource_type, resource.resource_name)
-        count = times.pop(key, 0)
-        if count == 0:
-            continue  # a duplicate, answered once
         result = answer(resource_type=key[0], resource_name=key[1], error_message=None)
         results.append(result)
         try:
-            if count > 1:
-                raise errors.InvalidRequest("Duplicate resource.")
+            if times[key] > 1:
+                raise errors.InvalidRequest("Each resource must appear at most once.")
             _check_resource(image, key)
             changes = changes_of(resource)
             for name, value in changes.items():
@@ -109,7 +106,7 @@ def _alter(
 def _check_resource(image: MetadataImage, key: ResourceKey) -> None:
     kind, name = key
     if kind not in RESOURCE_TYPES:
-        raise errors.UnsupportedVersion(f"Unknown resource type {kind}.")
+        raise errors.InvalidRequest(f"Unknown resource type {kind}.")
     if kind == TOPIC:
         if not name:
             raise errors.InvalidRequest("Default topic resources are not allowed.")
@@ -124,7 +121,7 @@ def _check_resource(image: MetadataImage, key: ResourceKey) -> None:
         if int(name) < 0:
             raise errors.InvalidRequest("Invalid negative broker ID.")
         if int(name) not in image.brokers:
-            raise errors.BrokerIdNotRegistered(f"No broker with id {name} found.")
+            raise errors.InvalidRequest(f"No broker with id {name} is registered.")
     else:
         raise errors.InvalidRequest(
             f"Configs of resource type {kind} cannot be kept yet: topics (2) and brokers (4) can"

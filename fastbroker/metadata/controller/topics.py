@@ -117,22 +117,31 @@ def check_new_name(image: MetadataImage, name: str, taken: dict[str, str]) -> No
 def delete_topics(
     image: MetadataImage, request: DeleteTopicsRequest, *, version: int, config: BrokerValues
 ) -> Outcome:
-    """Delete topics by name or, from version 6, by id; all are refused when delete.topic.enable is
-    false."""
+    """Delete topics by name or, from version 6, by id.
+
+    All are refused when delete.topic.enable is false; so is a topic that is named both ways.
+    """
     asked: list[tuple[str | None, bytes]] = [(name, ZERO_UUID) for name in request.topic_names]
     asked += [(topic.name, topic.topic_id) for topic in request.topics]
     times = Counter(asked)
-    removed: set[bytes] = set()
+    ids = {topic_id for name, topic_id in asked if name is None}
+    both_ways = {
+        image.topics[name].id
+        for (name, topic_id), n in times.items()
+        if name in image.topics and topic_id == ZERO_UUID and n == 1
+    } & ids
     results: list[_Deleted] = []
-    # Ids before names: a name that maps to an id of the same request is the one refused.
-    for name, topic_id in sorted(times, key=lambda pair: pair[0] is not None):
+    for name, topic_id in times:
         try:
             if not config["delete.topic.enable"]:
                 # Versions before 3 do not know the code.
                 refused = errors.InvalidRequest if version < 3 else errors.TopicDeletionDisabled
                 raise refused("Topic deletion is disabled: delete.topic.enable is false.")
             topic = _topic_to_delete(image, name, topic_id, times[name, topic_id])
-            if topic_id == ZERO_UUID and topic in removed:
+            if topic in both_ways:
+                if name is None:
+                    continue  # the name's answer is for both
+                topic_id = topic
                 raise errors.InvalidRequest(
                     "The provided topic name maps to an ID that was already supplied."
                 )
@@ -146,7 +155,6 @@ def delete_topics(
                 )
             )
         else:
-            removed.add(topic)
             results.append(_Deleted(name=image.topics_by_id[topic].name, topic_id=topic))
     records: list[Struct] = [
         RemoveTopicRecord(topic_id=r.topic_id) for r in results if not r.error_code

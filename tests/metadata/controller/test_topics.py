@@ -227,8 +227,12 @@ def test_deletions_that_are_refused(cluster: Cluster) -> None:
     assert delete(cluster, ("a", a))[0].error_code == 42
     assert [r.error_code for r in delete(cluster, "a", "a", version=5)] == [42]
     assert set(cluster.image.topics) == {"a"}
-    by_id, by_name = delete(cluster, ("a", bytes(16)), (None, a))
-    assert (by_id.error_code, by_name.error_code) == (0, 42)
+    [both] = delete(cluster, ("a", bytes(16)), (None, a))
+    assert (both.name, both.topic_id, both.error_code) == ("a", a, 42)
+    assert set(cluster.image.topics) == {"a"}
+    results = delete(cluster, ("a", bytes(16)), (None, a), ("a", bytes(16)))
+    assert [(r.name, r.error_code) for r in results] == [("a", 42), ("a", 0)]
+    assert cluster.image.topics == {}
 
 
 @pytest.mark.parametrize(

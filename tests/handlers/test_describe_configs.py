@@ -1,0 +1,69 @@
+"""Which values DescribeConfigs shows, and what it says stands behind them."""
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+from fastbroker.config.broker import BrokerConfig
+from fastbroker.config.topic import TopicConfig
+from fastbroker.handlers.configs import describe_configs
+from fastbroker.metadata.image import BROKER, TOPIC, MetadataImage
+from fastbroker.protocol.messages.describe_configs import DescribeConfigsRequest
+
+OF_TOPIC, DYNAMIC_BROKER, STATIC, DEFAULT = 1, 2, 4, 5
+
+
+def described(
+    kind: int, name: str, *, given: dict[str, str] | None = None,
+    configs: dict[tuple[int, str], dict[str, str]] | None = None,
+) -> dict[str, tuple[str | None, int, list[tuple[str, str | None, int]]]]:
+    """Every key's (value, source, synonyms) at broker 1."""
+    image = MetadataImage.empty()._replace(configs=configs or {})
+    broker = SimpleNamespace(
+        broker_id=1,
+        config=BrokerConfig(given).with_dynamic((configs or {}).get((BROKER, "1"), {})),
+        image=image,
+        topic=lambda name: None,
+    )
+    ctx: Any = SimpleNamespace(broker=broker, api_version=4)
+    asked = DescribeConfigsRequest.DescribeConfigsResource(
+        resource_type=kind, resource_name=name, configuration_keys=None
+    )
+    request = DescribeConfigsRequest(resources=[asked], include_synonyms=True)
+    (result,) = describe_configs(ctx, request).results
+    assert not result.error_code
+    return {
+        c.name: (c.value, c.config_source, [(s.name, s.value, s.source) for s in c.synonyms])
+        for c in result.configs
+    }
+
+
+def test_a_broker_s_key_without_a_default_is_no_synonym() -> None:
+    keys = described(TOPIC, "t", configs={(TOPIC, "t"): {"retention.ms": "5"}})
+    assert keys["retention.ms"] == ("5", OF_TOPIC, [("retention.ms", "5", OF_TOPIC)])
+    assert keys["segment.ms"] == ("604800000", DEFAULT, [])
+    assert keys["leader.replication.throttled.replicas"] == ("", DEFAULT, [])
+    assert keys["cleanup.policy"] == (
+        "delete", DEFAULT, [("log.cleanup.policy", "delete", DEFAULT)],
+    )  # fmt: skip
+
+
+def test_a_broker_s_key_without_a_default_is_null_until_it_is_set() -> None:
+    assert described(BROKER, "1")["log.retention.ms"] == (None, DEFAULT, [])
+    given = {"log.retention.ms": "5"}
+    assert described(BROKER, "1", given=given)["log.retention.ms"] == (
+        "5", STATIC, [("log.retention.ms", "5", STATIC)],
+    )  # fmt: skip
+    changed = {(BROKER, "1"): {"log.retention.ms": "6"}}
+    assert described(BROKER, "1", given=given, configs=changed)["log.retention.ms"] == (
+        "6", DYNAMIC_BROKER, [("log.retention.ms", "6", DYNAMIC_BROKER),
+                              ("log.retention.ms", "5", STATIC)],
+    )  # fmt: skip
+    assert described(BROKER, "1")["num.partitions"][0] == "1"
+
+
+def test_older_keys_stand_behind_the_topic_s() -> None:
+    keys = described(TOPIC, "t", given={"log.retention.hours": "1"})
+    assert keys["retention.ms"][:2] == ("3600000", STATIC)
+    config = BrokerConfig({"log.flush.scheduler.interval.ms": "50"})
+    assert TopicConfig.resolve({}, config).flush_ms == 50
