@@ -25,7 +25,7 @@ Owned by one event loop; no call from another thread.
 from cpython.buffer cimport PyBUF_SIMPLE, PyBuffer_FillInfo, PyBuffer_Release, PyObject_GetBuffer
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_CheckExact, PyBytes_GET_SIZE
 from cpython.memoryview cimport PyMemoryView_FromObject
-from libc.errno cimport EAGAIN, EINTR, errno
+from libc.errno cimport EAGAIN, ECONNRESET, EINTR, EPIPE, errno
 from libc.stdint cimport int32_t, uint8_t, uint32_t
 from libc.stdlib cimport free, malloc
 from libc.string cimport memcpy, memmove, strerror
@@ -335,7 +335,7 @@ cdef class Connection:
                 if failure == EAGAIN:
                     self._drop_empty()
                     return
-                self.close(f"reading failed: {strerror(failure).decode()}")
+                self._fail("reading", failure)
                 return
             self.end += got
             self._process()
@@ -580,9 +580,15 @@ cdef class Connection:
             self.out_sent = 0
         return True
 
+    cdef object _fail(self, str what, int failure):
+        if failure == EPIPE or failure == ECONNRESET:
+            self.close("closed by the peer")     # while something was on its way: its own affair
+        else:
+            self.close(f"{what} failed: {strerror(failure).decode()}")
+
     cdef bint _send_failed(self, int failure) except -1:
         if failure == EINTR:
             return True
         if failure != EAGAIN:
-            self.close(f"sending failed: {strerror(failure).decode()}")
+            self._fail("sending", failure)
         return False

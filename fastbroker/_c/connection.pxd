@@ -38,4 +38,5 @@ cdef class Connection:
     cdef object _send_all(self)
     cdef bint _send_buffers(self) except -1
     cdef bint _send_file(self, object part) except -1
+    cdef object _fail(self, str what, int failure)
     cdef bint _send_failed(self, int failure) except -1

@@ -221,8 +221,8 @@ def answered(attack: Attack, request: ProduceRequest) -> tuple[int, str | None]:
     ("wrong", "code"),
     [({"crc_error": 1}, 2), ({"count": 2}, 87), ({"count": 2**31 - 1}, 87), ({"count": -5}, 87),
      ({"last_offset_delta": 7}, 87), ({"count": 9, "last_offset_delta": 8}, 87),
-     ({"length": 10}, 2), ({"length": 2**31 - 1}, 2), ({"length": -1}, 2), ({"magic": 1}, 87),
-     ({"attributes": 7}, 87), ({"attributes": 32}, 87), ({"attributes": 4}, 2)],
+     ({"length": 10}, 2), ({"length": 2**31 - 1}, 87), ({"length": -1}, 2), ({"magic": 1}, 87),
+     ({"attributes": 7}, 87), ({"attributes": 32}, 87), ({"attributes": 4}, 87)],
 )  # fmt: skip
 def test_batches_that_lie(attack: Attack, wrong: dict[str, Any], code: int) -> None:
     error, message = answered(attack, produce(batch([b"value"], **wrong)))
