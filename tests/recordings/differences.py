@@ -103,8 +103,6 @@ ACCEPTED: tuple[Accepted, ...] = (
 )  # fmt: skip
 
 OPEN: tuple[Accepted, ...] = (
-    Accepted("describe_topic_partitions/*", "*", "*.topic_authorized_operations",
-             "also told of topics that do not exist"),
 )  # fmt: skip
 KNOWN = ACCEPTED + OPEN
 
