@@ -14,6 +14,7 @@ from fastbroker.errors import (
     KafkaStorageError,
     NotLeaderOrFollower,
     UnknownTopicId,
+    UnknownTopicOrPartition,
 )
 from fastbroker.handlers.context import Broker, RequestContext
 from fastbroker.handlers.registry import handles
@@ -141,6 +142,8 @@ class _Reading:
     ) -> None:  # fmt: skip
         self.ctx, self.broker, self.asked, self.session = ctx, ctx.broker, asked, session
         self.is_full, self.is_replica = is_full, is_replica
+        # Null says that nobody looked for aborted transactions; there are none yet.
+        self.aborted: list[Any] | None = [] if request.isolation_level else None
         self.min_bytes = request.min_bytes
         self.max_wait_ms = request.max_wait_ms
         self.max_bytes = min(request.max_bytes, self.broker.config["fetch.max.bytes"])
@@ -259,6 +262,8 @@ class _Reading:
             failed = PartitionData(
                 partition_index=number, error_code=one.error.code, high_watermark=-1, records=b""
             )
+            if not isinstance(one.error, UnknownTopicOrPartition | UnknownTopicId):
+                failed.aborted_transactions = None
             self._hint(one, failed, response)
             return failed
         assert one.partition is not None
@@ -268,7 +273,7 @@ class _Reading:
             high_watermark=high_watermark,
             last_stable_offset=one.partition.last_stable_offset,
             log_start_offset=one.partition.log.log_start_offset,
-            aborted_transactions=None,
+            aborted_transactions=self.aborted,
             records=b"",
         )
         if one.diverging is not None:

@@ -219,7 +219,13 @@ def describe_topic_partitions(
         if topic is None:
             if request.topics:
                 error = UnknownTopicOrPartition if _is_valid(name) else InvalidTopicException
-                response.topics.append(Described(error_code=error.code, name=name))
+                response.topics.append(
+                    Described(
+                        error_code=error.code,
+                        name=name,
+                        topic_authorized_operations=TOPIC_OPERATIONS,
+                    )
+                )
             continue
         numbers = [number for number in sorted(topic.partitions) if number >= first]
         first = 0

@@ -74,7 +74,7 @@ class FetchSessions:
 
     def begin(self, partitions: int, *, by_id: bool, now_ms: int) -> FetchSession | None:
         """A new session for a full fetch; None when every slot is better used."""
-        if self.slots <= 0 or partitions == 0:
+        if self.slots <= 0:
             return None
         if len(self.sessions) >= self.slots and not self._evict(partitions, now_ms):
             return None

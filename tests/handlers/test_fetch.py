@@ -123,6 +123,19 @@ def test_errors_are_given_at_once_and_by_partition(bench: Bench) -> None:
     assert data(response) == []
 
 
+@pytest.mark.parametrize(("isolation_level", "aborted"), [(0, None), (1, [])])
+def test_aborted_transactions_are_null_where_nobody_looked(
+    bench: Bench, isolation_level: int, aborted: list[Any] | None
+) -> None:
+    bench.create()
+    wanted = fetch((0, 0), (0, 9), (5, 0), isolation_level=isolation_level)
+    parts = bench.ask(wanted, 11).responses[0].partitions
+    assert [(part.error_code, part.aborted_transactions) for part in parts] == [
+        (0, aborted), (errors.OffsetOutOfRange.code, None),
+        (errors.UnknownTopicOrPartition.code, []),
+    ]  # fmt: skip
+
+
 def test_followers_are_not_served(bench: Bench) -> None:
     bench.create()
     response = bench.ask(fetch((0, 0), replica_id=2), 12)

@@ -103,12 +103,6 @@ ACCEPTED: tuple[Accepted, ...] = (
 )  # fmt: skip
 
 OPEN: tuple[Accepted, ...] = (
-    Accepted("fetch/*", "*", "*.aborted_transactions",
-             "null unless read committed, where it is empty; but empty for an unknown partition"),
-    Accepted("fetch/sessions *", "open an empty one", "session_id",
-             "a full fetch without partitions opens a session, too"),
-    Accepted("describe_topic_partitions/*", "*", "*.topic_authorized_operations",
-             "also told of topics that do not exist"),
 )  # fmt: skip
 KNOWN = ACCEPTED + OPEN
 
