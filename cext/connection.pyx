@@ -17,14 +17,15 @@ and `length`), sent by sendfile. What the socket does not take waits for it to b
 
 Limits. While more than UNANSWERED_MAX frames are unanswered, or OUT_BYTES_MAX bytes unsent, or a
 dispatch has asked to hold, no further frame is dispatched; reading goes on until the buffer is full
-and then stops, so the peer's own send buffer fills. Nothing is dropped.
+and then stops, so the peer's own send buffer fills. Nothing is dropped. After DISPATCHES_MAX frames
+the other connections get their turn.
 
 Owned by one event loop; no call from another thread.
 """
 from cpython.buffer cimport PyBUF_SIMPLE, PyBuffer_FillInfo, PyBuffer_Release, PyObject_GetBuffer
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_CheckExact, PyBytes_GET_SIZE
 from cpython.memoryview cimport PyMemoryView_FromObject
-from libc.errno cimport EAGAIN, EINTR, errno
+from libc.errno cimport EAGAIN, ECONNRESET, EINTR, EPIPE, errno
 from libc.stdint cimport int32_t, uint8_t, uint32_t
 from libc.stdlib cimport free, malloc
 from libc.string cimport memcpy, memmove, strerror
@@ -72,6 +73,7 @@ cdef enum:
     POOL_LARGE_MAX = 8               # 8.5 MiB kept for reuse
     IOVECS_MAX = 64
     READS_MAX = 8                    # recv calls for one readiness, so that others get their turn
+    DISPATCHES_MAX = 16              # frames in one turn, so that others get theirs
     UNANSWERED_MAX = 512
     OUT_BYTES_MAX = 4194304
 
@@ -205,6 +207,7 @@ cdef class Connection:
         self.out = deque()
         self.out_bytes = self.out_sent = 0
         self.held = self.stalled = self.dispatching = self.flush_due = self.writing = False
+        self.resting = False
         self.reading = True
         loop.add_reader(fd, self._readable)
 
@@ -222,14 +225,12 @@ cdef class Connection:
         return self.next_place - self.head_place
 
     @property
-    def receiving(self) -> tuple:
-        """(number of the frame, bytes of memory held) of a frame of which only a part is here;
-        (0, 0): there is none, or nothing but the smallest buffer is held for it."""
-        if self.buffer is None or self.buffer.capacity <= SMALL_BYTES or self.start == self.end:
-            return 0, 0
-        if self.held or self.stalled:
-            return 0, 0
-        return self.next_place + 1, self.buffer.capacity
+    def large_frame(self) -> int:
+        """Number, from 1, of a frame beyond the smallest buffer that is here in part; 0: none."""
+        if self.buffer is None or self.end - self.start < 4 or self.held or self.stalled:
+            return 0
+        cdef Py_ssize_t size = <int32_t>load_u32(self.buffer.data + self.start)
+        return self.next_place + 1 if size + 4 > SMALL_BYTES else 0
 
     @property
     def unsent_bytes(self) -> int:
@@ -334,11 +335,11 @@ cdef class Connection:
                 if failure == EAGAIN:
                     self._drop_empty()
                     return
-                self.close(f"reading failed: {strerror(failure).decode()}")
+                self._fail("reading", failure)
                 return
             self.end += got
             self._process()
-            if self.fd < 0 or got < room:
+            if self.fd < 0 or self.resting or got < room:
                 return
 
     cdef bint _make_room(self) except -1:
@@ -389,7 +390,8 @@ cdef class Connection:
         """Dispatch the whole frames that have arrived, as far as the limits allow."""
         cdef Py_ssize_t size, waiting
         cdef object view, go
-        if self.dispatching:
+        cdef int turn = 0
+        if self.dispatching or self.resting:
             return
         self.dispatching = True
         try:
@@ -412,6 +414,11 @@ cdef class Connection:
                     return
                 if waiting < size + 4:
                     break
+                if turn == DISPATCHES_MAX:
+                    self.resting = True
+                    self.loop.call_soon(self._rested)
+                    break
+                turn += 1
                 view = PyMemoryView_FromObject(self.buffer)[self.start + 4 : self.start + 4 + size]
                 self.start += size + 4
                 try:
@@ -434,6 +441,11 @@ cdef class Connection:
             self._flush()
         if not self.reading and self.fd >= 0 and not self.held and not self.stalled:
             self._start_reading()
+
+    def _rested(self):
+        self.resting = False
+        if self.fd >= 0:
+            self._process()
 
     def _unstall(self):
         if self.fd >= 0 and not self.held:
@@ -568,9 +580,15 @@ cdef class Connection:
             self.out_sent = 0
         return True
 
+    cdef object _fail(self, str what, int failure):
+        if failure == EPIPE or failure == ECONNRESET:
+            self.close("closed by the peer")     # while something was on its way: its own affair
+        else:
+            self.close(f"{what} failed: {strerror(failure).decode()}")
+
     cdef bint _send_failed(self, int failure) except -1:
         if failure == EINTR:
             return True
         if failure != EAGAIN:
-            self.close(f"sending failed: {strerror(failure).decode()}")
+            self._fail("sending", failure)
         return False

@@ -22,7 +22,7 @@ cdef class Connection:
     cdef object out                      # deque of parts to send
     cdef Py_ssize_t out_bytes            # of all parts, less what was sent
     cdef Py_ssize_t out_sent             # of the first part
-    cdef bint held, stalled, dispatching, flush_due, reading, writing
+    cdef bint held, stalled, dispatching, flush_due, reading, writing, resting
 
     cpdef object reserve(self)
     cpdef object reply(self, object place, object parts)
@@ -38,4 +38,5 @@ cdef class Connection:
     cdef object _send_all(self)
     cdef bint _send_buffers(self) except -1
     cdef bint _send_file(self, object part) except -1
+    cdef object _fail(self, str what, int failure)
     cdef bint _send_failed(self, int failure) except -1

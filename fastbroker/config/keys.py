@@ -73,8 +73,8 @@ _OWN = (
     # Registration.
     Key("broker.heartbeat.interval.ms", integer(1), 2000, "between heartbeats to the controller"),
     Key("broker.session.timeout.ms", integer(1), 9000, "a silent broker is fenced after this"),
-    Key("initial.broker.registration.timeout.ms", integer(1), 60000,
-        "a broker that cannot register in this time gives up"),
+    _inert("initial.broker.registration.timeout.ms", integer(1), 60000,
+           "a worker tries to register for as long as it takes"),
     # Topics.
     Key("num.partitions", integer(1), 1, "partitions of a topic created without a number"),
     Key("default.replication.factor", integer(), 1, "replicas of a topic created without a number"),
@@ -109,7 +109,8 @@ _OWN = (
     Key("offset.metadata.max.bytes", integer(), 4096, "text that may go with a committed offset"),
     Key("offsets.retention.minutes", integer(1), 10080, "offsets of an empty group are kept"),
     Key("offsets.retention.check.interval.ms", long(1), 600000, "between two looks at offsets"),
-    Key("offsets.commit.timeout.ms", integer(1), 5000, "a commit that is not written fails"),
+    _inert("offsets.commit.timeout.ms", integer(1), 5000,
+           "a commit waits for the disk alone, which answers or fails"),
     Key("group.min.session.timeout.ms", integer(), 6000, "smallest session timeout of a member"),
     Key("group.max.session.timeout.ms", integer(), 1800000, "largest session timeout of a member"),
     Key("group.initial.rebalance.delay.ms", integer(), 3000,

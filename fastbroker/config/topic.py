@@ -213,9 +213,3 @@ def validate_override(name: str, value: str | None) -> None:
         raise InvalidConfig(f"Invalid value {value} for configuration {name}: {error}") from None
     if not key.served and parsed != key.default:
         raise InvalidConfig(f"{name} is not supported yet: leave it at its default")
-
-
-def validate_overrides(overrides: Mapping[str, str]) -> None:
-    """Raise InvalidConfig for the first of `overrides` that a topic may not have."""
-    for name, value in overrides.items():
-        validate_override(name, value)

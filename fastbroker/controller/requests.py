@@ -59,7 +59,10 @@ class Requests:
         self.node, self.config = node, config
         node.answer, node.wait = self._answer_fetch, self._wait_fetch
         self.brokers = Brokers(
-            node.image, cluster_id=node.identity.cluster_id, now_ms=self._monotonic_ms()
+            node.image,
+            cluster_id=node.identity.cluster_id,
+            now_ms=self._monotonic_ms(),
+            session_timeout_ms=config["broker.session.timeout.ms"],
         )
         self._fetches: dict[Hashable, _PendingFetch] = {}
         self._workers: dict[int, Connection] = {}  # the newest connection of each broker

@@ -18,7 +18,7 @@ IDLE_SWEEPS = 4  # an idle connection is closed after between 1 and 1 + 1/IDLE_S
 REASON_MAX = 500  # characters of a reason, which may quote what a client sent
 # While receive memory is short: how often to look, and how long a large frame may take then.
 RELIEF_EVERY_S = 1.0
-SLOW_FRAME_S = 10.0
+SLOW_FRAME_S = 5.0
 QUIET_REASONS = frozenset({"closed by the peer", "the listener closed"})
 OUT_OF_FILES = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 
@@ -190,22 +190,22 @@ class Listener:
         self._sweep_timer = self.loop.call_later(self.idle_s / IDLE_SWEEPS, self._sweep)
 
     def _relieve(self) -> None:
-        """While receive memory is short, close who holds much of it with a frame that does not end:
-        the others wait for just that."""
+        """While receive memory is short, close whose large frame does not end: others wait for the
+        memory that it holds, or will hold next."""
         self._relief_timer = self.loop.call_later(RELIEF_EVERY_S, self._relieve)
         if receive_bytes_left() >= 0:
             self._begun.clear()
             return
         now = self.loop.time()
         for connection in list(self.connections):
-            frame, held = connection.receiving
+            frame = connection.large_frame
             number, since = self._begun.get(connection, (0, now))
             if not frame:
                 self._begun.pop(connection, None)
             elif frame != number:
                 self._begun[connection] = frame, now
-            elif now - since >= SLOW_FRAME_S and receive_bytes_left() < 0:
+            elif now - since >= SLOW_FRAME_S:
                 connection.close(
-                    f"a frame that is not complete after {SLOW_FRAME_S:.0f} s holds {held} bytes"
-                    " while receive memory is short (queued.max.request.bytes)"
+                    f"a frame is not complete after {SLOW_FRAME_S:.0f} s while receive memory is"
+                    " short (queued.max.request.bytes)"
                 )

@@ -55,10 +55,6 @@ class Api(NamedTuple):
     request: type[Struct]
     response: type[Struct]
 
-    def header_version(self, version: int) -> int:
-        """Of a request: 2 (flexible) or 1. A response's is one less, but 0 for ApiVersions."""
-        return 2 if version >= self.first_flexible else 1
-
 
 _apis: dict[int, Api] = {}
 

@@ -18,7 +18,7 @@ from fastbroker._c.buffer import FileRange
 from fastbroker._c.codec import Malformed, decode, encode_frame
 from fastbroker.errors import CorruptFrame
 from fastbroker.protocol.api import Api, api
-from fastbroker.protocol.schema import Struct, i16, i32, plan, string
+from fastbroker.protocol.schema import Struct, plan
 
 API_VERSIONS = 18
 _FIXED = Layout(">hhi")
@@ -35,15 +35,6 @@ class RequestHeader(NamedTuple):
     api_version: int
     correlation_id: int
     client_id: str | None
-
-
-class WireRequestHeader(Struct, versions="1-2", flexible="2+"):
-    """The request header as a schema; the client id is never compact, so only version 1 is used."""
-
-    request_api_key: int = i16()
-    request_api_version: int = i16()
-    correlation_id: int = i32()
-    client_id: str | None = string(nullable="1+", default=None)
 
 
 def parse_header(frame: memoryview) -> tuple[RequestHeader, int]:

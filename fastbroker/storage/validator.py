@@ -30,8 +30,9 @@ from fastbroker.storage.disk import Buffer
 
 ZSTD_SINCE = 7  # Produce version
 OLD_FORMATS = (0, 1)  # magic of the message sets before Kafka 0.11
-# What a compressed batch may expand to: the larger of this and a multiple of max.message.bytes. A
-# few bytes that expand to gigabytes would keep everybody waiting.
+# What a compressed batch may expand to: the larger of this and a multiple of max.message.bytes; or
+# just max.message.bytes when the topic asks for another codec, because it is held in memory then.
+# A few bytes that expand to gigabytes would keep everybody waiting.
 EXPANDED_BYTES_MAX = 64 << 20
 EXPANDED_FACTOR_MAX = 8
 
@@ -140,7 +141,8 @@ def _walk(
         lowest=now_ms - config.message_timestamp_before_max_ms,
         highest=now_ms + config.message_timestamp_after_max_ms,
     )
-    limit = max(EXPANDED_BYTES_MAX, EXPANDED_FACTOR_MAX * config.max_message_bytes)
+    factor = EXPANDED_FACTOR_MAX if config.compression_type == "producer" else 1
+    limit = max(EXPANDED_BYTES_MAX, factor * config.max_message_bytes)
     total = 0
     try:
         for piece in pieces(header.codec, data[HEADER_BYTES:]):

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 from fastbroker._c.codec import encode
-from fastbroker.errors import KafkaError, NetworkException, RequestTimedOut, of
+from fastbroker.errors import CoordinatorLoadInProgress, NetworkException, RequestTimedOut, of
 from fastbroker.handlers.context import RequestContext
 from fastbroker.model import Deferred, Timers
 from fastbroker.net.client import BrokerClient
@@ -64,7 +64,7 @@ class Lifecycle:
         self.broker_epoch = -1
         self.is_fenced = True
         self._stopping: Deferred[None] | None = None
-        self._is_beating = self._again = False
+        self._is_registering = self._is_beating = self._again = False
         self._timer: Any = None
 
     def connected(self) -> None:
@@ -81,25 +81,33 @@ class Lifecycle:
 
     def stop(self) -> Deferred[None]:
         """Ask to be taken out; done when the controller has moved everything away."""
-        self._stopping = Deferred()
+        if self._stopping is None:
+            self._stopping = Deferred()
         self.beat()
         return self._stopping
 
     def _register(self) -> None:
-        def answered(answer: Deferred[BrokerRegistrationResponse]) -> None:
-            if answer.error is not None:
-                return  # the connection was lost: `connected` comes again
-            said = answer.result()
-            if said.error_code:
-                error = of(said.error_code)
-                log.warning("the controller does not register this broker yet: %s", error.name)
-                self.timers.after(RETRY_MS * 5, self._register)
-                return
-            self.broker_epoch = said.broker_epoch
-            self.registration.previous_broker_epoch = said.broker_epoch
-            self.beat()
+        """One at a time, again and again until it succeeds."""
+        if self._is_registering:
+            return
+        self._is_registering = True
+        self.client.call(self.registration, REGISTRATION_VERSION).then(self._registered)
 
-        self.client.call(self.registration, REGISTRATION_VERSION).then(answered)
+    def _registered(self, answer: Deferred[BrokerRegistrationResponse]) -> None:
+        code = answer.result().error_code if answer.error is None else 0
+        if code or answer.error is not None:
+            why = of(code).name if code else str(answer.error)
+            log.warning("the controller does not register this broker yet: %s", why)
+            self.timers.after(RETRY_MS * 5, self._register_again)
+            return
+        self._is_registering = False
+        self.broker_epoch = answer.result().broker_epoch
+        self.registration.previous_broker_epoch = self.broker_epoch
+        self.beat()
+
+    def _register_again(self) -> None:
+        self._is_registering = False
+        self._register()
 
     def beat(self) -> None:
         """Send a heartbeat now; one at a time."""
@@ -188,7 +196,10 @@ class Forwarding:
 
 
 class ProducerIds:
-    """Hands out producer ids from blocks that the controller gives (KIP-730)."""
+    """Hands out producer ids from blocks that the controller gives (KIP-730).
+
+    broker_epoch(): of this broker's registration, which a block is asked for with.
+    """
 
     def __init__(
         self, client: BrokerClient, broker_id: int, broker_epoch: Callable[[], int]
@@ -196,47 +207,47 @@ class ProducerIds:
         self.client, self.broker_id, self.broker_epoch = client, broker_id, broker_epoch
         self._next = self._end = 0
         self._waiting: deque[Deferred[int]] = deque()
+        self._is_asking = False
 
     def __call__(self) -> Deferred[int]:
-        """An id that nobody else has. Fails with a KafkaError."""
+        """An id that nobody else has.
+
+        Fails with CoordinatorLoadInProgress when there is none, which producers try again after.
+        """
         answer: Deferred[int] = Deferred()
-        if self._next < self._end:
-            answer.complete(self._take())
-        elif len(self._waiting) >= PRODUCERS_WAITING_MAX:
-            answer.fail(RequestTimedOut("too many producers wait for an id"))
-        else:
-            self._waiting.append(answer)
-            if len(self._waiting) == 1:
-                self._ask()
+        if len(self._waiting) >= PRODUCERS_WAITING_MAX:
+            answer.fail(CoordinatorLoadInProgress("too many producers wait for an id"))
+            return answer
+        self._waiting.append(answer)
+        self._go_on()
         return answer
 
-    def _take(self) -> int:
-        taken = self._next
-        self._next += 1
-        return taken
+    def _go_on(self) -> None:
+        """Give out what there is, in order; ask for a block when more is wanted."""
+        while self._waiting and self._next < self._end:
+            taken = self._next
+            self._next += 1
+            self._waiting.popleft().complete(taken)
+        if self._waiting and not self._is_asking:
+            self._ask()
 
     def _ask(self) -> None:
+        self._is_asking = True
         request = AllocateProducerIdsRequest(
             broker_id=self.broker_id, broker_epoch=self.broker_epoch()
         )
         self.client.call(request, PRODUCER_IDS_VERSION).then(self._answered)
 
     def _answered(self, answer: Deferred[AllocateProducerIdsResponse]) -> None:
+        self._is_asking = False
         error = answer.error
         if error is None and answer.result().error_code:
-            error = of(answer.result().error_code)("the controller gives no producer ids")
-        waiting, self._waiting = self._waiting, deque()
-        if error is not None:
-            if isinstance(error, NetworkException) or not isinstance(error, KafkaError):
-                error = RequestTimedOut(f"the controller gave no producer ids: {error}")
-            for one in waiting:
-                one.fail(error)
+            error = of(answer.result().error_code)("the controller refused")
+        if error is None:
+            self._next = answer.result().producer_id_start
+            self._end = self._next + answer.result().producer_id_len
+            self._go_on()
             return
-        said = answer.result()
-        self._next = said.producer_id_start
-        self._end = self._next + said.producer_id_len
-        while waiting and self._next < self._end:
-            waiting.popleft().complete(self._take())
-        if waiting:
-            self._waiting = waiting
-            self._ask()
+        waiting, self._waiting = self._waiting, deque()
+        for one in waiting:
+            one.fail(CoordinatorLoadInProgress(f"the controller gave no producer ids: {error}"))

@@ -182,7 +182,9 @@ class Worker:
 
     def _joined(self, answer: Deferred[DescribeClusterResponse]) -> None:
         if answer.error is not None:
-            return  # connected again soon
+            if self.client.is_connected:  # no answer in time; otherwise we are connected again soon
+                self._connected()
+            return
         try:
             self.log_dir.join_cluster(answer.result().cluster_id)
         except Exception as error:

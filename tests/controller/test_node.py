@@ -11,6 +11,7 @@ from fastbroker import errors
 from fastbroker.config.broker import BrokerConfig, ConfigError
 from fastbroker.controller.home import Home
 from fastbroker.controller.node import Node
+from fastbroker.controller.requests import Requests
 from fastbroker.protocol.metadata_records import ProducerIdsRecord
 from fastbroker.storage.disk import Disk
 
@@ -57,3 +58,13 @@ def test_a_directory_of_another_node_or_a_damaged_one_is_refused(tmp_path: pathl
     (tmp_path / "controller-1" / "__cluster_metadata-0" / "quorum-state").write_text("{")
     with pytest.raises(ConfigError, match="quorum-state"):
         mine.quorum_state()
+
+
+def test_a_session_lasts_as_long_as_it_is_set(tmp_path: pathlib.Path) -> None:
+    loop = uvloop.new_event_loop()
+    config = BrokerConfig({"log.dirs": str(tmp_path), "broker.session.timeout.ms": "1234"})
+    home = Home(config, Disk())
+    requests = Requests(Node(loop, home, home.identity(), fatal=lambda _: None), config)
+    assert requests.brokers.session_timeout_ms == 1234
+    requests.close()
+    loop.close()

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import pathlib
 import uuid
+from collections.abc import Mapping
 from itertools import count
 from typing import Any
 
@@ -110,10 +111,13 @@ class Bench:
     instant: flushes and the controller's answers come at once; otherwise by `flush()`, `decide()`.
     """
 
-    def __init__(self, path: pathlib.Path, *, instant: bool = True, **given: Any) -> None:
+    def __init__(
+        self, path: pathlib.Path, settings: Mapping[str, str] | None = None, *, instant: bool = True
+    ) -> None:
         self.timers = VirtualTimers()
         self.instant = instant
-        self.config = BrokerConfig({"node.id": str(ME), "log.dirs": str(path)} | given)
+        own = {"node.id": str(ME), "log.dirs": str(path)}
+        self.config = BrokerConfig(own | dict(settings or {}))
         self.log_dir = LogDir(str(path / "broker-1"), disk=Disk(), node_id=ME)
         self.log_dir.open()
         self.log_dir.join_cluster(CLUSTER)

@@ -1,0 +1,146 @@
+"""The metadata log, followed; the controller is the test."""
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from fastbroker import errors
+from fastbroker.metadata.delta import MetadataDelta
+from fastbroker.metadata.image import MetadataImage
+from fastbroker.protocol.messages.fetch import FetchResponse
+from fastbroker.protocol.metadata_records import NoOpRecord, RemoveTopicRecord, TopicRecord
+from fastbroker.protocol.record_frames import encode_metadata_record
+from fastbroker.protocol.schema import Struct
+from fastbroker.records.builder import build_batch
+from fastbroker.worker.observer import METADATA_TOPIC_ID, RETRY_MS, Observer
+from tests.group.virtual_timers import VirtualTimers
+from tests.worker.fake_client import FakeClient
+
+Topic = FetchResponse.FetchableTopicResponse
+Part = Topic.PartitionData
+
+
+def batch(*records: Struct, offset: int, epoch: int = 1, is_control: bool = False) -> bytes:
+    return bytes(
+        build_batch(
+            [(None, encode_metadata_record(record), (), 0) for record in records],
+            base_offset=offset,
+            leader_epoch=epoch,
+            is_control=is_control,
+        )
+    )
+
+
+class Bench:
+    def __init__(self) -> None:
+        self.client, self.timers = FakeClient(), VirtualTimers()
+        self.applied: list[tuple[set[str], int, int]] = []
+        self.fatal: list[BaseException] = []
+        self.observer = Observer(
+            self.client,  # type: ignore[arg-type]
+            self.timers,
+            3,
+            b"d" * 16,
+            apply=self._apply,
+            fatal=self.fatal.append,
+        )
+        self.observer.start()
+
+    def _apply(self, delta: MetadataDelta, image: MetadataImage) -> None:
+        self.applied.append((delta.changed_topics, image.offset, image.epoch))
+
+    def asked(self) -> tuple[int, int]:
+        """(offset, last epoch) of the fetch that is under way."""
+        (part,) = self.client.calls[0][0].topics[0].partitions
+        return part.fetch_offset, part.last_fetched_epoch
+
+    def answer(self, data: bytes = b"", *, error: int = 0, **fields: Any) -> None:
+        part = Part(records=memoryview(data), error_code=error, **fields)
+        topic = Topic(topic_id=METADATA_TOPIC_ID, partitions=[part])
+        self.client.take("FetchRequest")[1].complete(FetchResponse(responses=[topic]))
+
+
+@pytest.fixture
+def bench() -> Bench:
+    return Bench()
+
+
+def test_images_follow_one_another(bench: Bench) -> None:
+    assert bench.asked() == (0, 0)
+    one, two = bytes([1]) * 16, bytes([2]) * 16
+    bench.answer(
+        batch(TopicRecord(name="a", topic_id=one), offset=0)
+        + batch(TopicRecord(name="b", topic_id=two), NoOpRecord(), offset=1, epoch=2)
+    )
+    assert bench.applied == [({"a", "b"}, 2, 2)]
+    assert bench.asked() == (3, 2)
+    bench.answer(batch(RemoveTopicRecord(topic_id=one), offset=3, epoch=2))
+    assert bench.applied[1:] == [(set(), 3, 2)]
+    assert list(bench.observer.image.topics) == ["b"]
+
+
+def test_nothing_new_applies_nothing(bench: Bench) -> None:
+    bench.answer()
+    assert bench.applied == []
+    assert bench.asked() == (0, 0)
+
+
+def test_control_batches_count_and_say_nothing(bench: Bench) -> None:
+    bench.answer(batch(NoOpRecord(), offset=0, is_control=True))
+    assert bench.applied == [(set(), 0, 1)]
+
+
+def test_a_batch_cut_short_is_fetched_again(bench: Bench) -> None:
+    whole = batch(NoOpRecord(), offset=0)
+    bench.answer(whole + batch(NoOpRecord(), offset=1)[:-5])
+    assert bench.asked() == (1, 1)
+
+
+@pytest.mark.parametrize("error", [errors.NetworkException("lost"), errors.RequestTimedOut("no")])
+def test_a_lost_answer_is_asked_for_again(bench: Bench, error: Exception) -> None:
+    bench.client.take("FetchRequest")[1].fail(error)
+    assert not bench.client.calls
+    bench.timers.advance(RETRY_MS)
+    assert bench.asked() == (0, 0)
+
+
+def test_an_error_is_asked_about_later(bench: Bench) -> None:
+    bench.answer(error=errors.NotLeaderOrFollower.code)
+    bench.timers.advance(RETRY_MS)
+    assert not bench.client.calls
+    bench.timers.advance(RETRY_MS * 9)
+    assert bench.asked() == (0, 0)
+
+
+def test_an_answer_without_the_partition_is_an_error(bench: Bench) -> None:
+    bench.client.take("FetchRequest")[1].complete(FetchResponse(responses=[], error_code=-1))
+    bench.timers.advance(RETRY_MS * 10)
+    assert len(bench.client.calls) == 1
+
+
+def test_another_log_is_fatal(bench: Bench) -> None:
+    bench.answer(diverging_epoch=Part.EpochEndOffset(epoch=1, end_offset=5))
+    assert "ends at 5" in str(bench.fatal[0])
+    assert not bench.client.calls
+
+
+def test_a_record_that_cannot_be_applied_is_fatal(bench: Bench) -> None:
+    bench.answer(batch(RemoveTopicRecord(topic_id=b"?" * 16), offset=0))
+    assert len(bench.fatal) == 1
+    assert not bench.client.calls
+    assert bench.applied == []
+
+
+def test_a_damaged_batch_is_fatal(bench: Bench) -> None:
+    data = bytearray(batch(TopicRecord(name="a", topic_id=b"a" * 16), offset=0))
+    data[-1] ^= 1
+    bench.answer(bytes(data))
+    assert isinstance(bench.fatal[0], errors.CorruptMessage)
+
+
+def test_closed_it_asks_no_more(bench: Bench) -> None:
+    bench.observer.close()
+    bench.answer(batch(NoOpRecord(), offset=0))
+    assert bench.applied == []
+    assert not bench.client.calls
