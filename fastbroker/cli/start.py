@@ -69,6 +69,9 @@ def start(
             "name another with --data-dir",
             status=2,
         ) from None
+    import gc
+
+    gc.disable()  # imports make no garbage; the supervisor enables it again
     from fastbroker.supervisor.supervisor import run
 
     sys.exit(run(chosen))

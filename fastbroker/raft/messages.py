@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
-from dataclasses import dataclass
 from typing import NamedTuple
 
 from fastbroker.errors import KafkaError
@@ -18,27 +17,23 @@ class ReplicaKey(NamedTuple):
     directory_id: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Started:
+class Started(NamedTuple):
     """The process is up and has read its log and its quorum-state."""
 
 
-@dataclass(frozen=True, slots=True)
-class Propose:
+class Propose(NamedTuple):
     """Values of records to append as one batch. Raises NotController unless we lead."""
 
     values: Sequence[bytes]
 
 
-@dataclass(frozen=True, slots=True)
-class Flushed:
+class Flushed(NamedTuple):
     """Everything below `end_offset` is on our disk."""
 
     end_offset: int
 
 
-@dataclass(frozen=True, slots=True)
-class Fetch:
+class Fetch(NamedTuple):
     """A replica asks for what follows its log.
 
     ticket: whatever the answer is to be recognized by; -1 as an epoch means that it is not told.
@@ -52,15 +47,13 @@ class Fetch:
     max_wait_ms: int
 
 
-@dataclass(frozen=True, slots=True)
-class WaitOver:
+class WaitOver(NamedTuple):
     """The time of a parked fetch is over."""
 
     ticket: Hashable
 
 
-@dataclass(frozen=True, slots=True)
-class Gone:
+class Gone(NamedTuple):
     """Whoever sent the fetch of this ticket does not wait for it any more."""
 
     ticket: Hashable
@@ -69,15 +62,13 @@ class Gone:
 Message = Started | Propose | Flushed | Fetch | WaitOver | Gone
 
 
-@dataclass(frozen=True, slots=True)
-class SaveState:
+class SaveState(NamedTuple):
     """Replace quorum-state and sync it, before anything else happens."""
 
     state: QuorumState
 
 
-@dataclass(frozen=True, slots=True)
-class Append:
+class Append(NamedTuple):
     """Write one batch at the end of the log; a flush has to follow, and `Flushed` after it."""
 
     batch: bytes | bytearray
@@ -86,15 +77,13 @@ class Append:
     last_offset: int
 
 
-@dataclass(frozen=True, slots=True)
-class Committed:
+class Committed(NamedTuple):
     """The high watermark has moved: records below it are final."""
 
     high_watermark: int
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(NamedTuple):
     """Answer the fetch: with the error, the place to truncate to, or records [start, end)."""
 
     ticket: Hashable
@@ -104,8 +93,7 @@ class Answer:
     diverging: OffsetAndEpoch | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Wait:
+class Wait(NamedTuple):
     """Send `WaitOver` after so long, unless the fetch is answered before."""
 
     ticket: Hashable

@@ -9,13 +9,13 @@ import signal
 import socket
 import sys
 import time
+from collections.abc import Callable
 from functools import partial
 
 from fastbroker.config.broker import BrokerConfig
 from fastbroker.controller.main import run as run_controller
 from fastbroker.model import broker_id
 from fastbroker.supervisor.child import EXIT_CONFIG, Child, set_process_name
-from fastbroker.worker.main import run as run_worker
 
 log = logging.getLogger(__name__)
 
@@ -60,7 +60,7 @@ class _Supervisor:
         self.controller = Child("controller", partial(run_controller, config), lifeline, own)
         self.children = [self.controller]
         for index in range(self.workers):
-            main = partial(run_worker, config, index)
+            main = partial(_run_worker, config, index)
             self.children.append(Child(f"worker-{index}", main, lifeline, own))
         self._was_ready = False
         self._is_stopping = False
@@ -71,9 +71,14 @@ class _Supervisor:
         signal.set_wakeup_fd(self._wakeup)
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: None)
-        gc.collect()
         gc.freeze()  # what is here now is shared with every child: the collector leaves it alone
-        for child in self.children:
+        self.controller.start()
+        # The controller opens its log while the workers' modules are imported, once for all.
+        import fastbroker.worker.main  # noqa: F401
+
+        gc.freeze()
+        gc.enable()
+        for child in self.children[1:]:
             child.start()
         while not self._is_stopping:
             self._turn()
@@ -155,6 +160,14 @@ class _Supervisor:
                     log.error("%s did not stop in %.0f s: killed", child.role, within_s)
                     child.kill(signal.SIGKILL)
                     deadline = time.monotonic() + within_s
+
+
+def _run_worker(
+    config: BrokerConfig, index: int, ready: Callable[[], object], lifeline_fd: int
+) -> None:
+    from fastbroker.worker.main import run
+
+    run(config, index, ready, lifeline_fd)
 
 
 class _ProcessName(logging.Filter):
