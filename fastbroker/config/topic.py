@@ -44,6 +44,12 @@ class TopicKey(NamedTuple):
         return self.name.replace(".", "_")
 
     @property
+    def broker_keys(self) -> tuple[str, ...]:
+        """The broker's keys behind it, strongest first."""
+        own = () if self.synonym is None else (self.synonym,)
+        return own + tuple(name for name, _ in self.older)
+
+    @property
     def broker_default(self) -> Any:
         """The default of the synonym; None: it has none."""
         return None if self.synonym is None or self.older else self.default

@@ -74,6 +74,10 @@ class GroupCoordinator:
 
     # What happens around groups.
 
+    def topic_has(self, partitions: int) -> None:
+        """__consumer_offsets is there, with that many partitions."""
+        self.shards.count = partitions
+
     def elected(
         self, partition: int, leader_epoch: int, batches: Iterable[Buffer]
     ) -> Deferred[None]:

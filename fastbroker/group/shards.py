@@ -1,6 +1,6 @@
 """Which partitions of __consumer_offsets this broker serves: elections, loading, finding a shard.
 
-A group belongs to partition `abs(hash(group id)) mod offsets.topic.num.partitions`, and to
+A group belongs to partition `abs(hash(group id)) mod` the number of partitions, and to
 whichever broker leads that: any other answers NOT_COORDINATOR, and this one
 COORDINATOR_LOAD_IN_PROGRESS until it has replayed the partition.
 """
@@ -35,6 +35,8 @@ class Shards:
     ) -> None:
         self._settings, self._timers, self._append, self._log = settings, timers, append, log
         self._by_partition: dict[int, Shard] = {}
+        # Of the topic once it is known; the setting only says how many it is made with.
+        self.count = settings.partitions
 
     def __iter__(self) -> Iterator[Shard]:
         return iter(list(self._by_partition.values()))
@@ -42,7 +44,7 @@ class Shards:
     def partition_for(self, group_id: str) -> int:
         """The partition that keeps a group."""
         hashed = java_hash(group_id)
-        return 0 if hashed == -(1 << 31) else abs(hashed) % self._settings.partitions
+        return 0 if hashed == -(1 << 31) else abs(hashed) % self.count
 
     def of(self, group_id: str, *, may_be_empty: bool = False) -> Shard:
         """The shard of a group. Raises InvalidGroupId, NotCoordinator, CoordinatorLoadInProgress.

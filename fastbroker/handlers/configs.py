@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from fastbroker.config.keys import KEYS, READ_ONLY
-from fastbroker.config.topic import TOPIC_KEYS, TopicKey, broker_values
+from fastbroker.config.topic import TOPIC_KEYS, TopicConfig, TopicKey
 from fastbroker.errors import InvalidRequest, KafkaError, RequestTimedOut
 from fastbroker.handlers.context import Broker, RequestContext
 from fastbroker.handlers.creation import arrived
@@ -30,6 +30,13 @@ Chain = list[tuple[str, str | None, int]]  # (name, value, source), the one in f
 
 # Where a value comes from, as DescribeConfigs says it.
 OF_TOPIC, DYNAMIC_BROKER, DYNAMIC_DEFAULT_BROKER, STATIC_BROKER, DEFAULT = 1, 2, 3, 4, 5
+# Broker keys by those that count instead when they are set, as log.roll.hours by log.roll.ms.
+OLDER = {
+    name: key.broker_keys[at + 1 :]
+    for key in TOPIC_KEYS.values()
+    for at, name in enumerate(key.broker_keys)
+    if key.older
+}
 CHANGE_ARRIVAL_MS = 200
 
 
@@ -78,42 +85,56 @@ def _describe(ctx: RequestContext, asked: Any, request: DescribeConfigsRequest) 
 
 
 def _topic_entries(broker: Broker, topic: str) -> list[Any]:
-    overrides = broker.image.topic_configs(topic)
-    return [_topic_entry(broker, key, overrides) for key in TOPIC_KEYS.values()]
+    overrides, config = broker.image.topic_configs(topic), broker.topic_config(topic)
+    return [_topic_entry(broker, key, overrides, config) for key in TOPIC_KEYS.values()]
 
 
-def _topic_entry(broker: Broker, key: TopicKey, overrides: Mapping[str, str]) -> Any:
+def _topic_entry(
+    broker: Broker, key: TopicKey, overrides: Mapping[str, str], config: TopicConfig
+) -> Any:
     chain: Chain = []
     if key.name in overrides:
         chain.append((key.name, overrides[key.name], OF_TOPIC))
-    for name, value in broker_values(key, broker.config):
-        chain += _broker_chain(broker, name, key.kind.format(value))
-    if key.synonym is not None and key.broker_default is not None:
-        chain.append((key.synonym, key.kind.format(key.broker_default), DEFAULT))
-    value, source = chain[0][1:] if chain else (key.kind.format(key.default), DEFAULT)
+    for name in key.broker_keys:
+        # Older keys show when they are set; the defaults of all are the topic's own.
+        if name == key.synonym or name in broker.config.explicit:
+            found = _broker_chain(broker, name)
+            chain += found
+            if found:
+                break
+    value = key.kind.format(getattr(config, key.attribute))
     return Entry(
         name=key.name,
-        value=value,
-        config_source=source,
+        value=overrides.get(key.name, value),
+        config_source=chain[0][2] if chain else DEFAULT,
         synonyms=_synonyms(chain),
         config_type=key.kind.code,
         documentation=key.doc,
     )
 
 
-def _broker_chain(broker: Broker, name: str, in_force: str | None) -> Chain:
-    """What was set for a broker key, strongest first; `in_force`: the value that counts."""
-    out: Chain = []
-    for broker_id, source in (
-        (str(broker.broker_id), DYNAMIC_BROKER), ("", DYNAMIC_DEFAULT_BROKER),
-    ):  # fmt: skip
-        changed = broker.image.configs.get((BROKER, broker_id), {})
-        if name in changed:
-            out.append((name, changed[name], source))
-    given = broker.config.given.get(name)
-    if given is not None:
-        out.append((name, given if out else in_force, STATIC_BROKER))
+def _broker_chain(broker: Broker, name: str) -> Chain:
+    """What was set for a broker key and its default, strongest first; behind them, if there are
+    any, older keys of the same meaning."""
+    out = _chain_of_one(broker, name)
+    for older in OLDER.get(name, ()) if out else ():
+        out += _chain_of_one(broker, older)
     return out
+
+
+def _chain_of_one(broker: Broker, name: str) -> Chain:
+    key, configs = KEYS[name], broker.image.configs
+    texts = [
+        (configs.get((BROKER, str(broker.broker_id)), {}).get(name), DYNAMIC_BROKER),
+        (configs.get((BROKER, ""), {}).get(name), DYNAMIC_DEFAULT_BROKER),
+        (broker.config.given.get(name), STATIC_BROKER),
+        (key.kind.format(key.default), DEFAULT),
+    ]
+    return [
+        (name, key.kind.format(key.kind.parse(text)), source)
+        for text, source in texts
+        if text is not None
+    ]
 
 
 def _synonyms(chain: Chain) -> list[Any]:
@@ -130,13 +151,7 @@ def _broker_entries(broker: Broker, name: str) -> list[Any]:
         raise InvalidRequest(
             f"broker {name} cannot be described here: this is {broker.broker_id}; ask that one"
         )
-    entries = []
-    for key in KEYS.values():
-        chain = _broker_chain(broker, key.name, key.kind.format(broker.config[key.name]))
-        if key.default is not None:
-            chain.append((key.name, key.kind.format(key.default), DEFAULT))
-        entries.append(_entry(key.name, chain))
-    return entries
+    return [_entry(key, _broker_chain(broker, key)) for key in KEYS]
 
 
 def _entry(name: str, chain: Chain) -> Any:

@@ -120,7 +120,10 @@ def _answer(
     if asked is None:
         topics = [_topic(ctx, image) for image in broker.image.topics.values()]
     else:
-        topics = [_asked_topic(ctx, topic) for topic in asked]
+        # Named twice, or by name and by id, a topic is answered once.
+        once = {(topic.name, topic.topic_id): topic for topic in asked}.values()
+        answers = (_asked_topic(ctx, topic) for topic in once)
+        topics = list({(one.topic_id, one.name): one for one in answers}.values())
     if request.include_topic_authorized_operations:
         for topic in topics:
             topic.topic_authorized_operations = TOPIC_OPERATIONS
@@ -208,9 +211,19 @@ def describe_topic_partitions(
     names = sorted({topic.name for topic in request.topics}) or sorted(image.topics)
     first = 0
     if request.cursor is not None:
+        is_among = not request.topics or request.cursor.topic_name in names
+        if request.cursor.partition_index < 0 or not is_among:
+            # The cursor is none that we gave for this list.
+            return DescribeTopicPartitionsResponse(
+                topics=[
+                    Described(error_code=InvalidRequest.code, name=topic.name)
+                    for topic in request.topics
+                ],
+                next_cursor=None,
+            )
         names = [name for name in names if name >= request.cursor.topic_name]
         if names and names[0] == request.cursor.topic_name:
-            first = max(request.cursor.partition_index, 0)
+            first = request.cursor.partition_index
     left = min(config["max.request.partition.size.limit"], request.response_partition_limit)
     left = max(left, 1)
     response = DescribeTopicPartitionsResponse(topics=[], next_cursor=None)

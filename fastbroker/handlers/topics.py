@@ -22,8 +22,14 @@ Response = Deferred[Any]
 def _forwarded(
     ctx: RequestContext, request: Any, is_known: Callable[[Any], bool], failed: Callable[[int], Any]
 ) -> Response:
-    """The controller's answer, given once this broker knows what it says."""
+    """The controller's answer, given once this broker knows what it says.
+
+    Without time nothing is begun, as on Kafka.
+    """
     response: Response = Deferred()
+    if request.timeout_ms <= 0:
+        response.complete(failed(RequestTimedOut.code))
+        return response
 
     def answered(answer: Response) -> None:
         if answer.error is not None:

@@ -42,6 +42,8 @@ class Replicas:
             self._remove(topic)
         for name in delta.changed_topics:
             topic = image.topics[name]
+            if name == OFFSETS_TOPIC:
+                self.broker.groups.topic_has(len(topic.partitions))
             for number, partition in topic.partitions.items():
                 self._update(topic, number, partition, image)
         changed = [name for kind, name in delta.changed_configs if kind == TOPIC]

@@ -266,3 +266,13 @@ def test_loading_is_logged(caplog: pytest.LogCaptureFixture) -> None:
         bench.stable()
         bench.reload(2)
     assert ": serving 1 groups" in caplog.text
+
+
+def test_a_group_belongs_to_a_partition_that_the_topic_has() -> None:
+    """offsets.topic.num.partitions may be changed after the topic was made."""
+    bench = Bench(offsets_topic_num_partitions=50)
+    before = bench.coordinator.partition_for("some group")
+    bench.coordinator.topic_has(3)
+    assert 0 <= bench.coordinator.partition_for("some group") < 3
+    bench.coordinator.topic_has(50)
+    assert bench.coordinator.partition_for("some group") == before

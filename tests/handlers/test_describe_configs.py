@@ -19,11 +19,13 @@ def described(
 ) -> dict[str, tuple[str | None, int, list[tuple[str, str | None, int]]]]:
     """Every key's (value, source, synonyms) at broker 1."""
     image = MetadataImage.empty()._replace(configs=configs or {})
+    config = BrokerConfig(given).with_dynamic((configs or {}).get((BROKER, "1"), {}))
     broker = SimpleNamespace(
         broker_id=1,
-        config=BrokerConfig(given).with_dynamic((configs or {}).get((BROKER, "1"), {})),
+        config=config,
         image=image,
         topic=lambda name: None,
+        topic_config=lambda name: TopicConfig.resolve(image.topic_configs(name), config),
     )
     ctx: Any = SimpleNamespace(broker=broker, api_version=4)
     asked = DescribeConfigsRequest.DescribeConfigsResource(
@@ -51,19 +53,18 @@ def test_a_broker_s_key_without_a_default_is_no_synonym() -> None:
 def test_a_broker_s_key_without_a_default_is_null_until_it_is_set() -> None:
     assert described(BROKER, "1")["log.retention.ms"] == (None, DEFAULT, [])
     given = {"log.retention.ms": "5"}
-    assert described(BROKER, "1", given=given)["log.retention.ms"] == (
-        "5", STATIC, [("log.retention.ms", "5", STATIC)],
-    )  # fmt: skip
+    five, hours = ("log.retention.ms", "5", STATIC), ("log.retention.hours", "168", DEFAULT)
+    assert described(BROKER, "1", given=given)["log.retention.ms"] == ("5", STATIC, [five, hours])
     changed = {(BROKER, "1"): {"log.retention.ms": "6"}}
     assert described(BROKER, "1", given=given, configs=changed)["log.retention.ms"] == (
-        "6", DYNAMIC_BROKER, [("log.retention.ms", "6", DYNAMIC_BROKER),
-                              ("log.retention.ms", "5", STATIC)],
+        "6", DYNAMIC_BROKER, [("log.retention.ms", "6", DYNAMIC_BROKER), five, hours],
     )  # fmt: skip
     assert described(BROKER, "1")["num.partitions"][0] == "1"
 
 
 def test_older_keys_stand_behind_the_topic_s() -> None:
     keys = described(TOPIC, "t", given={"log.retention.hours": "1"})
-    assert keys["retention.ms"][:2] == ("3600000", STATIC)
+    hours = [("log.retention.hours", "1", STATIC), ("log.retention.hours", "168", DEFAULT)]
+    assert keys["retention.ms"] == ("3600000", STATIC, hours)
     config = BrokerConfig({"log.flush.scheduler.interval.ms": "50"})
     assert TopicConfig.resolve({}, config).flush_ms == 50

@@ -130,6 +130,13 @@ def test_without_a_name_before_version_12_it_is_invalid(bench: Bench) -> None:
         assert topic.error_code == errors.InvalidRequest.code
 
 
+def test_a_topic_is_answered_once(bench: Bench) -> None:
+    topic_id = bench.create()
+    bench.create("u")
+    found = metadata(bench, "t", "u", topic_id, "t", "nope", "nope", topic_id).topics
+    assert sorted(topic.name for topic in found) == ["nope", "t", "u"]
+
+
 def test_operations_when_they_are_asked_for(bench: Bench) -> None:
     bench.create()
     (topic,) = metadata(bench, "t", include_topic_authorized_operations=True).topics
@@ -179,3 +186,14 @@ def test_topics_that_cannot_be_described(bench: Bench) -> None:
         ("no no", errors.InvalidTopicException.code, []),
         ("nope", errors.UnknownTopicOrPartition.code, []),
     ], None)  # fmt: skip
+
+
+@pytest.mark.parametrize("cursor", [("a", -1), ("b", 0)])
+def test_a_cursor_that_is_none_of_ours(bench: Bench, cursor: tuple[str, int]) -> None:
+    bench.create("a")
+    bench.create("b")
+    bench.create("c")
+    refused = errors.InvalidRequest.code
+    assert described(bench, "a", "c", cursor=cursor) == (
+        [("a", refused, []), ("c", refused, [])], None,
+    )  # fmt: skip

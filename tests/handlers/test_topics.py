@@ -114,3 +114,13 @@ def test_created_deleted_and_created_again(bench: Bench) -> None:
         ids.add(bench.image.topics["a"].id)
         assert codes(bench.ask(delete("a"), 5)) == [0]
     assert len(ids) == 3
+
+
+@pytest.mark.parametrize("timeout_ms", [0, -1])
+def test_without_time_nothing_is_begun(bench: Bench, timeout_ms: int) -> None:
+    bench.create("t")
+    for request, version in ((create("a"), 7), (delete("t"), 5), (more("t", 2), 3)):
+        request.timeout_ms = timeout_ms
+        assert codes(bench.ask(request, version)) == [errors.RequestTimedOut.code]
+    assert set(bench.image.topics) == {"t"}
+    assert len(bench.image.topics["t"].partitions) == 1

@@ -129,6 +129,10 @@ def _check_resource(image: MetadataImage, key: ResourceKey) -> None:
 
 
 def _check_value(key: ResourceKey, name: str, value: str | None) -> None:
+    """Raise InvalidConfig for what a topic may not have, InvalidRequest for what a broker may not.
+
+    The two differ as on Kafka.
+    """
     if key[0] == TOPIC:
         if value is not None:
             validate_override(name, value)
@@ -137,20 +141,20 @@ def _check_value(key: ResourceKey, name: str, value: str | None) -> None:
         return
     known = KEYS.get(name)
     if known is None:
-        raise errors.InvalidConfig(f"Unknown broker config name: {name}")
+        raise errors.InvalidRequest(f"Unknown broker config name: {name}")
     if known.scope == PER_BROKER and not key[1]:
-        raise errors.InvalidConfig(
+        raise errors.InvalidRequest(
             f"Cannot update {name} at default cluster level: a broker id must be specified"
         )
     if known.scope not in (PER_BROKER, CLUSTER_WIDE):
-        raise errors.InvalidConfig(
+        raise errors.InvalidRequest(
             f"Cannot update {name} dynamically: set it in the broker's properties file and restart"
         )
     if value is not None:
         try:
             known.kind.parse(value)
         except ValueError as error:
-            raise errors.InvalidConfig(
+            raise errors.InvalidRequest(
                 f"Invalid value {value} for configuration {name}: {error}"
             ) from None
 

@@ -116,9 +116,9 @@ def test_validate_only_changes_nothing(cluster: Cluster) -> None:
         (resource(kind=4, name="x"), errors.InvalidRequest),
         (resource(kind=4, name="-1"), errors.InvalidRequest),
         (resource(kind=4, name="7"), errors.InvalidRequest),
-        (resource(("node.id", SET, "3"), kind=4, name="1"), errors.InvalidConfig),
-        (resource(("x", SET, "3"), kind=4, name="1"), errors.InvalidConfig),
-        (resource(("log.retention.ms", SET, "x"), kind=4, name="1"), errors.InvalidConfig),
+        (resource(("node.id", SET, "3"), kind=4, name="1"), errors.InvalidRequest),
+        (resource(("x", SET, "3"), kind=4, name="1"), errors.InvalidRequest),
+        (resource(("log.retention.ms", SET, "x"), kind=4, name="1"), errors.InvalidRequest),
     ],
 )
 def test_changes_that_are_refused(

@@ -150,7 +150,7 @@ def fetches(s: Scene) -> Steps:
         yield fetch(s, "as a member", group, (t, [0]), member_id=member, member_epoch=generation)
 
 
-@scenario(ListGroupsRequest, versions=(0, 3, 4, 5))
+@scenario(ListGroupsRequest, versions=(0, 2, 3, 4, 5))
 def lists(s: Scene) -> Steps:
     stable, empty, simple = s.name("stable"), s.name("empty"), s.name("simple")
     t = yield from topic(s)
