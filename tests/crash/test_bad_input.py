@@ -334,7 +334,8 @@ def new_topics(prefix: str, count: int, partitions: int) -> CreateTopicsRequest:
 
 
 def test_a_request_of_many_items(attack: Attack) -> None:
-    topics = [MetadataRequest.MetadataRequestTopic(name="")] * 240_000
+    Topic = MetadataRequest.MetadataRequestTopic
+    topics = [Topic(name=f"{n:x}") for n in range(240_000)]
     answer = ask(attack, MetadataRequest(topics=topics), 4)
     assert len(answer.topics) == 240_000
     attack.refused(bytes_of(MetadataRequest(topics=topics * 2), 4), "more array items")
