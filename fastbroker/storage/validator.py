@@ -34,7 +34,7 @@ OLD_FORMATS = (0, 1)  # magic of the message sets before Kafka 0.11
 # just max.message.bytes when the topic asks for another codec, because it is held in memory then.
 # A few bytes that expand to gigabytes would keep everybody waiting.
 EXPANDED_BYTES_MAX = 64 << 20
-EXPANDED_FACTOR_MAX = 8
+EXPANDED_FACTOR_MAX = 4
 
 
 class ValidBatch(NamedTuple):
