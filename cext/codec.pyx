@@ -49,7 +49,7 @@ cdef extern from "Python.h":
 
 cdef enum:
     PART_BYTES_MIN = 4096      # a smaller bytes field is copied among its neighbours
-    OBJECTS_MAX = 4000000      # array items in one message: 100 MiB of tiny items stay affordable
+    OBJECTS_MAX = 4000000      # array items in one message, unless the caller says less
 
 cpdef enum Kind:
     BOOL = 0
@@ -323,7 +323,7 @@ cdef struct Reader:
     const uint8_t *begin
     const uint8_t *p
     const uint8_t *end
-    Py_ssize_t objects
+    Py_ssize_t objects         # array items that may still come
 
 
 cdef int _short(Reader *r, Field f) except -1:
@@ -368,9 +368,9 @@ cdef int64_t _get_length(Reader *r, Field f) except -2:
     if f.kind == Kind.ARRAY:
         if n * f.item.min_bytes > r.end - r.p:
             raise Malformed(f"{f.name} announces {n} items, {r.end - r.p} bytes are left")
-        r.objects += n
-        if r.objects > OBJECTS_MAX:
-            raise Malformed(f"{f.name}: more than {OBJECTS_MAX} items in one message")
+        r.objects -= n
+        if r.objects < 0:
+            raise Malformed(f"{f.name}: more array items than one message may have")
     elif n > r.end - r.p:
         raise Malformed(f"{f.name} announces {n} bytes, {r.end - r.p} are left")
     return n
@@ -485,10 +485,11 @@ cdef object _get_struct(Reader *r, Plan plan, object source):
     return obj
 
 
-def decode(Plan plan, data, Py_ssize_t offset=0) -> tuple:
+def decode(Plan plan, data, Py_ssize_t offset=0, Py_ssize_t items_max=OBJECTS_MAX) -> tuple:
     """(object, offset behind it) of the struct that begins at `offset` of the buffer `data`.
 
-    Bytes fields are memoryviews of `data`. Raises Malformed.
+    Bytes fields are memoryviews of `data`. Raises Malformed; also when all arrays together have more
+    than `items_max` items.
     """
     cdef Py_buffer view
     cdef Reader r
@@ -500,7 +501,7 @@ def decode(Plan plan, data, Py_ssize_t offset=0) -> tuple:
         r.begin = <const uint8_t *>view.buf
         r.p = r.begin + offset
         r.end = r.begin + view.len
-        r.objects = 0
+        r.objects = items_max
         obj = _get_struct(&r, plan, source)
         return obj, r.p - r.begin
     except UnicodeDecodeError as error:

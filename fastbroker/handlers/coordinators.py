@@ -69,12 +69,7 @@ def _find(ctx: RequestContext, key_type: int, key: str) -> Any:
         topic = broker.image.topics.get(OFFSETS_TOPIC)
         if topic is None:
             raise CoordinatorNotAvailable(f"{OFFSETS_TOPIC} is being created: ask again")
-        partition = topic.partitions.get(broker.groups.partition_for(key))
-        if partition is None:
-            raise CoordinatorNotAvailable(
-                f"{OFFSETS_TOPIC} has {len(topic.partitions)} partitions: set"
-                " offsets.topic.num.partitions to that and start again"
-            )
+        partition = topic.partitions[broker.groups.partition_for(key)]
         node = broker.node(partition.leader, ctx)
         if node is None:
             raise CoordinatorNotAvailable(f"the coordinator of {key!r} is not there now: ask again")

@@ -10,7 +10,7 @@ from fastbroker.protocol.messages.create_topics import CreateTopicsRequest, Crea
 CREATE_VERSION = 7
 # How long an answer is held back for a change that is committed, but has not arrived here.
 ARRIVAL_MS = 1000
-TOPICS_MAX = 1000  # created by one request
+TOPICS_MAX = 100  # created by one request; who asks for more asks again
 
 Creatable = CreateTopicsRequest.CreatableTopic
 

@@ -14,6 +14,7 @@ from fastbroker.model import Deferred
 from fastbroker.protocol.api import NAMES, api
 from fastbroker.protocol.header import (
     API_VERSIONS,
+    REQUEST_ITEMS_MAX,
     Part,
     RequestHeader,
     encode_response,
@@ -78,7 +79,7 @@ class Dispatch:
                 return True
             routes[head[:VERSION_END]] = route
         try:
-            request, _ = decode(route.request_plan, frame, route.offset)
+            request, _ = decode(route.request_plan, frame, route.offset, REQUEST_ITEMS_MAX)
         except Malformed as error:
             ctx = route.ctx
             name = NAMES[ctx.api_key]

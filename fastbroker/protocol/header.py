@@ -21,6 +21,8 @@ from fastbroker.protocol.api import Api, api
 from fastbroker.protocol.schema import Struct, plan
 
 API_VERSIONS = 18
+# Array items in one request, all arrays together: each costs microseconds, 100 MiB hold 50 million.
+REQUEST_ITEMS_MAX = 250_000
 _FIXED = Layout(">hhi")
 _CORRELATION = Layout(">i")
 _SHORT = Layout(">h")
@@ -67,7 +69,9 @@ def decode_request(header: RequestHeader, frame: memoryview, offset: int) -> Any
     The version must be one that exists. Raises CorruptFrame.
     """
     try:
-        request, _ = decode(plan(api(header.api_key).request, header.api_version), frame, offset)
+        request, _ = decode(
+            plan(api(header.api_key).request, header.api_version), frame, offset, REQUEST_ITEMS_MAX
+        )
     except Malformed as error:
         raise CorruptFrame(f"{api(header.api_key).name} v{header.api_version}: {error}") from None
     return request

@@ -9,7 +9,13 @@ from collections.abc import Callable
 from typing import Any
 
 from fastbroker._c.codec import encode
-from fastbroker.errors import CoordinatorLoadInProgress, NetworkException, RequestTimedOut, of
+from fastbroker.errors import (
+    CoordinatorLoadInProgress,
+    NetworkException,
+    PolicyViolation,
+    RequestTimedOut,
+    of,
+)
 from fastbroker.handlers.context import RequestContext
 from fastbroker.model import Deferred, Timers
 from fastbroker.net.client import BrokerClient
@@ -36,6 +42,8 @@ REGISTRATION_VERSION, HEARTBEAT_VERSION, ENVELOPE_VERSION, PRODUCER_IDS_VERSION 
 RETRY_MS = 20
 HEARTBEAT_TIMEOUT_MS = 4000
 PRODUCERS_WAITING_MAX = 10_000
+# The controller serves all workers: none of them may keep it from the others for long.
+FORWARDED_BYTES_MAX = 2 << 20
 _ANONYMOUS = encode(
     plan(DefaultPrincipalData, 0), DefaultPrincipalData(type="User", name="ANONYMOUS"), b"\0\0"
 )
@@ -166,11 +174,20 @@ class Forwarding:
     def __call__(self, request: Any, ctx: RequestContext) -> Deferred[Any]:
         """The controller's response to `request`, of the same API and version as `ctx` names.
 
-        Fails with RequestTimedOut when the controller does not answer in time.
+        Fails with RequestTimedOut when the controller does not answer in time, with PolicyViolation
+        when the request is too large for it.
         """
         done: Deferred[Any] = Deferred()
         parts = encode_request(request, ctx.api_version, 0, ctx.client_id)
         data = b"".join(parts)[4:]  # type: ignore[arg-type]
+        if len(data) > FORWARDED_BYTES_MAX:
+            done.fail(
+                PolicyViolation(
+                    f"a request of {len(data)} bytes for the controller, which takes"
+                    f" {FORWARDED_BYTES_MAX}: split it"
+                )
+            )
+            return done
 
         def answered(answer: Deferred[EnvelopeResponse]) -> None:
             if answer.error is not None:

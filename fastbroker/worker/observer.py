@@ -2,7 +2,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
 
 from fastbroker.errors import of
 from fastbroker.metadata.delta import MetadataDelta
@@ -10,6 +11,7 @@ from fastbroker.metadata.image import MetadataImage
 from fastbroker.model import Deferred, Timers
 from fastbroker.net.client import BrokerClient
 from fastbroker.protocol.messages.fetch import FetchRequest, FetchResponse
+from fastbroker.protocol.metadata_records import TopicRecord
 from fastbroker.protocol.record_frames import decode_metadata_record
 from fastbroker.records.reader import iter_batches
 
@@ -20,8 +22,19 @@ FETCH_VERSION = 17
 FETCH_MAX_BYTES = 8 << 20
 MAX_WAIT_MS = 5000
 RETRY_MS = 20
+# Records applied in one turn of the loop, more or less.
+CHANGE_RECORDS = 64
 
 Topic = FetchRequest.FetchTopic
+
+
+class Change(NamedTuple):
+    """A part of the metadata log; offset, epoch: of its last record."""
+
+    delta: MetadataDelta
+    offset: int
+    epoch: int
+    is_last: bool
 
 
 class Observer:
@@ -98,22 +111,43 @@ class Observer:
             )
             return
         if data.records:
-            try:
-                self._replay(data.records)
-            except Exception as error:
-                self._is_open = False
-                self._fatal(error)
-                return
-        self._fetch()
+            self._go_on(self._changes(data.records))
+        else:
+            self._fetch()
 
-    def _replay(self, records: memoryview) -> None:
-        delta = MetadataDelta(self.image)
+    def _go_on(self, changes: Iterator[Change]) -> None:
+        """Apply the next of `changes`; the rest after others had their turn, then fetch again."""
+        if not self._is_open:
+            return
+        try:
+            change = next(changes, None)
+            if change is not None:
+                self.image = change.delta.image(change.offset, change.epoch)
+                self._apply(change.delta, self.image)
+        except Exception as error:
+            self._is_open = False
+            self._fatal(error)
+            return
+        if change is None or change.is_last:
+            self._fetch()
+        else:
+            self.timers.after(0, self._go_on, changes)
+
+    def _changes(self, records: memoryview) -> Iterator[Change]:
+        """What `records` change, cut between topics: ten thousand new ones are ten thousand logs to
+        make. The image must be the one of the last change when the next is asked for."""
+        delta, count = MetadataDelta(self.image), 0
         offset, epoch = self.image.offset, self.image.epoch
         for batch in iter_batches(records):
-            offset, epoch = batch.header.last_offset, batch.header.leader_epoch
             if not batch.header.is_control:
                 for record in batch.records():
-                    delta.replay(decode_metadata_record(record.value or b""))
+                    message = decode_metadata_record(record.value or b"")
+                    if count >= CHANGE_RECORDS and isinstance(message, TopicRecord):
+                        yield Change(delta, offset, epoch, False)
+                        delta, count = MetadataDelta(self.image), 0
+                    delta.replay(message)
+                    offset, epoch = record.offset, batch.header.leader_epoch
+                    count += 1
+            offset, epoch = batch.header.last_offset, batch.header.leader_epoch
         if offset > self.image.offset:
-            self.image = delta.image(offset, epoch)
-            self._apply(delta, self.image)
+            yield Change(delta, offset, epoch, True)

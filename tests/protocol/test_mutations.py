@@ -7,16 +7,20 @@ from __future__ import annotations
 import itertools
 import random
 
+import pytest
+
 from fastbroker._c.codec import Malformed, decode, encode
 from fastbroker.errors import CorruptFrame
 from fastbroker.protocol.api import NAMES, api
 from fastbroker.protocol.header import (
+    REQUEST_ITEMS_MAX,
     decode_request,
     decode_response,
     encode_request,
     encode_response,
     parse_header,
 )
+from fastbroker.protocol.messages.metadata import MetadataRequest
 from fastbroker.protocol.schema import plan
 from tests.protocol.random_messages import Maker, api_cases, record_cases
 
@@ -84,3 +88,17 @@ def test_damaged_frames_are_corrupt_or_another_message() -> None:
         except CorruptFrame:
             refused += 1
     assert refused > FRAMES // 4
+
+
+def test_a_request_of_more_items_than_are_sane_is_refused() -> None:
+    def frame(count: int) -> memoryview:
+        topics = [MetadataRequest.MetadataRequestTopic(name="")] * count
+        return memoryview(
+            b"".join(map(bytes, encode_request(MetadataRequest(topics=topics), 4, 1, "c")))[4:]
+        )
+
+    good = frame(REQUEST_ITEMS_MAX)
+    header, offset = parse_header(good)
+    assert len(decode_request(header, good, offset).topics) == REQUEST_ITEMS_MAX
+    with pytest.raises(CorruptFrame, match="more array items than one message may have"):
+        decode_request(header, frame(REQUEST_ITEMS_MAX + 1), offset)
