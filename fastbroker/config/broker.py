@@ -6,10 +6,9 @@ The file is Java's properties format, as far as server.properties files use it:
 """
 from __future__ import annotations
 
-import difflib
-import pathlib
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from os import PathLike
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
@@ -54,12 +53,12 @@ class BrokerConfig:
 
     @classmethod
     def load(
-        cls, path: pathlib.Path | str | None = None, overrides: Sequence[str] = ()
+        cls, path: str | PathLike[str] | None = None, overrides: Sequence[str] = ()
     ) -> BrokerConfig:
         """From a properties file, then `overrides` of the form key=value (from --set)."""
         given: dict[str, tuple[str, str]] = {}
         if path is not None:
-            for name, text, line in _properties(pathlib.Path(path)):
+            for name, text, line in _properties(path):
                 given[name] = (text, f"{path}:{line}")
         for override in overrides:
             name, equals, text = override.partition("=")
@@ -183,7 +182,9 @@ def _key(name: str, place: str) -> Key:
         synonym = TOPIC_KEYS[name].synonym
         remedy = f"the broker's key is {synonym}" if synonym else "set it on a topic"
         raise ConfigError(f"{_where(place)}{name} is a topic's key: {remedy}")
-    near = difflib.get_close_matches(name, KEYS, n=1, cutoff=0.6)
+    from difflib import get_close_matches  # only whoever mistypes waits for it
+
+    near = get_close_matches(name, KEYS, n=1, cutoff=0.6)
     hint = f"; did you mean {near[0]}?" if near else ""
     raise ConfigError(f"{_where(place)}unknown key {name!r}{hint}")
 
@@ -199,10 +200,10 @@ def _listener(text: str) -> ListenerAddress | None:
     return ListenerAddress(found["name"], found["v6"] or found["host"] or "", int(found["port"]))
 
 
-def _properties(path: pathlib.Path) -> Iterator[tuple[str, str, int]]:
+def _properties(path: str | PathLike[str]) -> Iterator[tuple[str, str, int]]:
     """(key, value, line number) of a properties file. Raises ConfigError."""
     try:
-        with path.open("rb") as file:
+        with open(path, "rb") as file:
             raw = file.read(FILE_MAX_BYTES + 1)
     except OSError as error:
         raise ConfigError(f"{path}: {error.strerror}") from None

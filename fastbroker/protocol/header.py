@@ -52,10 +52,8 @@ def parse_header(frame: memoryview) -> tuple[RequestHeader, int]:
     end = 10 + max(length, 0)
     if length < -1 or end > len(frame):
         raise CorruptFrame(f"a client id of {length} bytes in a request of {len(frame)}")
-    try:
-        client_id = None if length < 0 else str(frame[10:end], "utf-8")
-    except UnicodeDecodeError:
-        raise CorruptFrame("the client id is not UTF-8") from None
+    # As on Kafka: a client of C may send what is no UTF-8.
+    client_id = None if length < 0 else str(frame[10:end], "utf-8", "replace")
     try:
         flexible = version >= api(key).first_flexible
     except KeyError:

@@ -2,10 +2,10 @@
 producer ids."""
 from __future__ import annotations
 
-import ipaddress
 import logging
 from collections import deque
 from collections.abc import Callable
+from socket import AF_INET, AF_INET6, inet_pton
 from typing import Any
 
 from fastbroker._c.codec import encode
@@ -206,10 +206,15 @@ class Forwarding:
         envelope = EnvelopeRequest(
             request_data=data,
             request_principal=_ANONYMOUS,
-            client_host_address=ipaddress.ip_address(ctx.client_host.lstrip("/")).packed,
+            client_host_address=_packed(ctx.client_host.lstrip("/")),
         )
         self.client.call(envelope, ENVELOPE_VERSION, timeout_ms=self.timeout_ms).then(answered)
         return done
+
+
+def _packed(host: str) -> bytes:
+    """An IP address, without its scope, in 4 or 16 bytes."""
+    return inet_pton(AF_INET6 if ":" in host else AF_INET, host.partition("%")[0])
 
 
 class ProducerIds:

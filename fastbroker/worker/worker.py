@@ -2,7 +2,7 @@
 from __future__ import annotations
 
 import logging
-import random
+import os
 import uuid
 from asyncio import AbstractEventLoop
 from collections.abc import Callable
@@ -93,7 +93,7 @@ class Worker:
             log_dir=self.log_dir,
             sessions=FetchSessions(
                 config["max.incremental.fetch.session.cache.slots"],
-                lambda: random.randrange(1, 2**31),
+                lambda: int.from_bytes(os.urandom(4), "big") >> 1,
             ),
             forward=Forwarding(self.client, config["request.timeout.ms"]),
             allocate_producer_id=ProducerIds(

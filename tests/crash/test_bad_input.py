@@ -119,8 +119,11 @@ def test_a_client_id_that_is_not_there(attack: Attack, length: int) -> None:
     attack.refused(data, f"a client id of {length} bytes")
 
 
-def test_a_client_id_that_is_no_text(attack: Attack) -> None:
-    attack.refused(frame(3, 4, client=b"\xff\xfe"), "client id is not UTF-8")
+def test_a_client_id_that_is_no_text_is_served_nevertheless(attack: Attack) -> None:
+    with attack.connect() as connection:
+        connection.settimeout(DEADLINE_S)
+        connection.sendall(frame(18, 0, client=b"\xff\xfe"))
+        assert connection.recv(8)[4:] == b"\0\0\0\1"
 
 
 def test_truncated_frames(attack: Attack) -> None:

@@ -55,6 +55,11 @@ def test_an_api_versions_response_has_no_tagged_fields_in_its_header() -> None:
     assert bytes(frame[:6]) == b"\0\0\0\1\0\x23"
 
 
+def test_a_client_id_that_is_no_text_is_read_as_far_as_it_goes() -> None:
+    header, _ = parse_header(memoryview(b"\0\3\0\0\0\0\0\1\0\2a\xff"))
+    assert header.client_id == "a\ufffd"
+
+
 @pytest.mark.parametrize(
     "frame",
     [b"", b"\0" * 9, b"\0\0\0\3\0\0\0\1\0\5ab", b"\0\0\0\3\0\0\0\1\xff\xfe"],
