@@ -43,6 +43,7 @@ class TopicKey(NamedTuple):
         """Its name in TopicConfig."""
         return self.name.replace(".", "_")
 
+
     @property
     def broker_keys(self) -> tuple[str, ...]:
         """The broker's keys behind it, strongest first."""
@@ -121,6 +122,7 @@ _ROWS = (
              "let a replica outside the ISR lead", served=False),
 )  # fmt: skip
 TOPIC_KEYS: dict[str, TopicKey] = {key.name: key for key in _ROWS}
+_ATTRIBUTES = tuple((key.attribute, key) for key in _ROWS)
 
 
 class BrokerValues(Protocol):
@@ -134,7 +136,7 @@ class BrokerValues(Protocol):
 class TopicConfig:
     """One topic's configuration: `config.segment_bytes` for segment.bytes, and so on."""
 
-    __slots__ = tuple(key.attribute for key in _ROWS)
+    __slots__ = tuple(attribute for attribute, _ in _ATTRIBUTES)
 
     cleanup_policy: tuple[str, ...]
     compression_gzip_level: int
@@ -161,22 +163,22 @@ class TopicConfig:
 
     def __init__(self, **values: Any) -> None:
         """The defaults, with `values` in their place."""
-        for key in _ROWS:
-            setattr(self, key.attribute, values.pop(key.attribute, key.default))
+        for attribute, key in _ATTRIBUTES:
+            setattr(self, attribute, values.pop(attribute, key.default))
         assert not values, f"no such topic configuration: {values}"
 
     @classmethod
     def resolve(cls, overrides: Mapping[str, str], broker: BrokerValues | None) -> TopicConfig:
         """The values of a topic with `overrides` (texts that have been validated)."""
         out = cls()
-        for key in _ROWS:
+        for attribute, key in _ATTRIBUTES:
             text = overrides.get(key.name)
             if text is not None:
-                setattr(out, key.attribute, key.kind.parse(text))
+                setattr(out, attribute, key.kind.parse(text))
             elif broker is not None:
                 for name, value in broker_values(key, broker):
                     if name in broker.explicit:
-                        setattr(out, key.attribute, value)
+                        setattr(out, attribute, value)
                         break
         return out
 

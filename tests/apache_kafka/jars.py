@@ -8,13 +8,10 @@ import os
 import pathlib
 import re
 import subprocess
-import urllib.request
 
 VERSION = "4.3.1"
-SERIES = "4.3."
 ROOT = pathlib.Path(__file__).parents[2]
 POM = pathlib.Path(__file__).with_name("pom.xml")
-CENTRAL = "https://repo1.maven.org/maven2/org/apache/kafka/kafka-clients/maven-metadata.xml"
 RESOLVE_TIMEOUT_S = 900
 
 QUIET_LOG = """\
@@ -43,22 +40,11 @@ def version() -> str | None:
     return None
 
 
-def newest() -> str:
-    """The newest release of SERIES on Maven Central; VERSION when Central does not answer."""
-    try:
-        with urllib.request.urlopen(CENTRAL, timeout=20) as answer:
-            listing = answer.read(1 << 20).decode()
-    except OSError:
-        return VERSION
-    found = re.findall(rf"<version>({re.escape(SERIES)}\d+)</version>", listing)
-    return max(found, key=lambda v: [int(n) for n in v.split(".")], default=VERSION)
-
-
 def resolve(wanted: str | None = None) -> pathlib.Path:
-    """Make sure that libs() holds Kafka `wanted` (default: the newest of SERIES); the folder.
+    """Make sure that libs() holds Kafka `wanted`, by default VERSION, that of the recordings.
 
-    Jars that are there already are kept unless another version is asked for. Raises RuntimeError
-    with Maven's last words when it fails.
+    Returns the folder. Jars that are there already are kept unless another version is asked for.
+    Raises RuntimeError with Maven's last words when it fails.
     """
     folder = libs()
     if version() is not None and wanted in (None, version()):
@@ -66,7 +52,7 @@ def resolve(wanted: str | None = None) -> pathlib.Path:
     for jar in folder.glob("*.jar"):
         jar.unlink()
     folder.mkdir(parents=True, exist_ok=True)
-    command = ["mvn", "-q", "-B", "-f", str(POM), f"-Dkafka.version={wanted or newest()}"]
+    command = ["mvn", "-q", "-B", "-f", str(POM), f"-Dkafka.version={wanted or VERSION}"]
     command += ["dependency:copy-dependencies", "-DincludeScope=runtime"]
     command += [f"-DoutputDirectory={folder.resolve()}"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=RESOLVE_TIMEOUT_S)
