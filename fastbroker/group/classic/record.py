@@ -10,21 +10,30 @@ gets a new id. Version 3 is what Apache Kafka 4.3 writes; older ones are read.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from fastbroker.group.classic.member import Member
+from fastbroker.group.classic.roster import Roster
 from fastbroker.protocol.group_records import GroupMetadataKey, GroupMetadataValue, MemberMetadata
 from fastbroker.protocol.record_frames import encode_key, encode_value
-
-if TYPE_CHECKING:
-    from fastbroker.group.classic.group import ClassicGroup
 
 VALUE_VERSION = 3
 
 Record = tuple[bytes, bytes | None]
 
 
-def group_record(group: ClassicGroup, assignments: Mapping[str, bytes]) -> Record:
+class KeptGroup(Protocol):
+    """What is kept of a group; a ClassicGroup is one."""
+
+    group_id: str
+    protocol_type: str | None
+    generation_id: int
+    protocol_name: str | None
+    state_since_ms: int | None
+    roster: Roster
+
+
+def group_record(group: KeptGroup, assignments: Mapping[str, bytes]) -> Record:
     """The group in its current generation; `assignments` by member id, absent ones are empty."""
     value = GroupMetadataValue(
         protocol_type=group.protocol_type or "",
