@@ -1,7 +1,6 @@
 """`fastbroker topic`: create, list, describe, alter and delete topics."""
 from __future__ import annotations
 
-import base64
 import difflib
 import json
 import sys
@@ -19,6 +18,7 @@ from fastbroker.protocol.messages.create_topics import CreateTopicsRequest
 from fastbroker.protocol.messages.delete_topics import DeleteTopicsRequest
 from fastbroker.protocol.messages.describe_configs import DescribeConfigsRequest
 from fastbroker.protocol.messages.incremental_alter_configs import IncrementalAlterConfigsRequest
+from fastbroker.uuids import uuid_text
 
 TIMEOUT_MS = 30_000
 SEEN_S = 5.0  # how long to wait until the brokers know of a change
@@ -194,7 +194,7 @@ def _replication(found: Topic) -> int:
 
 def _id(found: Topic) -> str:
     """As Kafka's tools print it."""
-    return base64.urlsafe_b64encode(found.topic_id).decode().rstrip("=")
+    return uuid_text(found.topic_id)
 
 
 def _summary(found: Topic) -> dict[str, Any]:

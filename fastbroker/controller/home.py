@@ -7,8 +7,6 @@
 from __future__ import annotations
 
 import os.path
-import uuid
-from base64 import urlsafe_b64decode, urlsafe_b64encode
 from typing import NamedTuple
 
 from fastbroker.config.broker import BrokerConfig, ConfigError
@@ -19,6 +17,7 @@ from fastbroker.raft.state import QuorumState
 from fastbroker.storage.checkpoints import read_properties, write_properties
 from fastbroker.storage.disk import Disk
 from fastbroker.storage.log import Log
+from fastbroker.uuids import new_uuid, uuid_bytes, uuid_text
 
 PARTITION = TopicPartition(METADATA_TOPIC, 0)
 SEGMENT_MS = 7 * 24 * 3_600_000
@@ -99,24 +98,3 @@ class Home:
         """Keep `state`; on disk when this returns."""
         text = state.to_json([self.config.node_id])
         self.disk.replace_file(self._state_path, text.encode())
-
-
-def new_uuid() -> bytes:
-    """A random id; never one whose text begins with '-', which tools take for an option."""
-    while True:
-        made = uuid.uuid4().bytes
-        if not uuid_text(made).startswith("-"):
-            return made
-
-
-def uuid_text(value: bytes) -> str:
-    """Kafka's text of a uuid: 22 characters of URL-safe base64."""
-    return urlsafe_b64encode(value).decode().rstrip("=")
-
-
-def uuid_bytes(text: str) -> bytes:
-    """The uuid of a text. Raises ValueError."""
-    value = urlsafe_b64decode(text + "==")
-    if len(value) != 16:
-        raise ValueError(f"{text!r} is no uuid")
-    return value

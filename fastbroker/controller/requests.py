@@ -10,7 +10,6 @@ from typing import Any
 from fastbroker import errors
 from fastbroker._c.connection import Connection
 from fastbroker.config.broker import BrokerConfig
-from fastbroker.controller.home import new_uuid
 from fastbroker.controller.node import Node, now_ms
 from fastbroker.metadata.controller.brokers import Brokers
 from fastbroker.metadata.controller.configs import alter_configs, incremental_alter_configs
@@ -40,6 +39,7 @@ from fastbroker.protocol.messages.envelope import EnvelopeRequest, EnvelopeRespo
 from fastbroker.protocol.messages.fetch import FetchRequest, FetchResponse
 from fastbroker.protocol.schema import Struct
 from fastbroker.raft import messages as m
+from fastbroker.uuids import new_uuid
 
 log = logging.getLogger(__name__)
 

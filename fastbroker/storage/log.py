@@ -6,7 +6,6 @@ the medium. Offsets are assigned here, for leaders; nothing here knows of replic
 from __future__ import annotations
 
 import os.path
-from base64 import urlsafe_b64encode
 from bisect import bisect_right
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -25,6 +24,7 @@ from fastbroker.storage.recovery import find_segments, load_producers, recover
 from fastbroker.storage.retention import expired
 from fastbroker.storage.segment import RELATIVE_MAX, SNAPSHOT, OpenFile, Segment, file_name
 from fastbroker.storage.validator import validate
+from fastbroker.uuids import uuid_text
 
 EPOCHS_FILE = "leader-epoch-checkpoint"
 METADATA_FILE = "partition.metadata"
@@ -200,7 +200,7 @@ class Log:
     def _write_topic_id(self, topic_id: bytes) -> None:
         path = os.path.join(self.directory, METADATA_FILE)
         if not self.disk.exists(path):
-            text = urlsafe_b64encode(topic_id).decode().rstrip("=")
+            text = uuid_text(topic_id)
             # Without it the directory is taken for this topic's: a lost one does no harm.
             self.disk.write_file(path, f"version: 0\ntopic_id: {text}\n".encode())
 

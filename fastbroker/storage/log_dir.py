@@ -11,7 +11,6 @@ import json
 import logging
 import os.path
 import uuid
-from base64 import urlsafe_b64encode
 from collections.abc import Iterable
 
 from fastbroker.config.topic import TopicConfig
@@ -25,6 +24,7 @@ from fastbroker.storage.checkpoints import (
 )
 from fastbroker.storage.disk import Disk
 from fastbroker.storage.log import Log, topic_id_text
+from fastbroker.uuids import new_uuid, uuid_bytes, uuid_text
 
 log = logging.getLogger(__name__)
 
@@ -88,7 +88,7 @@ class LogDir:
     def _read_identity(self) -> None:
         found = read_properties(self.disk, self._file(META))
         if not found:
-            self.directory_id = uuid.uuid4().bytes
+            self.directory_id = new_uuid()
             return
         if found.get("node.id", str(self.node_id)) != str(self.node_id):
             raise LogDirError(
@@ -96,7 +96,10 @@ class LogDir:
                 " set node.id, or choose another --data-dir"
             )
         self.cluster_id = found.get("cluster.id")
-        self.directory_id = uuid_from_text(found.get("directory.id", "")) or uuid.uuid4().bytes
+        try:
+            self.directory_id = uuid_bytes(found.get("directory.id", ""))
+        except ValueError:
+            self.directory_id = new_uuid()
 
     def join_cluster(self, cluster_id: str) -> None:
         """Belong to `cluster_id` from now on. Raises LogDirError when it belongs to another."""
@@ -221,19 +224,3 @@ class LogDir:
         if self._lock >= 0:
             self.disk.close(self._lock)
             self._lock = -1
-
-
-def uuid_text(value: bytes) -> str:
-    """Kafka's text of a uuid: base64 for URLs, without padding."""
-    return urlsafe_b64encode(value).decode().rstrip("=")
-
-
-def uuid_from_text(text: str) -> bytes | None:
-    """The uuid in `text`; None when it holds none."""
-    from base64 import urlsafe_b64decode
-
-    try:
-        value = urlsafe_b64decode(text + "==")
-    except ValueError:
-        return None
-    return value if len(value) == 16 else None

@@ -15,7 +15,6 @@ from typing import Any
 import uvloop
 
 from fastbroker.config.broker import BrokerConfig
-from fastbroker.controller.home import new_uuid
 from fastbroker.controller.main import run
 from fastbroker.metadata.delta import MetadataDelta
 from fastbroker.metadata.features import SUPPORTED
@@ -30,6 +29,7 @@ from fastbroker.protocol.messages.fetch import FetchRequest
 from fastbroker.protocol.record_frames import decode_metadata_record
 from fastbroker.protocol.schema import Struct
 from fastbroker.records.reader import iter_batches
+from fastbroker.uuids import new_uuid
 
 METADATA_TOPIC_ID = bytes(15) + b"\x01"
 ROOT = pathlib.Path(__file__).parents[2]

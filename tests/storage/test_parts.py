@@ -13,8 +13,9 @@ from fastbroker.model import OffsetAndEpoch, TopicPartition
 from fastbroker.storage.checkpoints import CorruptFile, read_offsets, write_offsets
 from fastbroker.storage.disk import Disk
 from fastbroker.storage.leader_epochs import UNKNOWN, LeaderEpochs
-from fastbroker.storage.log_dir import LogDir, LogDirError, uuid_from_text, uuid_text
+from fastbroker.storage.log_dir import LogDir, LogDirError
 from fastbroker.storage.producer_state import ProducerState
+from fastbroker.uuids import uuid_bytes, uuid_text
 from tests.storage.logs import NOW, TP, append, batch, contents
 
 TOPIC = bytes(range(16))
@@ -170,5 +171,6 @@ def test_another_topic_of_the_same_name_is_put_aside(tmp_path: pathlib.Path) -> 
 
 
 def test_ids_have_a_text() -> None:
-    assert uuid_from_text(uuid_text(TOPIC)) == TOPIC
-    assert uuid_from_text("short") is None
+    assert uuid_bytes(uuid_text(TOPIC)) == TOPIC
+    with pytest.raises(ValueError, match="no uuid"):
+        uuid_bytes("shor")
