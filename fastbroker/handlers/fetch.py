@@ -75,7 +75,7 @@ def fetch(
     12 last fetched epoch; 13 topics by id; 15 replica state; 16 hints to the leader (KIP-951);
     17 directory id; 18 the follower's high watermark.
     """
-    broker, now_ms = ctx.broker, ctx.broker.timers.monotonic_ms()
+    broker = ctx.broker
     by_id = ctx.api_version >= BY_ID_SINCE
     asked: list[tuple[Key, SessionPartition]] = []
     for topic in request.topics:
@@ -91,8 +91,10 @@ def fetch(
     if ctx.api_version >= SESSIONS_SINCE:
         sessions = broker.sessions
         if request.session_epoch in (FINAL_EPOCH, INITIAL_EPOCH):
-            sessions.end(request.session_id)
+            if request.session_id:
+                sessions.end(request.session_id)
             if request.session_epoch == INITIAL_EPOCH:
+                now_ms = broker.timers.monotonic_ms()
                 session = sessions.begin(len(asked), by_id=by_id, now_ms=now_ms)
                 if session is not None:
                     session.update(asked, ())
@@ -102,6 +104,7 @@ def fetch(
                 for topic in request.forgotten_topics_data
                 for number in topic.partitions
             ]
+            now_ms = broker.timers.monotonic_ms()
             try:
                 session = sessions.go_on(
                     request.session_id, request.session_epoch, asked, forgotten, by_id=by_id,

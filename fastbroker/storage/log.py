@@ -386,7 +386,7 @@ class Log:
         size = end - position
         if size > max_bytes:
             size = max_bytes
-            if at_least_one:
+            if at_least_one and max_bytes < segment.largest_batch:
                 size = max(size, first_size or self._size_at(segment, position))
         return Slice(segment, position, size)
 

@@ -22,8 +22,8 @@ def find_segments(disk: Disk, directory: str) -> list[Segment]:
             disk.remove(os.path.join(directory, name))
     segments = []
     for base_offset in sorted(_offsets_of(names, LOG)):
-        segment = Segment(disk, directory, base_offset)
-        segment.size = disk.size(segment.path)
+        size = disk.size(os.path.join(directory, file_name(base_offset, LOG)))
+        segment = Segment(disk, directory, base_offset, size=size)
         segment.created_ms = disk.modified_ms(segment.path)
         segments.append(segment)
     return segments

@@ -23,6 +23,7 @@ LOG, INDEX, TIME_INDEX, TXN_INDEX, SNAPSHOT, DELETED = (
 SCAN_BYTES = 4096  # read at once to find a batch near an index entry
 WALK_BYTES = 1 << 20  # read at once to walk over all batches
 RELATIVE_MAX = 2**31 - 1
+UNKNOWN_SIZE = 2**31
 
 
 def file_name(base_offset: int, suffix: str) -> str:
@@ -55,6 +56,8 @@ class Segment:
         self.max_timestamp, self.offset_of_max = -1, base_offset
         self.first_timestamp = -1
         self.created_ms = 0
+        # Bytes of the largest batch, so far as it is known: no batch here is larger.
+        self.largest_batch = 0 if size == 0 else UNKNOWN_SIZE
         self._since_index = 0
         self._is_torn = False  # a failed write may have left bytes behind `size`
         self._file: OpenFile | None = None
@@ -96,6 +99,8 @@ class Segment:
             self.time_index.append(self.max_timestamp, self.offset_of_max)
             self._since_index = 0
         self._since_index += len(data)
+        if len(data) > self.largest_batch:
+            self.largest_batch = len(data)
         self.size = position + len(data)
         return position
 
@@ -147,7 +152,7 @@ class Segment:
         self.offset_index.file.clear()
         self.time_index.file.clear()
         self.max_timestamp, self.offset_of_max = -1, self.base_offset
-        self._since_index = 0
+        self._since_index = self.largest_batch = 0
         end = self.disk.size(self.path)
         position = 0
         for batch in self._good_batches(end):
@@ -160,6 +165,7 @@ class Segment:
                 self.time_index.append(self.max_timestamp, self.offset_of_max)
                 self._since_index = 0
             self._since_index += batch.size
+            self.largest_batch = max(self.largest_batch, batch.size)
             position += batch.size
             yield batch
         if position < end:

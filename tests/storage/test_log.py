@@ -347,3 +347,18 @@ def test_timestamps_that_go_back_roll_nothing(tmp_path: pathlib.Path) -> None:
     assert len(log.segments) == 1
     append(log, "later", at=NOW + 1001, now=NOW)
     assert len(log.segments) == 2
+
+
+@pytest.mark.parametrize("life", ["same", "clean", "crashed"])
+def test_a_first_batch_larger_than_asked_for_is_whole(tmp_path: pathlib.Path, life: str) -> None:
+    log = open_log(tmp_path)
+    append(log, "small")
+    append(log, "x" * 5000)
+    append(log, "small")
+    if life != "same":
+        log.close()
+        log = open_log(tmp_path, is_clean=life == "clean")
+    piece = log.read(1, max_bytes=100, max_offset=3, at_least_one=True)
+    assert 5000 < piece.size < 5200
+    assert log.read(1, max_bytes=100, max_offset=3, at_least_one=False).size == 100
+    assert log.read(2, max_bytes=100, max_offset=3, at_least_one=True).size < 100
