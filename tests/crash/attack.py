@@ -17,7 +17,9 @@ from tests.crash.bystander import Bystander, Lap
 
 DEADLINE_S = 20.0
 RSS_MAX = 400 << 20  # of a worker, at any time that we look
-STALL_MAX_MS = 1500.0  # for which the loop may be deaf to others, on a machine that is busy itself
+# For how long others may wait: far below a client's request timeout. A quiet machine needs less
+# than a second, which the tests print; one that is busy itself needs more.
+STALL_MAX_MS = 5000.0
 
 
 class Attack:
