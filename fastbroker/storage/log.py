@@ -458,6 +458,12 @@ class Log:
         """Bytes of all segments."""
         return sum(segment.size for segment in self.segments)
 
+    def let_go_of_files(self) -> None:
+        """Close the files of segments that are not written any more; readers open them again."""
+        for segment in self.segments[:-1]:
+            if segment not in self._dirty:  # a failed sync is told to the fd that was written
+                segment.let_go()
+
     # ---- the start of the log moves
 
     def advance_start(self, offset: int) -> bool:

@@ -236,7 +236,11 @@ class Segment:
     def close(self) -> None:
         """Write what is in memory and let the file go."""
         self.close_indexes()
-        self._file = None  # an answer on its way may still hold it
+        self.let_go()
+
+    def let_go(self) -> None:
+        """Hold the file no longer; an answer on its way may. It is opened again when needed."""
+        self._file = None
 
     def write_indexes(self) -> None:
         """Sync the file and what recovery has made of its indexes."""

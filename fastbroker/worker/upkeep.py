@@ -13,6 +13,8 @@ from fastbroker.partition.partition import Partition
 
 log = logging.getLogger(__name__)
 
+LET_GO_MS = 60_000  # between two closings of files that readers have left open
+
 
 class Upkeep:
     """Owned by the worker's loop. Checkpoints are written on a thread of the loop's executor: a
@@ -52,6 +54,7 @@ class Upkeep:
             lambda: self.broker.groups.expire(self.broker.timers.now_ms()),
         )
         self._every(config["log.flush.scheduler.interval.ms"], self.flush_old)
+        self._every(LET_GO_MS, self.let_go_of_files)
 
     def _every(self, interval_ms: int, work: Callable[[], Any]) -> None:
         def run() -> None:
@@ -89,6 +92,11 @@ class Upkeep:
                 continue
             for path in dropped:
                 self.remove(partition.log.config.file_delete_delay_ms, path)
+
+    def let_go_of_files(self) -> None:
+        """Files of old segments are not held for longer than somebody reads them."""
+        for partition in self.broker.partitions.values():
+            partition.log.let_go_of_files()
 
     def expire_producers(self) -> None:
         """Forget producers that have been silent for producer.id.expiration.ms."""

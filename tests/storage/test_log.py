@@ -362,3 +362,18 @@ def test_a_first_batch_larger_than_asked_for_is_whole(tmp_path: pathlib.Path, li
     assert 5000 < piece.size < 5200
     assert log.read(1, max_bytes=100, max_offset=3, at_least_one=False).size == 100
     assert log.read(2, max_bytes=100, max_offset=3, at_least_one=True).size < 100
+
+
+def test_files_of_old_segments_are_let_go_and_opened_again(tmp_path: pathlib.Path) -> None:
+    log = filled(tmp_path, 30)
+    log.flush()
+    before = contents(log)
+
+    def open_files() -> int:
+        links = (f"/proc/self/fd/{fd}" for fd in os.listdir("/proc/self/fd"))
+        return sum(os.path.islink(one) and str(tmp_path) in os.readlink(one) for one in links)
+
+    assert open_files() == len(log.segments) > 3
+    log.let_go_of_files()
+    assert open_files() == 1, "the segment that is written"
+    assert contents(log) == before
