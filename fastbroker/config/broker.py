@@ -17,6 +17,7 @@ from fastbroker.config.topic import TOPIC_KEYS
 from fastbroker.config.unserved import UNSERVED
 
 FILE_MAX_BYTES = 1 << 20
+ALL_ADDRESSES = ("", "0.0.0.0", "::")
 _LISTENER = re.compile(
     r"(?P<name>[A-Za-z0-9_-]+)://(?:\[(?P<v6>[^\]]*)\]|(?P<host>[^:]*)):(?P<port>\d+)"
 )
@@ -33,6 +34,11 @@ class ListenerAddress(NamedTuple):
     name: str
     host: str
     port: int
+
+    @property
+    def reachable_host(self) -> str:
+        """The host, or this one's own address when all addresses are meant."""
+        return "127.0.0.1" if self.host in ALL_ADDRESSES else self.host
 
     def at(self, worker: int) -> ListenerAddress:
         """The same listener of worker `worker`."""

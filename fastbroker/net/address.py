@@ -16,6 +16,7 @@ Address = tuple[str, int] | str
 
 SUN_PATH_MAX = 107
 BACKLOG = 1024
+MAPPED = "::ffff:"  # before the dots of an IPv4 address (RFC 4291)
 
 
 class AddressInUse(Exception):
@@ -54,6 +55,14 @@ def connecting(address: Address) -> tuple[socket.socket, Address]:
     sock = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC)
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return sock, address
+
+
+def unmapped(address: tuple[str, int] | tuple[str, int, int, int]) -> tuple[str, int]:
+    """(host, port) of a socket's address; an IPv4 host that came through an IPv6 socket as such."""
+    host = address[0]
+    if host.startswith(MAPPED) and "." in host:
+        host = host[len(MAPPED) :]
+    return host, address[1]
 
 
 def connect_unix(path: str) -> socket.socket:

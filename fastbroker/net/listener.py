@@ -8,6 +8,7 @@ from asyncio import AbstractEventLoop, TimerHandle
 from collections.abc import Callable
 
 from fastbroker._c.connection import Connection, receive_bytes_left
+from fastbroker.net.address import unmapped
 from fastbroker.net.log_rate import LogRate
 
 log = logging.getLogger(__name__)
@@ -123,8 +124,8 @@ class Listener:
         local: object = self.name
         if not self._is_unix:
             accepted.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            local = accepted.getsockname()[:2]
-            peer = peer[:2]  # type: ignore[index]
+            local = unmapped(accepted.getsockname())
+            peer = unmapped(peer)  # type: ignore[arg-type]
         connection = Connection(
             self.loop,
             accepted.detach(),

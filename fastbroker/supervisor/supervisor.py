@@ -129,7 +129,7 @@ class _Supervisor:
         self._was_ready = True
         listener = self.config.listeners()[0]
         told = self.config.advertised().get(listener.name, listener)
-        host = told.host or "127.0.0.1"
+        host = told.reachable_host
         host = f"[{host}]" if ":" in host else host
         took_ms = (time.monotonic() - self.begun) * 1000
         ids = ",".join(str(broker_id(self.config.node_id, n)) for n in range(self.workers))

@@ -133,7 +133,7 @@ class Worker:
             listeners.append(
                 BrokerRegistrationRequest.Listener(
                     name=told.name,
-                    host=told.host or "127.0.0.1",
+                    host=told.reachable_host,
                     port=told.port,
                     security_protocol=PROTOCOL_NUMBERS[config.protocol(told.name)],
                 )
