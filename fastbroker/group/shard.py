@@ -7,7 +7,7 @@ is a group's rebalance, which lives in memory and is stored when its assignment 
 """
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from functools import partial
 from logging import Logger
 
@@ -248,10 +248,6 @@ class Shard:
         self.ended = True
         for group in list(self.groups.values()):
             group.end(error)
-
-    def deleted_topics(self, names: set[str]) -> Iterator[tuple[str, TopicPartition]]:
-        """The offsets on topics that are no more."""
-        return self.offsets.on_topics(names)
 
 
 def _pass_on(write: Deferred[None], done: Deferred[None]) -> None:

@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 
 INTERNAL_TOPICS = frozenset({"__consumer_offsets", "__transaction_state", "__share_group_state"})
 OFFSETS_TOPIC = "__consumer_offsets"
-NOBODY = -1
 
 
 class Node(NamedTuple):
@@ -53,7 +52,6 @@ class Broker:
     forward(request, ctx): sends a client's request on to the controller; a Deferred of the
         response of the same API.
     allocate_producer_id(): a Deferred of a fresh producer id.
-    flushes(partition): asks for a flush, see Partition.
     """
 
     def __init__(

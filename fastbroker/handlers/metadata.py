@@ -168,9 +168,12 @@ def _topic(ctx: RequestContext, topic: TopicImage) -> Any:
     )
 
 
-def _partition(ctx: RequestContext, number: int, partition: PartitionImage) -> Any:
+def _partition(
+    ctx: RequestContext, number: int, partition: PartitionImage, kind: Any = PartitionAnswer
+) -> Any:
+    """What Metadata and DescribeTopicPartitions both tell of a partition."""
     error, leader = _leader(ctx, partition)
-    return PartitionAnswer(
+    return kind(
         error_code=error,
         partition_index=number,
         leader_id=leader,
@@ -268,15 +271,7 @@ def describe_topic_partitions(
 
 
 def _described(ctx: RequestContext, number: int, partition: PartitionImage) -> Any:
-    error, leader = _leader(ctx, partition)
-    return DescribedPartition(
-        error_code=error,
-        partition_index=number,
-        leader_id=leader,
-        leader_epoch=partition.leader_epoch,
-        replica_nodes=list(partition.replicas),
-        isr_nodes=list(partition.isr),
-        eligible_leader_replicas=list(partition.elr),
-        last_known_elr=list(partition.last_known_elr),
-        offline_replicas=_offline(ctx, partition),
-    )
+    described = _partition(ctx, number, partition, DescribedPartition)
+    described.eligible_leader_replicas = list(partition.elr)
+    described.last_known_elr = list(partition.last_known_elr)
+    return described

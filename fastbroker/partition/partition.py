@@ -13,7 +13,9 @@ from fastbroker.errors import (
 )
 from fastbroker.model import OffsetAndEpoch, TopicPartition
 from fastbroker.partition.purgatory import Purgatory
-from fastbroker.storage.log import AppendInfo, FlushJob, Found, Log, Slice
+from fastbroker.storage.flush_job import FlushJob
+from fastbroker.storage.log import AppendInfo, Log, Slice
+from fastbroker.storage.time_search import Found
 
 NOBODY = -1
 # ListOffsets: what a negative timestamp asks for.

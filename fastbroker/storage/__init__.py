@@ -6,6 +6,8 @@
     index.py            .index and .timeindex
     recovery.py         what is on disk at the start, and how much of it is good
     retention.py        which segments may go
+    time_search.py      from a timestamp to a record
+    flush_job.py        what one flush has to sync
     validator.py        what is accepted from a client
     producer_state.py   idempotent producers, .snapshot
     leader_epochs.py    which epoch wrote which offsets

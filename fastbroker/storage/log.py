@@ -18,11 +18,13 @@ from fastbroker.errors import KafkaStorageError, OffsetOutOfRange, RecordListToo
 from fastbroker.model import TopicPartition
 from fastbroker.records.reader import Batch, iter_batches
 from fastbroker.storage.disk import Buffer, Disk
+from fastbroker.storage.flush_job import FlushJob
 from fastbroker.storage.leader_epochs import LeaderEpochs
 from fastbroker.storage.producer_state import ProducerState
 from fastbroker.storage.recovery import find_segments, load_producers, recover
 from fastbroker.storage.retention import expired
-from fastbroker.storage.segment import RELATIVE_MAX, SNAPSHOT, OpenFile, Segment, file_name
+from fastbroker.storage.segment import RELATIVE_MAX, SNAPSHOT, Segment, file_name
+from fastbroker.storage.time_search import Found, first_since
 from fastbroker.storage.validator import validate
 from fastbroker.uuids import uuid_text
 
@@ -54,55 +56,6 @@ class Slice(NamedTuple):
     def read_bytes(self) -> bytes:
         """To be copied."""
         return self.segment.read(self.position, self.size)
-
-
-class Found(NamedTuple):
-    """A record found by time."""
-
-    timestamp: int
-    offset: int
-    leader_epoch: int
-
-
-class FlushJob(NamedTuple):
-    """What must be synced for everything below `offset` to be on the medium."""
-
-    disk: Disk
-    files: list[OpenFile]  # kept open by being here
-    paths: list[str]
-    directories: list[str]
-    offset: int
-
-    def descriptors(self) -> tuple[list[tuple[int, bool]], list[int]]:
-        """What to sync, as (fd, whether it is a directory), and which of the fds are to be closed
-        afterwards. Raises OSError."""
-        opened: list[int] = []
-        try:
-            for path in self.paths:
-                opened.append(self.disk.open(path, write=False))
-            files = [(file.fd, False) for file in self.files]
-            files += [(fd, False) for fd in opened]
-            for directory in self.directories:
-                opened.append(self.disk.open(directory, write=False))
-                files.append((opened[-1], True))
-        except OSError:
-            for fd in opened:
-                self.disk.close(fd)
-            raise
-        return files, opened
-
-    def run(self) -> None:
-        """Sync, here and now. Raises OSError: the bytes may be lost, never try again."""
-        for file in self.files:
-            self.disk.sync(file.fd)
-        for path in self.paths:
-            fd = self.disk.open(path, write=False)
-            try:
-                self.disk.sync(fd)
-            finally:
-                self.disk.close(fd)
-        for directory in self.directories:
-            self.disk.sync_directory(directory)
 
 
 class Log:
@@ -423,35 +376,12 @@ class Log:
 
     def offset_for_timestamp(self, timestamp: int) -> Found | None:
         """The first record with a timestamp >= `timestamp`; None: there is none."""
-        for segment in self.segments:
-            if segment.max_timestamp < timestamp:
-                continue
-            start = max(segment.time_index.lookup(timestamp), self.log_start_offset)
-            located = segment.locate(start)
-            if located is None:
-                continue
-            for position, header in segment.headers(located.position):
-                if header.max_timestamp >= timestamp:
-                    found = self._first_in(segment, position, header, timestamp)
-                    if found is not None:
-                        return found
-        return None
+        return first_since(self.segments, timestamp, self.log_start_offset)
 
     def record_of_max_timestamp(self) -> Found | None:
         """The first record with the largest timestamp of all; None: the log is empty."""
-        best = max(self.segments, key=lambda one: one.max_timestamp)
-        if best.max_timestamp < 0:
-            return None
-        return self.offset_for_timestamp(best.max_timestamp)
-
-    def _first_in(
-        self, segment: Segment, position: int, header: BatchHeader, timestamp: int
-    ) -> Found | None:
-        for batch in iter_batches(segment.read(position, header.size)):
-            for record in batch.records():
-                if record.timestamp >= timestamp and record.offset >= self.log_start_offset:
-                    return Found(record.timestamp, record.offset, header.leader_epoch)
-        return None
+        latest = max(segment.max_timestamp for segment in self.segments)
+        return self.offset_for_timestamp(latest) if latest >= 0 else None
 
     @property
     def size(self) -> int:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple, Protocol
 
 from fastbroker.partition.partition import Partition
-from fastbroker.storage.log import FlushJob
+from fastbroker.storage.flush_job import FlushJob
 
 
 class Syncing(Protocol):

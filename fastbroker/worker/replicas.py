@@ -63,7 +63,10 @@ class Replicas:
             for number in topic.partitions:
                 partition = self.broker.partitions.get(TopicPartition(topic.name, number))
                 if partition is not None:
+                    was_compacted = partition.log.config.is_compacted
                     partition.log.config = config
+                    if not was_compacted:
+                        _warn_of_compaction(partition)
 
     def _update(
         self, topic: TopicImage, number: int, image: PartitionImage, whole: MetadataImage
@@ -79,6 +82,7 @@ class Replicas:
             partition = None
         if partition is None:
             partition = self._open(name, topic.id)
+            _warn_of_compaction(partition)
         was_leader = partition.is_leader
         elected = partition.lead(
             Leadership(
@@ -126,3 +130,13 @@ class Replicas:
             log.error("%s could not be put aside: %s", partition.log.directory, error)
             return
         self.remove(partition.log.config.file_delete_delay_ms, renamed)
+
+
+def _warn_of_compaction(partition: Partition) -> None:
+    """Once for a topic, by whoever has its first partition: what was asked for is not done yet."""
+    topic, number = partition.name
+    if number == 0 and topic != OFFSETS_TOPIC and partition.log.config.is_compacted:
+        log.warning(
+            "topic %s has cleanup.policy=compact, but there is no cleaner yet: old values of a key"
+            " are kept", topic,
+        )  # fmt: skip

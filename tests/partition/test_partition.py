@@ -23,7 +23,7 @@ from fastbroker.partition.partition import (
     Leadership,
     Partition,
 )
-from fastbroker.storage.log import FlushJob
+from fastbroker.storage.flush_job import FlushJob
 from tests.storage.logs import NOW, TP, batch, open_log
 
 ME = 3

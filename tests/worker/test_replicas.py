@@ -160,3 +160,16 @@ def test_the_coordinator_hears_of_its_partitions(bench: Bench) -> None:
     assert heard[3:] == [("elected", 1)]
     bench.delete(OFFSETS_TOPIC)
     assert heard[4:] == [("resigned", 0), ("resigned", 1)]
+
+
+def test_a_compacted_topic_is_told_to_stay_whole(
+    tmp_path: pathlib.Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """One line for a topic, also when the policy comes later; none for a topic without it."""
+    bench = Bench(tmp_path)
+    bench.create("plain", partitions=2)
+    assert "no cleaner" not in caplog.text
+    bench.create("compacted", partitions=3, cleanup_policy="compact")
+    assert caplog.text.count("topic compacted has cleanup.policy=compact") == 1
+    bench.apply(config(TOPIC, "plain", "cleanup.policy", "compact"))
+    assert caplog.text.count("topic plain has cleanup.policy=compact") == 1
