@@ -62,16 +62,12 @@ def codes(answer: ProduceResponse) -> list[int]:
 TRANSACTIONAL = batch("t", is_transactional=True, producer_id=7, producer_epoch=0, base_sequence=0)
 
 
-@pytest.mark.parametrize(
-    ("transactional_id", "code"),
-    [(None, TRANSACTIONAL_ID_AUTHORIZATION_FAILED), ("id", INVALID_TXN_STATE)],
-)
-def test_a_transactional_batch_refuses_the_request(
-    broker: OnePartition, transactional_id: str | None, code: int
+def test_a_transactional_batch_without_a_transactional_id_refuses_the_request(
+    broker: OnePartition,
 ) -> None:
     end = broker.partition_.log.log_end_offset
-    answer = broker.produce(batch("plain"), TRANSACTIONAL, transactional_id=transactional_id)
-    assert codes(answer) == [code, code]
+    answer = broker.produce(batch("plain"), TRANSACTIONAL)
+    assert codes(answer) == [TRANSACTIONAL_ID_AUTHORIZATION_FAILED] * 2
     assert answer.responses[0].partition_responses[0].error_message
     assert broker.partition_.log.log_end_offset == end
     with pytest.raises(CloseConnection):
