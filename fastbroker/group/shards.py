@@ -18,8 +18,10 @@ from fastbroker.errors import (
 )
 from fastbroker.group.settings import GroupSettings
 from fastbroker.group.shard import Append, Shard
+from fastbroker.group.transactions import Transactions
 from fastbroker.model import Deferred, Timers
 from fastbroker.protocol.schema import Buffer
+from fastbroker.records.control import ABORT, COMMIT, control_kind
 from fastbroker.records.reader import iter_batches
 
 LOAD_BYTES_A_TURN = 1 << 20  # replay lets other work in between after so much
@@ -31,9 +33,16 @@ class Shards:
     """The shards of one broker, by partition."""
 
     def __init__(
-        self, settings: GroupSettings, timers: Timers, *, append: Append, log: Logger
+        self,
+        settings: GroupSettings,
+        timers: Timers,
+        *,
+        append: Append,
+        transactions: Transactions,
+        log: Logger,
     ) -> None:
-        self._settings, self._timers, self._append, self._log = settings, timers, append, log
+        self._settings, self._timers, self._log = settings, timers, log
+        self._append, self._transactions = append, transactions
         self._by_partition: dict[int, Shard] = {}
         # Of the topic once it is known; the setting only says how many it is made with.
         self.count = settings.partitions
@@ -53,7 +62,10 @@ class Shards:
         """
         if not group_id and not may_be_empty:
             raise InvalidGroupId("the group id is empty: set group.id")
-        partition = self.partition_for(group_id)
+        return self.at(self.partition_for(group_id))
+
+    def at(self, partition: int) -> Shard:
+        """The shard of a partition. Raises NotCoordinator, CoordinatorLoadInProgress."""
         shard = self._by_partition.get(partition)
         if shard is None:
             raise NotCoordinator(f"__consumer_offsets-{partition} is led by another broker")
@@ -77,6 +89,7 @@ class Shards:
             settings=self._settings,
             timers=self._timers,
             append=self._append,
+            transactions=self._transactions,
             log=self._log,
         )
         self._by_partition[partition] = shard
@@ -113,21 +126,25 @@ class Shards:
 
     def _replay_chunk(self, shard: Shard, chunk: Buffer) -> None:
         for batch in iter_batches(chunk):
-            if batch.header.is_control:
+            header = batch.header
+            if header.is_control:
+                for record in batch.records():
+                    kind = control_kind(record.key or b"")
+                    if kind in (ABORT, COMMIT):
+                        shard.end_transaction(header.producer_id, commit=kind == COMMIT)
                 continue
-            if batch.header.is_transactional:
-                self._log.warning(
-                    "__consumer_offsets-%d: transactional offsets at %d are passed over",
-                    shard.partition, batch.header.base_offset,
-                )  # fmt: skip
-                continue
-            self.replay(shard, ((record.key, record.value) for record in batch.records()))
+            producer_id = header.producer_id if header.is_transactional else None
+            pairs = ((record.key, record.value) for record in batch.records())
+            self.replay(shard, pairs, producer_id)
 
-    def replay(self, shard: Shard, records: Pairs) -> None:
-        """Apply records; one that is no record of a coordinator is logged and passed over."""
+    def replay(self, shard: Shard, records: Pairs, producer_id: int | None) -> None:
+        """Apply records, of a producer's transaction if one is given.
+
+        One that is no record of a coordinator is logged and passed over.
+        """
         for key, value in records:
             try:
-                shard.replay(key, value)
+                shard.replay(key, value, producer_id)
             except CorruptFrame as error:
                 self._log.error(
                     "__consumer_offsets-%d: a record is passed over: %s", shard.partition, error
