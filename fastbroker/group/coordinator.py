@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterable
 
 from fastbroker import errors
 from fastbroker.config.broker import BrokerConfig
+from fastbroker.coordination.append_error import append_error
 from fastbroker.errors import KafkaError
 from fastbroker.group import listing, offset_commit, offset_fetch
-from fastbroker.group.append_error import append_error
 from fastbroker.group.caller import Caller
 from fastbroker.group.classic.group import ClassicGroup
 from fastbroker.group.classic.join import join

@@ -1,10 +1,14 @@
-"""What the group coordinator reads and writes: the partitions of __consumer_offsets led here."""
+"""What a coordinator reads and writes: the partitions of its internal topic that are led here."""
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-from fastbroker.errors import KafkaError, NotCoordinator, NotLeaderOrFollower
-from fastbroker.handlers.context import OFFSETS_TOPIC, Broker
+from fastbroker.errors import (
+    KafkaError,
+    NotCoordinator,
+    NotLeaderOrFollower,
+)
+from fastbroker.handlers.context import Broker
 from fastbroker.model import Deferred, TopicPartition
 from fastbroker.partition.partition import Partition
 from fastbroker.records.builder import build_batch
@@ -13,18 +17,18 @@ from fastbroker.records.reader import iter_batches
 READ_BYTES = 1 << 20
 
 
-class OffsetsTopic:
-    """Owned by the worker's loop."""
+class InternalTopic:
+    """Owned by the worker's loop. name: of the topic."""
 
-    def __init__(self, broker: Broker) -> None:
-        self.broker = broker
+    def __init__(self, broker: Broker, name: str) -> None:
+        self.broker, self.name = broker, name
 
     def append(self, number: int, records: list[tuple[bytes, bytes | None]]) -> Deferred[None]:
         """Write one batch; done when it is committed. Fails with a KafkaError."""
         done: Deferred[None] = Deferred()
-        partition = self.broker.partitions.get(TopicPartition(OFFSETS_TOPIC, number))
+        partition = self.broker.partitions.get(TopicPartition(self.name, number))
         if partition is None:
-            done.fail(NotCoordinator(f"{OFFSETS_TOPIC}-{number} is not here"))
+            done.fail(NotCoordinator(f"{self.name}-{number} is not here"))
             return done
         now_ms = self.broker.timers.now_ms()
         try:
@@ -51,11 +55,25 @@ class OffsetsTopic:
 
 
 def committed_batches(partition: Partition) -> Iterator[memoryview]:
-    """The log from its start to the high watermark, in chunks of whole batches."""
-    offset, end = partition.log.log_start_offset, partition.high_watermark
+    """The log from its start to where it ends now, in chunks of whole batches.
+
+    What is not committed yet is waited for: an empty chunk says that there is nothing now. A
+    coordinator that acted on less than what it wrote itself, in an epoch before, would undo it; one
+    that acted on what a crash may still take would have promised it.
+    Raises KafkaStorageError, NotLeaderOrFollower when that will not come.
+    """
+    offset, end = partition.log.log_start_offset, partition.log.log_end_offset
+    epoch = partition.leader_epoch
     while offset < end:
+        if offset >= partition.high_watermark:
+            partition.check_leader(epoch)
+            yield memoryview(b"")
+            continue
         piece = partition.log.read(
-            offset, max_bytes=READ_BYTES, max_offset=end, at_least_one=True
+            offset,
+            max_bytes=READ_BYTES,
+            max_offset=min(end, partition.high_watermark),
+            at_least_one=True,
         )
         data = memoryview(piece.read_bytes())
         size = 0
