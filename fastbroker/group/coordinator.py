@@ -7,9 +7,9 @@ from functools import partial
 
 from fastbroker import errors
 from fastbroker.config.broker import BrokerConfig
+from fastbroker.coordination.append_error import append_error
 from fastbroker.errors import KafkaError
 from fastbroker.group import listing, offset_commit, offset_fetch, transactional_commit
-from fastbroker.group.append_error import append_error
 from fastbroker.group.caller import Caller
 from fastbroker.group.classic.group import ClassicGroup
 from fastbroker.group.classic.join import join

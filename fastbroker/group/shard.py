@@ -41,7 +41,8 @@ Deletion = tuple[Record, Callable[[], object]]  # a tombstone, and what it does 
 class Shard:
     """The groups whose ids hash to one partition, on the broker that leads it.
 
-    loaded: replay is over; until then requests are refused.
+    loaded: replay is over; until then requests are refused. replaying: the producer id of the
+    transaction whose records are replayed; None: of none.
     """
 
     def __init__(
@@ -61,6 +62,7 @@ class Shard:
         self.offsets = OffsetTable()
         self.pending = PendingOffsets()
         self.loaded = False
+        self.replaying: int | None = None
         self.ended = False
         self._append, self._transactions = append, transactions
         self._newest_write: Deferred[None] | None = None
@@ -296,12 +298,9 @@ class Shard:
 
     # A coordinator takes over, and gives up.
 
-    def replay(
-        self, key: bytes | None, value: bytes | None, producer_id: int | None = None
-    ) -> None:
-        """Apply one record of the log. Raises CorruptFrame.
+    def replay(self, key: bytes | None, value: bytes | None) -> None:
+        """Apply one record of the log, of the transaction of `replaying`. Raises CorruptFrame.
 
-        producer_id: of the transaction that the record is part of.
         Records of kinds that are not ours to keep (KIP-848 groups and later ones) are passed over.
         """
         if key is None:
@@ -316,10 +315,10 @@ class Shard:
                 return
             old = isinstance(what, LegacyOffsetCommitKey)
             kept = decode_value(value, LegacyOffsetCommitValue if old else OffsetCommitValue)
-            if producer_id is None:
+            if self.replaying is None:
                 self.put_offset(what.group, at, CommittedOffset.of(kept))
             else:
-                self._put_pending(producer_id, what.group, at, CommittedOffset.of(kept))
+                self._put_pending(self.replaying, what.group, at, CommittedOffset.of(kept))
 
     def _replay_group(self, group_id: str, value: bytes | None) -> None:
         self.groups.pop(group_id, None)
