@@ -254,6 +254,8 @@ class GroupCoordinator:
             now_ms=self.timers.now_ms(),
             metadata_max_bytes=self.settings.offset_metadata_max_bytes,
         )
+        if not commits:
+            return response  # every partition has its own error
         answer: Deferred[TxnOffsetCommitResponse] = Deferred()
         producer = Producer(request.producer_id, request.producer_epoch)
         partition = self.partition_for(request.group_id)
@@ -268,9 +270,6 @@ class GroupCoordinator:
                 shard = self.shards.of(request.group_id)
                 group = shard.groups.get(request.group_id)
                 transactional_commit.check(group, request)
-                if not commits:
-                    answer.complete(response)
-                    return
                 done = shard.commit_in_transaction(
                     request.group_id, commits, producer, verification
                 )
