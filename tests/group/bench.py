@@ -28,7 +28,7 @@ from fastbroker.protocol.messages.txn_offset_commit import (
     TxnOffsetCommitResponse,
 )
 from fastbroker.records.builder import build_batch
-from fastbroker.records.control import ABORT, COMMIT, EndTransactionMarker, control_key
+from fastbroker.records.control import EndTransactionMarker, marker_batch
 from tests.group.virtual_timers import VirtualTimers
 
 PARTITIONS = 4
@@ -149,16 +149,7 @@ class Log:
 
 def _batch(item: Any, offset: int) -> bytearray:
     if isinstance(item, EndTransactionMarker):
-        key = control_key(COMMIT if item.commit else ABORT)
-        value = b"\0\0" + item.coordinator_epoch.to_bytes(4, "big")
-        return build_batch(
-            [(key, value, (), 0)],
-            base_offset=offset,
-            producer_id=item.producer_id,
-            producer_epoch=item.producer_epoch,
-            is_transactional=True,
-            is_control=True,
-        )
+        return marker_batch(item, now_ms=0)
     if isinstance(item, InTransaction):
         return build_batch(
             [(item.key, item.value, (), 0)],
