@@ -438,8 +438,8 @@ class Bench:
         request = ListGroupsRequest(states_filter=list(states), types_filter=list(types))
         return self.coordinator.list_groups(Client(5), request)
 
-    def describe(self, group_id: str = "g", version: int = 6) -> Any:
-        request = DescribeGroupsRequest(groups=[group_id])
+    def describe(self, group_id: str = "g", version: int = 6, *, explain: bool = False) -> Any:
+        request = DescribeGroupsRequest(groups=[group_id], explain=explain)
         (one,) = self.coordinator.describe_groups(Client(version), request).groups
         return one
 
