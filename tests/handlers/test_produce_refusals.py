@@ -17,7 +17,7 @@ from fastbroker.protocol.messages.produce import ProduceRequest, ProduceResponse
 from tests.group.virtual_timers import VirtualTimers
 from tests.storage.logs import TP, batch, open_log
 
-INVALID_TXN_STATE, TRANSACTIONAL_ID_AUTHORIZATION_FAILED = 48, 53
+TRANSACTIONAL_ID_AUTHORIZATION_FAILED = 53
 CORRUPT_MESSAGE, INVALID_RECORD, MESSAGE_TOO_LARGE = 2, 87, 10
 LOG_START = 2
 
