@@ -51,7 +51,6 @@ def transactional(s: Scene) -> Steps:
 
 @scenario(InitProducerIdRequest, versions=EVERY)
 def timeouts(s: Scene) -> Steps:
-    yield from producer(s, "other")  # so that 0 is no producer id to come
     id_ = s.name("id")
     yield from transaction_coordinator(s, id_)
     for timeout in (900_001, TEN_TIMES_MORE, 0, -1, -900, 2**31 - 1):

@@ -34,7 +34,7 @@ class Producer(NamedTuple):
 
 
 def transaction_coordinator(s: Scene, id_: str) -> Steps:
-    """Wait until the coordinator of the transactional id is there and has loaded."""
+    """Wait until the coordinator of the transactional id has loaded, and there are producer ids."""
     yield s.ask(
         None, FindCoordinatorRequest, at=2, key=id_, key_type=TRANSACTION,
         until=lambda a: a.error_code == 0,
@@ -43,6 +43,7 @@ def transaction_coordinator(s: Scene, id_: str) -> Steps:
         None, DescribeTransactionsRequest, at=0, transactional_ids=[id_],
         until=lambda a: a.transaction_states[0].error_code not in COORDINATOR_IS_COMING,
     )  # fmt: skip
+    yield init(s, None, None, at=1, until=lambda a: a.error_code not in COORDINATOR_IS_COMING)
 
 
 def init(s: Scene, label: str | None, id_: str | None, **more: Any) -> Step:
