@@ -4,7 +4,6 @@ from __future__ import annotations
 from fastbroker.protocol.messages.end_txn import EndTxnRequest
 from tests.recordings.scenario import Scene, Steps, scenario
 from tests.recordings.scenarios.fetch import fetch
-from tests.recordings.scenarios.prepare import topic
 from tests.recordings.scenarios.transactions import (
     CONCURRENT_TRANSACTIONS,
     Producer,
@@ -15,6 +14,7 @@ from tests.recordings.scenarios.transactions import (
     put,
     settled,
     state,
+    topic,
 )
 
 EVERY = (0, 1, 2, 3, 4, 5)

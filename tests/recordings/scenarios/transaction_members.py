@@ -6,7 +6,7 @@ from typing import Any
 from fastbroker.protocol.messages.add_offsets_to_txn import AddOffsetsToTxnRequest
 from fastbroker.protocol.messages.add_partitions_to_txn import AddPartitionsToTxnRequest
 from tests.recordings.scenario import Scene, Step, Steps, scenario
-from tests.recordings.scenarios.prepare import coordinator, topic
+from tests.recordings.scenarios.prepare import coordinator
 from tests.recordings.scenarios.transactions import (
     Producer,
     add,
@@ -15,6 +15,7 @@ from tests.recordings.scenarios.transactions import (
     producer,
     settled,
     state,
+    topic,
 )
 
 BATCHED = (4, 5)

@@ -3,7 +3,6 @@ from __future__ import annotations
 
 from fastbroker.protocol.messages.init_producer_id import InitProducerIdRequest
 from tests.recordings.scenario import Scene, Steps, has, scenario
-from tests.recordings.scenarios.prepare import topic
 from tests.recordings.scenarios.transactions import (
     Producer,
     add,
@@ -13,6 +12,7 @@ from tests.recordings.scenarios.transactions import (
     producer,
     settled,
     state,
+    topic,
     transaction_coordinator,
 )  # fmt: skip
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 from fastbroker.protocol.messages.produce import ProduceRequest
 from tests.recordings.batches import batch
 from tests.recordings.scenario import Scene, Steps, scenario
-from tests.recordings.scenarios.prepare import NO_TOPIC, topic
+from tests.recordings.scenarios.prepare import NO_TOPIC
 from tests.recordings.scenarios.produce import everything, produce
 from tests.recordings.scenarios.transactions import (
     Producer,
@@ -16,6 +16,7 @@ from tests.recordings.scenarios.transactions import (
     put,
     settled,
     state,
+    topic,
 )
 
 ADDS_ITSELF = 12  # from this version on a produce adds its partition to the transaction

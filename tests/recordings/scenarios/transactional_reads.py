@@ -7,8 +7,8 @@ from fastbroker.protocol.messages.produce import ProduceRequest
 from tests.recordings.batches import T0, batch
 from tests.recordings.scenario import Scene, Step, Steps, scenario
 from tests.recordings.scenarios.fetch import fetch, fetch_topics
-from tests.recordings.scenarios.prepare import records, topic
-from tests.recordings.scenarios.transactions import Producer, data, end, producer, settled
+from tests.recordings.scenarios.prepare import records
+from tests.recordings.scenarios.transactions import Producer, data, end, producer, settled, topic
 
 READ_UNCOMMITTED, READ_COMMITTED = 0, 1
 LATE = 12  # the version of Produce that adds its partition itself

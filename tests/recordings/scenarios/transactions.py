@@ -10,12 +10,14 @@ from fastbroker.protocol.messages.find_coordinator import FindCoordinatorRequest
 from fastbroker.protocol.messages.init_producer_id import InitProducerIdRequest
 from tests.recordings.batches import batch
 from tests.recordings.scenario import Scene, Step, Steps
+from tests.recordings.scenarios import prepare
 from tests.recordings.scenarios.prepare import COORDINATOR_IS_COMING
 from tests.recordings.scenarios.produce import produce
 
 TRANSACTION = 1  # FindCoordinator's key type
 TRANSACTIONAL = 0x10  # a batch's attribute
 CONCURRENT_TRANSACTIONS = 51
+CENTURIES_MS = 10**13
 SETTLED = ("Empty", "CompleteCommit", "CompleteAbort")
 
 
@@ -31,6 +33,13 @@ class Producer(NamedTuple):
 
     def newer(self, by: int = 1) -> Producer:
         return self._replace(epoch=self.epoch + by)
+
+
+def topic(s: Scene, word: str = "t", *, partitions: int = 1) -> Steps:
+    """A topic that does not roll when a marker of today follows records of 2020."""
+    configs = {"segment.ms": str(CENTURIES_MS)}
+    found = yield from prepare.topic(s, word, partitions=partitions, configs=configs)
+    return found
 
 
 def transaction_coordinator(s: Scene, id_: str) -> Steps:
