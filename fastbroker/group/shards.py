@@ -4,13 +4,12 @@ from __future__ import annotations
 from logging import Logger
 
 from fastbroker.coordination.topic_shards import TopicShards
+from fastbroker.coordination.topics import OFFSETS_TOPIC
 from fastbroker.errors import InvalidGroupId
 from fastbroker.group.settings import GroupSettings
 from fastbroker.group.shard import Append, Shard
 from fastbroker.model import Timers
 from fastbroker.records.reader import Batch
-
-TOPIC = "__consumer_offsets"
 
 
 class Shards(TopicShards[Shard]):
@@ -19,7 +18,7 @@ class Shards(TopicShards[Shard]):
     def __init__(
         self, settings: GroupSettings, timers: Timers, *, append: Append, log: Logger
     ) -> None:
-        super().__init__(TOPIC, settings.partitions, timers, log)
+        super().__init__(OFFSETS_TOPIC, settings.partitions, timers, log)
         self._settings, self._append = settings, append
 
     def of(self, group_id: str, *, may_be_empty: bool = False) -> Shard:

@@ -6,14 +6,15 @@ from fastbroker.handlers import (  # noqa: F401
     cluster,
     configs,
     coordinators,
+    features,
     fetch,
     groups,
     log_dirs,
     metadata,
     offsets,
     produce,
-    producer_ids,
     topics,
+    transactions,
 )
 from fastbroker.handlers.registry import HANDLERS, Served
 
