@@ -7,6 +7,7 @@ is with them.
 from __future__ import annotations
 
 import re
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -235,8 +236,7 @@ OffsetDelete
     offsets.offset_delete_refuses
 
 Retention
-  offsets.retention.minutes after the group became Empty, or after the commit where it never had
-  members or its record does not say
+  After the group became Empty, or after the commit where that is not known or it has no members
     offsets.offsets_of_a_group_expire_after_it_became_empty
     offsets.offsets_of_a_simple_group_expire_after_the_last_commit
     offsets.without_a_time_of_becoming_empty_the_commit_counts
@@ -285,7 +285,7 @@ def test_the_tests_that_rules_name_exist(file: str) -> None:
 
 def test_every_rule_has_a_test() -> None:
     lines = RULES.splitlines()
-    for line, after in zip(lines, lines[1:], strict=False):
+    for line, after in pairwise(lines):
         if line.startswith("  ") and not line.startswith("    "):
-            assert after.startswith("  "), f"nothing proves: {line}"
+            assert after.startswith("    "), f"nothing proves: {line}"
     assert len(NAMED) > 100
