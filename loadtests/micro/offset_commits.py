@@ -100,10 +100,11 @@ def measure(
     cpu_us = (sum(worker.cpu_times()[:2]) - cpu_s) / len(took) * 1e6
     for key in list(waiting.get_map().values()):
         key.data.sock.close()
+    median_ms, slow_ms = took[len(took) // 2] * 1e3, took[len(took) * 99 // 100] * 1e3
     print(
         f"{clients} clients, {groups:4d} groups: {len(took) / elapsed:7.0f} commits/s"
-        f"   p50 {took[len(took) // 2] * 1e3:6.2f} ms   p99 {took[len(took) * 99 // 100] * 1e3:6.2f}"
-        f" ms   worker CPU {cpu_us:5.1f} us a commit",
+        f"   p50 {median_ms:6.2f} ms   p99 {slow_ms:6.2f} ms"
+        f"   worker CPU {cpu_us:5.1f} us a commit",
         flush=True,
     )
 
