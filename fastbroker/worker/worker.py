@@ -14,7 +14,7 @@ from fastbroker._c.sync_thread import SyncThread
 from fastbroker.config.broker import BrokerConfig, ListenerAddress
 from fastbroker.group.coordinator import GroupCoordinator
 from fastbroker.group.topics import Topics
-from fastbroker.handlers.context import OFFSETS_TOPIC, TRANSACTIONS_TOPIC, Broker
+from fastbroker.handlers.context import TRANSACTIONS_TOPIC, Broker
 from fastbroker.handlers.dispatch import Dispatch
 from fastbroker.metadata.delta import MetadataDelta
 from fastbroker.metadata.features import SUPPORTED, TRANSACTION_VERSION
@@ -37,6 +37,7 @@ from fastbroker.worker.enlistment import Enlistment
 from fastbroker.worker.flusher import Flusher
 from fastbroker.worker.internal_topic import InternalTopic
 from fastbroker.worker.observer import Observer
+from fastbroker.worker.offsets_topic import OffsetsTopic
 from fastbroker.worker.peers import Peers
 from fastbroker.worker.removal import Removal
 from fastbroker.worker.replicas import Replicas
@@ -104,10 +105,12 @@ class Worker:
                 self.client, self.id, lambda: self.lifecycle.broker_epoch
             ),
         )
+        offsets = OffsetsTopic(self.broker)
         self.broker.groups = GroupCoordinator(
             config,
             self.timers,
-            append=InternalTopic(self.broker, OFFSETS_TOPIC).append,
+            append=offsets.append,
+            transactions=offsets.transactions,
             new_member_id=lambda name: f"{name}-{uuid.uuid4()}",
             topics=Topics(self._topic_id, self._topic_name, self._has_partition),
         )

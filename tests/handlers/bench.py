@@ -15,12 +15,7 @@ from typing import Any
 from fastbroker.config.broker import BrokerConfig
 from fastbroker.group.coordinator import GroupCoordinator
 from fastbroker.group.topics import Topics
-from fastbroker.handlers.context import (
-    OFFSETS_TOPIC,
-    TRANSACTIONS_TOPIC,
-    Broker,
-    RequestContext,
-)
+from fastbroker.handlers.context import TRANSACTIONS_TOPIC, Broker, RequestContext
 from fastbroker.handlers.dispatch import Dispatch
 from fastbroker.metadata.controller.configs import alter_configs, incremental_alter_configs
 from fastbroker.metadata.controller.partitions import create_partitions
@@ -47,6 +42,7 @@ from fastbroker.storage.disk import Disk
 from fastbroker.storage.log_dir import LogDir
 from fastbroker.txn.coordinator import TransactionCoordinator
 from fastbroker.worker.internal_topic import InternalTopic
+from fastbroker.worker.offsets_topic import OffsetsTopic
 from fastbroker.worker.replicas import Replicas
 from tests.group.virtual_timers import VirtualTimers
 from tests.storage.logs import batch
@@ -144,7 +140,8 @@ class Bench:
         self.broker.groups = GroupCoordinator(
             self.config,
             self.timers,
-            append=InternalTopic(self.broker, OFFSETS_TOPIC).append,
+            append=OffsetsTopic(self.broker).append,
+            transactions=OffsetsTopic(self.broker).transactions,
             new_member_id=lambda name: f"{name}-{uuid.uuid4()}",
             topics=Topics(
                 lambda name: self.image.topics[name].id,
@@ -163,6 +160,9 @@ class Bench:
             offsets_partition=self.broker.groups.partition_for,
             version=lambda: self.broker.image.features.get(TRANSACTION_VERSION, 0),
         )
+        self.enlisted: list[tuple[dict[str, Any], Deferred[dict[TopicPartition, int]]]] = []
+        self.verdict = 0  # the transaction coordinator's, for every partition
+        self.broker.enlist = self._enlist
         self.dirty: dict[Partition, None] = {}
         self.removed: list[str] = []
         self.replicas = Replicas(
@@ -249,6 +249,25 @@ class Bench:
             if job is not None:
                 job.run()
                 partition.flushed(job)
+
+    # ---- the transaction coordinator
+
+    def _enlist(self, **asked: Any) -> Deferred[dict[TopicPartition, int]]:
+        answer: Deferred[dict[TopicPartition, int]] = Deferred()
+        self.enlisted.append((asked, answer))
+        if self.instant:
+            self.judge()
+        return answer
+
+    def judge(self, **codes: int) -> None:
+        """Answer the oldest question that is open: `verdict`, but for partitions named like t_0."""
+        asked, answer = next(one for one in self.enlisted if not one[1].done)
+        answer.complete(
+            {
+                name: codes.get(f"{name.topic}_{name.partition}", self.verdict)
+                for name in asked["partitions"]
+            }
+        )
 
     # ---- the controller
 
