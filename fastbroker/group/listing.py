@@ -76,6 +76,9 @@ def not_found(group_id: str, api_version: int) -> Described:
     return Described(
         group_id=group_id,
         error_code=GroupIdNotFound.code,
-        error_message=f"Group {group_id} not found.",
+        error_message=(
+            f"group {group_id!r} does not exist: nobody is a member and no offsets are committed;"
+            " check its name, or list the groups"
+        ),
         group_state=str(State.DEAD),
     )
