@@ -40,8 +40,7 @@ class ClassicGroup:
     generation_id: counts completed joins; protocol_type and protocol_name are None before the
     first one. state_since_ms: wall clock of the last transition, None when a record lacks it.
     storing: the leader's assignment of this generation is being written.
-    subscribed_topics: what the members of a consumer group read in this generation; None when that
-    cannot be known. reason: why the newest rebalance began.
+    reason: why the newest rebalance began.
     join_deadline_ms, sync_deadline_ms: when who is missing is not waited for any more, by the
     monotonic clock; None: nobody is waited for.
     vacated: called when an id handed out was not used and may have been all there was.
@@ -68,7 +67,7 @@ class ClassicGroup:
         self.protocol_type: str | None = None
         self.protocol_name: str | None = None
         self.storing = False
-        self.subscribed_topics: set[str] | None = None
+        self._topics: set[str] | None = None  # what the members read; None: not known
         self.reason = ""
         self.join_deadline_ms: int | None = None
         self.sync_deadline_ms: int | None = None
@@ -414,12 +413,17 @@ class ClassicGroup:
     def is_consumer(self) -> bool:
         return self.protocol_type == CONSUMER
 
+    def subscribed_topics(self) -> set[str] | None:
+        """What the members of a consumer group read in this generation; None when that cannot be
+        known."""
+        return self._topics
+
     def _learn_topics(self) -> None:
         """A generation begins, and with it what its members read."""
-        self.subscribed_topics = None
+        self._topics = None
         if self.is_consumer:
             chosen = self.protocol_name or ""
-            self.subscribed_topics = subscribed_topics(m.protocols[chosen] for m in self.roster)
+            self._topics = subscribed_topics(m.protocols[chosen] for m in self.roster)
 
     # A coordinator takes over, and gives up.
 
