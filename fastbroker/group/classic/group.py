@@ -55,7 +55,7 @@ class ClassicGroup:
         self.settings, self.timers, self.store, self.log = settings, timers, store, log
         self.vacated = vacated
         self.roster = Roster()
-        self._sessions = Sessions(timers, self._silent)
+        self._sessions: Sessions[Member] = Sessions(timers, self._silent)
         self.state = State.EMPTY
         self.state_since_ms: int | None = timers.now_ms()
         self.generation_id = 0
