@@ -7,7 +7,9 @@ from fastbroker.coordination.topic_shards import TopicShards
 from fastbroker.errors import InvalidGroupId
 from fastbroker.group.settings import GroupSettings
 from fastbroker.group.shard import Append, Shard
+from fastbroker.group.transactions import Transactions
 from fastbroker.model import Timers
+from fastbroker.records.control import read_marker
 from fastbroker.records.reader import Batch
 
 TOPIC = "__consumer_offsets"
@@ -17,10 +19,16 @@ class Shards(TopicShards[Shard]):
     """The shards of one broker, by partition."""
 
     def __init__(
-        self, settings: GroupSettings, timers: Timers, *, append: Append, log: Logger
+        self,
+        settings: GroupSettings,
+        timers: Timers,
+        *,
+        append: Append,
+        transactions: Transactions,
+        log: Logger,
     ) -> None:
         super().__init__(TOPIC, settings.partitions, timers, log)
-        self._settings, self._append = settings, append
+        self._settings, self._append, self._transactions = settings, append, transactions
 
     def of(self, group_id: str, *, may_be_empty: bool = False) -> Shard:
         """The shard of a group. Raises InvalidGroupId, NotCoordinator, CoordinatorLoadInProgress.
@@ -38,6 +46,7 @@ class Shards(TopicShards[Shard]):
             settings=self._settings,
             timers=self._timers,
             append=self._append,
+            transactions=self._transactions,
             log=self._log,
         )
 
@@ -48,10 +57,11 @@ class Shards(TopicShards[Shard]):
             )
 
     def replay_batch(self, shard: Shard, batch: Batch) -> None:
-        if batch.header.is_transactional and not batch.header.is_control:
-            self._log.warning(
-                "%s-%d: transactional offsets at %d are passed over",
-                self.topic, shard.partition, batch.header.base_offset,
-            )  # fmt: skip
+        header = batch.header
+        if header.is_control:
+            marker = read_marker(batch)
+            if marker is not None:
+                shard.end_transaction(marker.producer_id, commit=marker.commit)
             return
+        shard.replaying = header.producer_id if header.is_transactional else None
         super().replay_batch(shard, batch)

@@ -1,18 +1,15 @@
 """What a coordinator reads and writes: the partitions of its internal topic that are led here."""
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
-from fastbroker.errors import (
-    KafkaError,
-    NotCoordinator,
-    NotLeaderOrFollower,
-)
+from fastbroker.errors import KafkaError, NotCoordinator, NotLeaderOrFollower
 from fastbroker.handlers.context import Broker
 from fastbroker.model import Deferred, TopicPartition
 from fastbroker.partition.partition import Partition
 from fastbroker.records.builder import build_batch
 from fastbroker.records.reader import iter_batches
+from fastbroker.storage.log import AppendInfo
 
 READ_BYTES = 1 << 20
 
@@ -25,20 +22,35 @@ class InternalTopic:
 
     def append(self, number: int, records: list[tuple[bytes, bytes | None]]) -> Deferred[None]:
         """Write one batch; done when it is committed. Fails with a KafkaError."""
-        done: Deferred[None] = Deferred()
+
+        def append(partition: Partition, now_ms: int) -> AppendInfo:
+            batch = build_batch([(key, value, (), now_ms) for key, value in records])
+            return partition.append_internal(batch, now_ms=now_ms)
+
+        return self.write(number, append)
+
+    def led_partition(self, number: int) -> Partition:
+        """Raises NotCoordinator, NotLeaderOrFollower, KafkaStorageError."""
         partition = self.broker.partitions.get(TopicPartition(self.name, number))
         if partition is None:
-            done.fail(NotCoordinator(f"{self.name}-{number} is not here"))
-            return done
-        now_ms = self.broker.timers.now_ms()
+            raise NotCoordinator(f"{self.name}-{number} is not here")
+        partition.check_leader()
+        return partition
+
+    def write(
+        self, number: int, append: Callable[[Partition, int], AppendInfo]
+    ) -> Deferred[None]:
+        """Call `append(partition, now_ms)`; done when what it appended is committed.
+
+        Fails with a KafkaError.
+        """
+        done: Deferred[None] = Deferred()
         try:
-            partition.check_leader()
-            batch = build_batch([(key, value, (), now_ms) for key, value in records])
-            info = partition.append_internal(batch, now_ms=now_ms)
+            partition = self.led_partition(number)
+            end = append(partition, self.broker.timers.now_ms()).last_offset + 1
         except KafkaError as error:
             done.fail(error)
             return done
-        end = info.last_offset + 1
 
         def committed() -> None:
             if partition.high_watermark >= end:

@@ -14,7 +14,7 @@ from fastbroker._c.sync_thread import SyncThread
 from fastbroker.config.broker import BrokerConfig, ListenerAddress
 from fastbroker.group.coordinator import GroupCoordinator
 from fastbroker.group.topics import Topics
-from fastbroker.handlers.context import OFFSETS_TOPIC, Broker
+from fastbroker.handlers.context import Broker
 from fastbroker.handlers.dispatch import Dispatch
 from fastbroker.metadata.delta import MetadataDelta
 from fastbroker.metadata.features import SUPPORTED
@@ -33,8 +33,8 @@ from fastbroker.storage.disk import Disk
 from fastbroker.storage.log_dir import LogDir
 from fastbroker.worker.controller import Forwarding, Lifecycle, ProducerIds
 from fastbroker.worker.flusher import Flusher
-from fastbroker.worker.internal_topic import InternalTopic
 from fastbroker.worker.observer import Observer
+from fastbroker.worker.offsets_topic import OffsetsTopic
 from fastbroker.worker.removal import Removal
 from fastbroker.worker.replicas import Replicas
 from fastbroker.worker.timers import TimerWheel
@@ -100,10 +100,12 @@ class Worker:
                 self.client, self.id, lambda: self.lifecycle.broker_epoch
             ),
         )
+        offsets = OffsetsTopic(self.broker)
         self.broker.groups = GroupCoordinator(
             config,
             self.timers,
-            append=InternalTopic(self.broker, OFFSETS_TOPIC).append,
+            append=offsets.append,
+            transactions=offsets.transactions,
             new_member_id=lambda name: f"{name}-{uuid.uuid4()}",
             topics=Topics(self._topic_id, self._topic_name, self._has_partition),
         )

@@ -15,7 +15,7 @@ from typing import Any
 from fastbroker.config.broker import BrokerConfig
 from fastbroker.group.coordinator import GroupCoordinator
 from fastbroker.group.topics import Topics
-from fastbroker.handlers.context import OFFSETS_TOPIC, Broker, RequestContext
+from fastbroker.handlers.context import Broker, RequestContext
 from fastbroker.handlers.dispatch import Dispatch
 from fastbroker.metadata.controller.configs import alter_configs, incremental_alter_configs
 from fastbroker.metadata.controller.partitions import create_partitions
@@ -38,7 +38,7 @@ from fastbroker.protocol.metadata_records import (
 from fastbroker.protocol.schema import Struct
 from fastbroker.storage.disk import Disk
 from fastbroker.storage.log_dir import LogDir
-from fastbroker.worker.internal_topic import InternalTopic
+from fastbroker.worker.offsets_topic import OffsetsTopic
 from fastbroker.worker.replicas import Replicas
 from tests.group.virtual_timers import VirtualTimers
 from tests.storage.logs import batch
@@ -136,7 +136,8 @@ class Bench:
         self.broker.groups = GroupCoordinator(
             self.config,
             self.timers,
-            append=InternalTopic(self.broker, OFFSETS_TOPIC).append,
+            append=OffsetsTopic(self.broker).append,
+            transactions=OffsetsTopic(self.broker).transactions,
             new_member_id=lambda name: f"{name}-{uuid.uuid4()}",
             topics=Topics(
                 lambda name: self.image.topics[name].id,
