@@ -116,6 +116,33 @@ _OWN = (
     Key("group.initial.rebalance.delay.ms", integer(), 3000,
         "how long the first join waits for others; when not given, a short adaptive window"),
     Key("group.max.size", integer(1), INT_MAX, "members of one group"),
+    Key("group.coordinator.rebalance.protocols",
+        items(("consumer", "classic", "share", "streams"), at_least=1),
+        ("classic", "consumer", "streams"), "protocols that groups may use; of these, classic and"
+        " consumer are served"),
+    Key("group.consumer.session.timeout.ms", integer(1), 45000,
+        "consumer protocol: a member that is silent for so long is gone"),
+    Key("group.consumer.min.session.timeout.ms", integer(1), 45000, "least that a group may set"),
+    Key("group.consumer.max.session.timeout.ms", integer(1), 60000, "most that a group may set"),
+    Key("group.consumer.heartbeat.interval.ms", integer(1), 5000,
+        "consumer protocol: time between two heartbeats; when not given, as short as the number"
+        " of members allows"),
+    Key("group.consumer.min.heartbeat.interval.ms", integer(1), 5000, "least that a group may set"),
+    Key("group.consumer.max.heartbeat.interval.ms", integer(1), 15000, "most that a group may set"),
+    Key("group.consumer.assignment.interval.ms", integer(0), 1000,
+        "consumer protocol: time between two assignments of a group; when not given, as short as"
+        " the size of the group allows", CLUSTER_WIDE),
+    Key("group.consumer.min.assignment.interval.ms", integer(0), 0, "least that a group may set"),
+    Key("group.consumer.max.assignment.interval.ms", integer(0), 15000,
+        "most that a group may set"),
+    Key("group.consumer.max.size", integer(1), INT_MAX, "members of one consumer group"),
+    Key("group.consumer.assignors", items(("uniform", "range"), at_least=1), ("uniform", "range"),
+        "assignors that members may ask for; the first is the default"),
+    Key("group.consumer.migration.policy",
+        string(("bidirectional", "upgrade", "downgrade", "disabled")), "bidirectional",
+        "whether groups change between the classic and the consumer protocol while they live"),
+    Key("group.consumer.regex.refresh.interval.ms", integer(10000), 600000,
+        "topics that a subscribed regex matches are looked up anew after this"),
     # Metadata.
     Key("metadata.log.segment.bytes", integer(8388608), 1073741824, "segment size of its log"),
     # Kafka's keys without a counterpart in one process per core.
