@@ -19,7 +19,6 @@ from fastbroker.errors import KafkaError
 from fastbroker.group.classic.group import ClassicGroup
 from fastbroker.group.classic.record import Record
 from fastbroker.group.classic.session import Sessions
-from fastbroker.group.classic.state import State
 from fastbroker.group.classic.subscription import CONSUMER
 from fastbroker.group.consumer import records
 from fastbroker.group.consumer.assignor.spec import Assignment
@@ -339,11 +338,6 @@ class ConsumerGroup:
 
 
 AnyGroup = ClassicGroup | ConsumerGroup
-
-
-def is_dead(state: State | GroupState) -> bool:
-    """Whether a group, classic or not, takes no requests."""
-    return state == State.DEAD
 
 
 def _count(counts: dict[str, int], gone: Iterable[str], come: Iterable[str]) -> None:
