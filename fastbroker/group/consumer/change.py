@@ -249,9 +249,8 @@ def _watched(home: Home, group_id: str) -> None:
         del home.groups[group_id]
         return
     group.stale = True
+    group.drop_remains()
     for member in group.members.values():
-        if member.subscription is None:
-            continue
         if member.session is None:
             group.watch(member)
         if member.now.state is not MemberState.UNREVOKED_PARTITIONS and not member.is_classic:

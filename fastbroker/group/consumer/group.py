@@ -305,12 +305,16 @@ class ConsumerGroup:
 
     def begin(self) -> None:
         """This coordinator takes over: every member has a full session to be heard from."""
+        self.drop_remains()
+        for member in self.members.values():
+            self.watch(member)
+
+    def drop_remains(self) -> None:
+        """Forget members whose main record is gone: the others were to go with it."""
         for member in list(self.members.values()):
-            if member.subscription is None:  # its other records were to be deleted with this one
+            if member.subscription is None:
                 self.set_current(member.member_id, None)
                 self.set_target(member.member_id, None)
-                continue
-            self.watch(member)
 
     def watch(self, member: ConsumerMember) -> None:
         """Start the timers that a member in its state has."""
