@@ -40,5 +40,6 @@ def test_kafkas_dump_reads_groups_offsets_and_deletions(tmp_path: pathlib.Path) 
     assert (own[1]["version"], own[1]["data"]["metadata"]) == ("1", "")
     assert (pending[0]["data"]["partition"], pending[1]["data"]["offset"]) == (2, 7)
     assert "endTxnMarker: COMMIT coordinatorEpoch: 0" in dumped
-    assert re.search(r"producerId: 9 producerEpoch: 3 .*isTransactional: true isControl: false", dumped)
+    transactional = "isTransactional: true isControl: false"
+    assert re.search(f"producerId: 9 producerEpoch: 3 .*{transactional}", dumped)
     assert [(key["type"], value) for key, value in deletions] == [("1", None), ("2", None)]
