@@ -60,7 +60,7 @@ class ClassicGroup:
         self.settings, self.timers, self.store, self.log = settings, timers, store, log
         self.vacated = vacated
         self.roster = Roster()
-        self._sessions = Sessions(timers, self._silent)
+        self._sessions: Sessions[Member] = Sessions(timers, self._silent)
         self.state = State.EMPTY
         self.state_since_ms: int | None = timers.now_ms()
         self.generation_id = 0
@@ -406,6 +406,15 @@ class ClassicGroup:
     def wall_ms(self, monotonic_ms: int) -> int:
         """A time of the monotonic clock as one of the wall's."""
         return self.timers.now_ms() + monotonic_ms - self.timers.monotonic_ms()
+
+    @property
+    def dead(self) -> bool:
+        """Whether it takes no requests."""
+        return self.state is State.DEAD
+
+    @property
+    def is_empty(self) -> bool:
+        return self.state is State.EMPTY
 
     # Topics.
 
