@@ -43,7 +43,6 @@ ACCEPTED: tuple[Accepted, ...] = (
     Accepted("api_versions/unreadable *", "a client id that is not UTF-8", "",
              "it lists the APIs"),
     Accepted("find_coordinator/*", "*", "error_message", "Kafka's text for success is NONE"),
-    Accepted("find_coordinator/*", "*transactional id", "*", "transactions are not served yet"),
     Accepted("find_coordinator/*", "a share partition*", "*", "share groups are not served yet"),
     # Configs.
     Accepted("describe_configs/*", "*key*", "*[[]flush.messages].value",
