@@ -22,6 +22,7 @@ from fastbroker.group.classic.roster import Expected, Roster
 from fastbroker.group.classic.session import Sessions
 from fastbroker.group.classic.state import PRECEDING, State
 from fastbroker.group.classic.subscription import CONSUMER, subscribed_topics
+from fastbroker.group.group_log import GroupLog, listed
 from fastbroker.group.settings import GroupSettings
 from fastbroker.model import Deferred, Timer, Timers
 from fastbroker.protocol.group_records import GroupMetadataValue
@@ -39,8 +40,10 @@ class ClassicGroup:
     generation_id: counts completed joins; protocol_type and protocol_name are None before the
     first one. state_since_ms: wall clock of the last transition, None when a record lacks it.
     storing: the leader's assignment of this generation is being written.
-    reason: why the newest rebalance began. join_deadline_ms, sync_deadline_ms: when who is missing
-    is not waited for any more, by the monotonic clock; None: nobody is waited for.
+    subscribed_topics: what the members of a consumer group read in this generation; None when that
+    cannot be known. reason: why the newest rebalance began.
+    join_deadline_ms, sync_deadline_ms: when who is missing is not waited for any more, by the
+    monotonic clock; None: nobody is waited for.
     vacated: called when an id handed out was not used and may have been all there was.
     """
 
@@ -51,7 +54,7 @@ class ClassicGroup:
         settings: GroupSettings,
         timers: Timers,
         store: Store,
-        log: Logger,
+        log: Logger | GroupLog,
         vacated: Callable[[ClassicGroup], object] = lambda group: None,
     ) -> None:
         self.group_id = group_id
@@ -65,6 +68,7 @@ class ClassicGroup:
         self.protocol_type: str | None = None
         self.protocol_name: str | None = None
         self.storing = False
+        self.subscribed_topics: set[str] | None = None
         self.reason = ""
         self.join_deadline_ms: int | None = None
         self.sync_deadline_ms: int | None = None
@@ -228,6 +232,7 @@ class ClassicGroup:
             self._become_empty()
             return
         self.protocol_name = self.roster.select_protocol()
+        self._learn_topics()
         self._enter(State.COMPLETING)
         self._not_synced = set(self.roster.members)
         self._await_syncs(self.roster.rebalance_timeout_ms)
@@ -284,6 +289,7 @@ class ClassicGroup:
 
     def _become_empty(self) -> None:
         self.protocol_name = None
+        self._learn_topics()
         self._enter(State.EMPTY)
         self.log.info("group %s: empty, generation %d", self.group_id, self.generation_id)
         self.store([group_record(self, {})]).then(self._empty_stored)
@@ -386,7 +392,7 @@ class ClassicGroup:
         missing = [m for m in self.roster if m.member_id in self._not_synced]
         if generation != self.generation_id or not missing:
             return
-        names = ", ".join(member.member_id for member in missing)
+        names = listed(member.member_id for member in missing)
         answers = [self.strike_out(member) for member in missing]
         self.prepare_rebalance(f"members that did not sync were removed: {names}")
         for answer in answers:
@@ -417,12 +423,12 @@ class ClassicGroup:
     def is_consumer(self) -> bool:
         return self.protocol_type == CONSUMER
 
-    def subscribed_topics(self) -> set[str] | None:
-        """What the members of a consumer group read; None when that cannot be known."""
-        if not self.is_consumer:
-            return None
-        chosen = self.protocol_name or ""
-        return subscribed_topics(m.protocols.get(chosen, b"") for m in self.roster)
+    def _learn_topics(self) -> None:
+        """A generation begins, and with it what its members read."""
+        self.subscribed_topics = None
+        if self.is_consumer:
+            chosen = self.protocol_name or ""
+            self.subscribed_topics = subscribed_topics(m.protocols[chosen] for m in self.roster)
 
     # A coordinator takes over, and gives up.
 
@@ -436,6 +442,7 @@ class ClassicGroup:
             self.roster.add(member)
         if value.leader in self.roster.members:
             self.roster.leader = value.leader
+        self._learn_topics()
         self.state = State.STABLE if len(self.roster) else State.EMPTY
         since = value.current_state_timestamp
         self.state_since_ms = since if since >= 0 else None
