@@ -40,8 +40,8 @@ Non-obvious
   require_stable waits for the marker all the same, as in Apache Kafka.
 - Writes of one shard are not gathered into one batch while a flush runs: measured, it costs what
   it saves (loadtests/micro/offset_commits.py), the flush is shared already.
-- Unlike in Apache Kafka a group that was only offsets is gone with the last of them, not when
-  expiry comes by.
+- A group that was only offsets outlives the last of them, as in Apache Kafka: it can be deleted,
+  and goes by itself when expiry comes by.
 - A repeated SyncGroup of the leader does not store a second assignment for the same generation.
 
 Not done: KIP-848 consumer groups, share and streams groups.

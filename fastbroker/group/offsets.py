@@ -122,9 +122,9 @@ def expired(
     consumer protocol, always from the commit. KIP-211, KIP-496.
     """
     if isinstance(group, ConsumerGroup):
-        return _over(offsets, None, group.subscribed_topics, now_ms, retention_ms)
+        return _over(offsets, None, group.subscribed_topics(), now_ms, retention_ms)
     empty = group.protocol_type is not None and group.state is State.EMPTY
-    topics = group.subscribed_topics
+    topics = group.subscribed_topics()
     stable = group.state is State.STABLE and topics is not None
     if not empty and not stable and group.protocol_type is not None:
         return []

@@ -259,14 +259,14 @@ class Worker:
         found = self.broker.image.topics.get(topic)
         return found is not None and number in found.partitions
 
-    def _partition_count(self, topic: str) -> int:
-        found = self.broker.image.topics.get(topic)
-        return 0 if found is None else len(found.partitions)
-
     def _leader_of(self, partition: TopicPartition) -> int | None:
         topic = self.broker.image.topics.get(partition.topic)
         found = topic.partitions.get(partition.partition) if topic is not None else None
         return found.leader if found is not None else None
+
+    def _partition_count(self, topic: str) -> int:
+        found = self.broker.image.topics.get(topic)
+        return 0 if found is None else len(found.partitions)
 
     def _sync_failed(self, error: OSError) -> None:
         """Pages that were not synced may be gone: nothing in this directory is promised again."""

@@ -40,8 +40,7 @@ class ClassicGroup:
     generation_id: counts completed joins; protocol_type and protocol_name are None before the
     first one. state_since_ms: wall clock of the last transition, None when a record lacks it.
     storing: the leader's assignment of this generation is being written.
-    subscribed_topics: what the members of a consumer group read in this generation; None when that
-    cannot be known. reason: why the newest rebalance began.
+    reason: why the newest rebalance began.
     join_deadline_ms, sync_deadline_ms: when who is missing is not waited for any more, by the
     monotonic clock; None: nobody is waited for.
     vacated: called when an id handed out was not used and may have been all there was.
@@ -68,7 +67,7 @@ class ClassicGroup:
         self.protocol_type: str | None = None
         self.protocol_name: str | None = None
         self.storing = False
-        self.subscribed_topics: set[str] | None = None
+        self._topics: set[str] | None = None  # what the members read; None: not known
         self.reason = ""
         self.join_deadline_ms: int | None = None
         self.sync_deadline_ms: int | None = None
@@ -232,7 +231,7 @@ class ClassicGroup:
             self._become_empty()
             return
         self.protocol_name = self.roster.select_protocol()
-        self._learn_topics()
+        self.learn_topics()
         self._enter(State.COMPLETING)
         self._not_synced = set(self.roster.members)
         self._await_syncs(self.roster.rebalance_timeout_ms)
@@ -289,7 +288,7 @@ class ClassicGroup:
 
     def _become_empty(self) -> None:
         self.protocol_name = None
-        self._learn_topics()
+        self.learn_topics()
         self._enter(State.EMPTY)
         self.log.info("group %s: empty, generation %d", self.group_id, self.generation_id)
         self.store([group_record(self, {})]).then(self._empty_stored)
@@ -423,12 +422,17 @@ class ClassicGroup:
     def is_consumer(self) -> bool:
         return self.protocol_type == CONSUMER
 
-    def _learn_topics(self) -> None:
+    def subscribed_topics(self) -> set[str] | None:
+        """What the members of a consumer group read in this generation; None when that cannot be
+        known."""
+        return self._topics
+
+    def learn_topics(self) -> None:
         """A generation begins, and with it what its members read."""
-        self.subscribed_topics = None
+        self._topics = None
         if self.is_consumer:
             chosen = self.protocol_name or ""
-            self.subscribed_topics = subscribed_topics(m.protocols[chosen] for m in self.roster)
+            self._topics = subscribed_topics(m.protocols[chosen] for m in self.roster)
 
     # A coordinator takes over, and gives up.
 
@@ -442,7 +446,7 @@ class ClassicGroup:
             self.roster.add(member)
         if value.leader in self.roster.members:
             self.roster.leader = value.leader
-        self._learn_topics()
+        self.learn_topics()
         self.state = State.STABLE if len(self.roster) else State.EMPTY
         since = value.current_state_timestamp
         self.state_since_ms = since if since >= 0 else None

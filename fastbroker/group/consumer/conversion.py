@@ -149,6 +149,7 @@ def downgrade(env: Environment, change: Change, gone: Iterable[str], why: str) -
             embedded.version(one.protocols[classic.protocol_name]),
         )  # fmt: skip
         assignments[one.member_id] = one.assignment
+    classic.learn_topics()
     classic.state = State.STABLE
     tombstones = group.tombstones()
     change.install(classic)

@@ -226,7 +226,6 @@ class ConsumerGroup:
             not one.topics.isdisjoint(names) for one in self.resolved.values()
         )
 
-    @property
     def subscribed_topics(self) -> set[str]:
         """As of a classic group, whose offsets are kept while they are read."""
         return self.topic_names()
