@@ -76,8 +76,11 @@ def test_a_batch_that_is_not_verified_is_refused(bench: Bench) -> None:
 def test_an_older_epoch_is_refused(bench: Bench) -> None:
     topic = OffsetsTopic(bench.broker).transactions
     topic.append(0, [RECORD], PRODUCER, topic.begin_verification(0, PRODUCER))
+    older = Producer(7, 2)
     with pytest.raises(InvalidProducerEpoch):
-        topic.begin_verification(0, Producer(7, 2))
+        topic.begin_verification(0, older)
+    refused = topic.append(0, [RECORD], older, None).error
+    assert isinstance(refused, InvalidProducerEpoch | InvalidTxnState)
     assert isinstance(topic.append_marker(0, marker(2)).error, InvalidProducerEpoch)
 
 
