@@ -76,6 +76,11 @@ def seen(s: Scene, *topics: tuple[str, bytes]) -> Steps:
     yield leave(s, None, probe, "probe", at=1)
 
 
+def has_assignment(answer: Any) -> bool:
+    """Whether it names partitions, or is an error."""
+    return bool(answer.error_code or (answer.assignment and answer.assignment.topic_partitions))
+
+
 def reached(epoch: int) -> dict[str, Any]:
     """Ask until the member has the epoch, or an error."""
     return {"until": lambda a: a.error_code or a.member_epoch >= epoch}
@@ -336,11 +341,8 @@ def regular_expressions(s: Scene) -> Steps:
     yield join(s, "a bad one", group, who, subscribed_topic_regex="([", **regex)
     yield join(s, "one that RE2 lacks", group, who, subscribed_topic_regex="(?=x)y", **regex)
     yield join(s, "an empty one", group, who, subscribed_topic_regex="", **regex)
-    answer = yield join(s, "join", group, who, subscribed_topic_regex=f"{s.prefix}-[ab]",
-                        keep=("error_code", "member_id", "heartbeat_interval_ms"),
-                        **regex)  # fmt: skip
-    answer = yield beat(s, "it is resolved", group, who, answer.member_epoch,
-                        until=lambda a: a.error_code or a.assignment is not None)  # fmt: skip
+    answer = yield join(s, "join until it is resolved", group, who, until=has_assignment,
+                        subscribed_topic_regex=f"{s.prefix}-[ab]", **regex)  # fmt: skip
     epoch = answer.member_epoch
     yield describe(s, "the group", group)
     yield beat(s, "it has all", group, who, epoch, {t[1]: [0, 1], u[1]: [0]})
@@ -357,10 +359,8 @@ def regular_expressions_and_names(s: Scene) -> Steps:
     group = yield from prompt_group(s)
     t = yield from topic(s, "a", partitions=2)
     yield from seen(s, t)
-    answer = yield join(s, None, group, "member-a", subscribed_topic_names=[],
-               subscribed_topic_regex=f"{s.prefix}-a")  # fmt: skip
-    yield beat(s, "the first has all", group, "member-a", answer.member_epoch,
-               until=lambda a: a.error_code or a.assignment is not None)  # fmt: skip
+    yield join(s, "the first, until it is resolved", group, "member-a", until=has_assignment,
+               subscribed_topic_names=[], subscribed_topic_regex=f"{s.prefix}-a")  # fmt: skip
     yield join(s, "the second", group, "member-b", t[0])
     yield join(s, "the third", group, "member-c", subscribed_topic_names=[],
                subscribed_topic_regex=f"{s.prefix}-", keep=("error_code", "member_id"))
