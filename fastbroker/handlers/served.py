@@ -4,16 +4,20 @@ from __future__ import annotations
 from fastbroker.handlers import (  # noqa: F401
     api_versions,
     cluster,
+    config_resources,
     configs,
+    consumer_groups,
     coordinators,
+    features,
     fetch,
     groups,
     log_dirs,
+    markers,
     metadata,
     offsets,
     produce,
-    producer_ids,
     topics,
+    transactions,
 )
 from fastbroker.handlers.registry import HANDLERS, Served
 
