@@ -271,6 +271,7 @@ class ConsumerGroup:
             member.rebalance.cancel()
         what = "did not join" if member.is_classic else "did not let go of partitions"
         timeout_ms = member.said.rebalance_timeout_ms
+        member.release_by_ms = self.timers.monotonic_ms() + max(0, timeout_ms)
         member.rebalance = self.timers.after(
             max(0, timeout_ms), self._late, member, f"{what} within {timeout_ms} ms"
         )
@@ -285,6 +286,7 @@ class ConsumerGroup:
         """Give a classic member its rebalance timeout to fetch its assignment."""
         self.synced(member)
         timeout_ms = member.said.rebalance_timeout_ms
+        member.sync_by_ms = self.timers.monotonic_ms() + max(0, timeout_ms)
         member.sync = self.timers.after(
             max(0, timeout_ms), self._late, member, f"did not sync within {timeout_ms} ms"
         )
