@@ -120,3 +120,15 @@ def test_the_brokers_enlist_is_asked_about_the_partition(bench: Bench) -> None:
     failed = topic.enlist(0, "tx", PRODUCER, add=False)
     codes[1].fail(RequestTimedOut())
     assert isinstance(failed.error, RequestTimedOut)
+
+
+def test_without_verification_nobody_is_asked_but_to_add(bench: Bench) -> None:
+    bench.broker.config = bench.config.with_dynamic(
+        {"transaction.partition.verification.enable": "false"}
+    )
+    topic = OffsetsTopic(bench.broker).transactions
+    assert topic.enlist(0, "tx", PRODUCER, add=False).result() == 0
+    assert not bench.enlisted
+    code = topic.enlist(0, "tx", PRODUCER, add=True)
+    bench.judge()
+    assert code.result() == 0
