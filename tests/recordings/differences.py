@@ -96,17 +96,6 @@ ACCEPTED: tuple[Accepted, ...] = (
     Accepted("offset_delete/*", "no partition", "topics[[]]", NOTHING),
     # Transactions.
     Accepted("end_txn/*", "write with *", "*.error_message", TEXT),
-<<<<<<< HEAD
-=======
-    Accepted("write_txn_markers/*", "*", "*.error_message", TEXT),
-    Accepted("write_txn_markers/markers *", "an older epoch", "*.error_code", SENSE),
-    Accepted("write_txn_markers/markers_of_late *", "version -1", "*.error_code", SENSE),
-    Accepted("describe_producers/*", "*", "*.error_message", TEXT),
-    Accepted("produce/in_a_transaction *", "sequence 0", "*.log_append_time_ms",
-             "for a duplicate Kafka gives the batch's time although the log did not set it"),
-    Accepted("produce/sequences_go_on *", "sequence 0 in the *", "*.log_append_time_ms",
-             "for a duplicate Kafka gives the batch's time although the log did not set it"),
->>>>>>> txlog
     # Topics.
     Accepted("metadata/by_id v10", "*", "*", "we know topic ids in every version that has them"),
     Accepted("metadata/by_id *", "neither", "*", SENSE),
