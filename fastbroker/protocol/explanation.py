@@ -16,8 +16,8 @@ LONGEST = 20
 
 
 class AwaitedMember(Struct):
-    """A member that has yet to do its part. what: "join", "sync", "assign" (the leader), or "come
-    back" with the id it was given."""
+    """A member that has yet to do its part. what: "join", "sync", "assign" (the leader), "come
+    back" with the id it was given, or other words that follow "it has to"."""
 
     member_id: str = string()
     group_instance_id: str | None = string(default=None, nullable="0+")

@@ -60,7 +60,8 @@ class ConsumerMember:
     """One member. A part is None as long as there is no record of it.
 
     deadline_ms, alarm_ms, session: see classic/session.py. rebalance: until when it has to have
-    let go of partitions, or a classic one to have joined again; sync: until when to have synced.
+    let go of partitions, or a classic one to have joined again; sync: until when to have synced;
+    rebalance_until_ms, sync_until_ms say when that is (monotonic).
     """
 
     __slots__ = (
@@ -70,9 +71,11 @@ class ConsumerMember:
         "is_new",
         "member_id",
         "rebalance",
+        "rebalance_until_ms",
         "session",
         "subscription",
         "sync",
+        "sync_until_ms",
         "target",
     )
 
@@ -85,6 +88,7 @@ class ConsumerMember:
         self.rebalance: Timer | None = None
         self.sync: Timer | None = None
         self.deadline_ms = self.alarm_ms = 0
+        self.rebalance_until_ms = self.sync_until_ms = 0
         self.is_new = False
 
     @property
