@@ -52,6 +52,8 @@ class ConsumerGroup:
     assigning: the timer after which a target assignment is made that had to wait.
     topics_seen: the version of the list of topics that its regexes were resolved with.
     resolve_at_ms: when to resolve them anew, whatever changed (monotonic).
+    reason, raised_at_ms: why and when (wall clock) its epoch was raised last; "" and -1: before
+    this coordinator took over.
     """
 
     is_consumer = True
@@ -82,6 +84,8 @@ class ConsumerGroup:
         self.dead = False
         self.newest_write: Deferred[None] | None = None
         self.assigning: Timer | None = None
+        self.reason = ""
+        self.raised_at_ms = -1
 
     # What is kept.
 
@@ -270,10 +274,10 @@ class ConsumerGroup:
                 return
             member.rebalance.cancel()
         what = "did not join" if member.is_classic else "did not let go of partitions"
-        timeout_ms = member.said.rebalance_timeout_ms
-        member.release_by_ms = self.timers.monotonic_ms() + max(0, timeout_ms)
+        timeout_ms = max(0, member.said.rebalance_timeout_ms)
+        member.rebalance_until_ms = self.timers.monotonic_ms() + timeout_ms
         member.rebalance = self.timers.after(
-            max(0, timeout_ms), self._late, member, f"{what} within {timeout_ms} ms"
+            timeout_ms, self._late, member, f"{what} within {timeout_ms} ms"
         )
 
     def released(self, member: ConsumerMember) -> None:
@@ -285,10 +289,10 @@ class ConsumerGroup:
     def await_sync(self, member: ConsumerMember) -> None:
         """Give a classic member its rebalance timeout to fetch its assignment."""
         self.synced(member)
-        timeout_ms = member.said.rebalance_timeout_ms
-        member.sync_by_ms = self.timers.monotonic_ms() + max(0, timeout_ms)
+        timeout_ms = max(0, member.said.rebalance_timeout_ms)
+        member.sync_until_ms = self.timers.monotonic_ms() + timeout_ms
         member.sync = self.timers.after(
-            max(0, timeout_ms), self._late, member, f"did not sync within {timeout_ms} ms"
+            timeout_ms, self._late, member, f"did not sync within {timeout_ms} ms"
         )
 
     def synced(self, member: ConsumerMember) -> None:

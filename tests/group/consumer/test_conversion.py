@@ -12,9 +12,9 @@ from tests.group.consumer.classic_consumer import ClassicConsumer, metadata
 ORDERS = {("orders", number) for number in range(6)}
 
 
-def classic(bench: ConsumerBench, count: int, **how: Any) -> list[ClassicConsumer]:
+def classic(bench: ConsumerBench, count: int, instance: str | None = None) -> list[ClassicConsumer]:
     """A stable classic group, whose leader gave everyone the same share."""
-    members = [ClassicConsumer(bench, **how) for _ in range(count)]
+    members = [ClassicConsumer(bench, instance=instance) for _ in range(count)]
     waiting = [one.join() for one in members]
     bench.timers.advance(200)
     for one, answer in zip(members, waiting, strict=True):
