@@ -142,12 +142,13 @@ class Log:
     def batches(self, partition: int) -> list[bytes]:
         """What is in a partition, as chunks of batches, a record each."""
         return [
-            bytes(_batch(item, offset))
+            bytes(batch_of(item, offset))
             for offset, item in enumerate(self.partitions.get(partition, []))
         ]
 
 
-def _batch(item: Any, offset: int) -> bytearray:
+def batch_of(item: Any, offset: int) -> bytearray:
+    """One record or marker of a log as a batch of its own."""
     if isinstance(item, EndTransactionMarker):
         key = control_key(COMMIT if item.commit else ABORT)
         value = b"\0\0" + item.coordinator_epoch.to_bytes(4, "big")
@@ -176,15 +177,23 @@ class Bench:
     Answers that are there are returned as they are, others as their Deferred.
     """
 
-    def __init__(self, *, elect: bool = True, log: Log | None = None, **given: Any) -> None:
+    def __init__(
+        self,
+        *,
+        elect: bool = True,
+        log: Log | None = None,
+        config: BrokerConfig | None = None,
+        **given: Any,
+    ) -> None:
         self.timers = VirtualTimers()
         self.log = log or Log()
         self.topics = dict(TOPICS)
         self.made = 0
-        given = {"offsets_topic_num_partitions": PARTITIONS} | given
-        texts = {name.replace("_", "."): str(value) for name, value in given.items()}
+        if config is None:
+            given = {"offsets_topic_num_partitions": PARTITIONS} | given
+            config = BrokerConfig({n.replace("_", "."): str(v) for n, v in given.items()})
         self.coordinator = GroupCoordinator(
-            BrokerConfig(texts),
+            config,
             self.timers,
             append=self.log.append,
             transactions=self.log.transactions,

@@ -23,6 +23,10 @@ async function open(groupId, topic, protocol, sessionMs) {
     fresh = new Set()
     tell('assigned', { partitions: [] })
   })
+  mine.on(mine.events.CRASH, ({ payload }) => {
+    console.error(payload.error)
+    if (!payload.restart) process.exit(1)
+  })
   await mine.connect()
   tell('subscribe')
   await mine.subscribe({ topics: [topic], fromBeginning: true })
