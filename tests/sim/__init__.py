@@ -1,7 +1,7 @@
 """Simulations: a state machine, its clients, its log and its clock in one process, and a seed.
 
 A schedule is what one seed makes of one simulation: some tens of steps, each something that a
-client, the log, the clock or an election may do, then a quiet end in which everything has to settle.
+client, the log, the clock or an election may do, then a quiet end in which everything settles.
 Invariants are checked after every step; each simulation's module says which.
 
     pytest tests/group/test_simulation.py                      the default number of schedules
