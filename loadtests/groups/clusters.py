@@ -6,6 +6,7 @@ import socket
 import struct
 import tempfile
 import threading
+import time
 from collections.abc import Iterator
 
 from fastbroker.protocol.messages.create_topics import CreateTopicsRequest
@@ -89,7 +90,9 @@ class Source:
     def _run(self) -> None:
         with contextlib.ExitStack() as stack:
             socks = {a: stack.enter_context(connect(a)) for a in set(self._leaders.values())}
-            while not self._end.wait(self._every_s):
+            due = time.monotonic()
+            while not self._end.wait(max(due - time.monotonic(), 0)):
+                due += self._every_s
                 for address, sock in socks.items():
                     led = [p for p, leader in self._leaders.items() if leader == address]
                     produce(sock, self._topic, led)
