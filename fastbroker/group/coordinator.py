@@ -11,6 +11,7 @@ from fastbroker.coordination.append_error import append_error
 from fastbroker.errors import KafkaError
 from fastbroker.group import listing, offset_commit, offset_fetch, transactional_commit
 from fastbroker.group.caller import Caller
+from fastbroker.group.classic.explain import explain
 from fastbroker.group.classic.group import ClassicGroup
 from fastbroker.group.classic.join import join
 from fastbroker.group.classic.membership import SINGLE_MEMBER, heartbeat, leave, leaving_members
@@ -254,6 +255,8 @@ class GroupCoordinator:
             now_ms=self.timers.now_ms(),
             metadata_max_bytes=self.settings.offset_metadata_max_bytes,
         )
+        if not commits:
+            return response  # every partition has its own error
         answer: Deferred[TxnOffsetCommitResponse] = Deferred()
         producer = Producer(request.producer_id, request.producer_epoch)
         partition = self.partition_for(request.group_id)
@@ -268,9 +271,6 @@ class GroupCoordinator:
                 shard = self.shards.of(request.group_id)
                 group = shard.groups.get(request.group_id)
                 transactional_commit.check(group, request)
-                if not commits:
-                    answer.complete(response)
-                    return
                 done = shard.commit_in_transaction(
                     request.group_id, commits, producer, verification
                 )
@@ -415,12 +415,17 @@ class GroupCoordinator:
     def describe_groups(
         self, caller: Caller, request: DescribeGroupsRequest
     ) -> DescribeGroupsResponse:
-        """DescribeGroups 0-6."""
+        """DescribeGroups 0-6; with an explanation for whoever asks for it, from version 5 on."""
         return DescribeGroupsResponse(
-            groups=[self._described(group_id, caller.api_version) for group_id in request.groups]
+            groups=[
+                self._described(group_id, caller.api_version, explains=request.explain)
+                for group_id in request.groups
+            ]
         )
 
-    def _described(self, group_id: str, api_version: int) -> listing.Described:
+    def _described(
+        self, group_id: str, api_version: int, *, explains: bool
+    ) -> listing.Described:
         try:
             shard = self.shards.of(group_id, may_be_empty=True)
         except KafkaError as error:
@@ -428,7 +433,11 @@ class GroupCoordinator:
         group = shard.groups.get(group_id)
         if group is None or group.state is State.DEAD:
             return listing.not_found(group_id, api_version)
-        return listing.described(group)
+        told = listing.described(group)
+        if explains:
+            told.explanation = explain(group)
+            told.explanation.unstable_offsets = listing.unstable_offsets(shard.pending, group_id)
+        return told
 
     def delete_groups(
         self, caller: Caller, request: DeleteGroupsRequest

@@ -1,9 +1,13 @@
 """ListGroups and DescribeGroups: what administrators see of groups."""
 from __future__ import annotations
 
+from itertools import islice
+
 from fastbroker.errors import GroupIdNotFound
 from fastbroker.group.classic.group import ClassicGroup
 from fastbroker.group.classic.state import State
+from fastbroker.group.pending_offsets import PendingOffsets
+from fastbroker.protocol.explanation import LONGEST, UnstableOffset
 from fastbroker.protocol.messages.describe_groups import DescribeGroupsResponse
 from fastbroker.protocol.messages.list_groups import ListGroupsRequest, ListGroupsResponse
 
@@ -55,6 +59,14 @@ def described(group: ClassicGroup) -> Described:
             for member in group.roster
         ],
     )
+
+
+def unstable_offsets(pending: PendingOffsets, group_id: str) -> list[UnstableOffset]:
+    """The offsets of a group that wait for the end of a transaction."""
+    return [
+        UnstableOffset(topic=at.topic, partition=at.partition, producer_id=producer_id)
+        for at, producer_id in islice(pending.producers(group_id), LONGEST)
+    ]
 
 
 def not_found(group_id: str, api_version: int) -> Described:

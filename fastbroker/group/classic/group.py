@@ -15,9 +15,10 @@ from logging import Logger
 
 from fastbroker.coordination.append_error import append_error
 from fastbroker.errors import KafkaError, RebalanceInProgress, UnknownMemberId
+from fastbroker.group.caller import Caller
 from fastbroker.group.classic.member import Member
 from fastbroker.group.classic.record import Record, group_record, members_of
-from fastbroker.group.classic.roster import Roster
+from fastbroker.group.classic.roster import Expected, Roster
 from fastbroker.group.classic.session import Sessions
 from fastbroker.group.classic.state import PRECEDING, State
 from fastbroker.group.classic.subscription import CONSUMER, subscribed_topics
@@ -38,6 +39,8 @@ class ClassicGroup:
     generation_id: counts completed joins; protocol_type and protocol_name are None before the
     first one. state_since_ms: wall clock of the last transition, None when a record lacks it.
     storing: the leader's assignment of this generation is being written.
+    reason: why the newest rebalance began. join_deadline_ms, sync_deadline_ms: when who is missing
+    is not waited for any more, by the monotonic clock; None: nobody is waited for.
     vacated: called when an id handed out was not used and may have been all there was.
     """
 
@@ -55,13 +58,16 @@ class ClassicGroup:
         self.settings, self.timers, self.store, self.log = settings, timers, store, log
         self.vacated = vacated
         self.roster = Roster()
-        self._sessions = Sessions(timers, self._silent)
+        self._sessions: Sessions[Member] = Sessions(timers, self._silent)
         self.state = State.EMPTY
         self.state_since_ms: int | None = timers.now_ms()
         self.generation_id = 0
         self.protocol_type: str | None = None
         self.protocol_name: str | None = None
         self.storing = False
+        self.reason = ""
+        self.join_deadline_ms: int | None = None
+        self.sync_deadline_ms: int | None = None
         self._gathering_since_ms: int | None = None  # the group was empty: first joins are awaited
         self._not_synced: set[str] = set()
         self._join_timer: Timer | None = None
@@ -84,7 +90,7 @@ class ClassicGroup:
         self.roster.add(member)
         self.roster.await_join(member, answer)
         self.touch(member, self.settings.new_member_timeout_ms)
-        if self._gathering:
+        if self.gathering:
             self._await_more_joins()
         self.rebalance_or_complete(reason)
 
@@ -137,14 +143,19 @@ class ClassicGroup:
         else:
             self.complete_if_all_joined()
 
-    def hand_out(self, member_id: str, timeout_ms: int) -> None:
+    def hand_out(self, member_id: str, caller: Caller, timeout_ms: int) -> None:
         """Expect a JoinGroup with `member_id`, which a newcomer is being told (KIP-394)."""
         if len(self.roster.pending) >= self.settings.max_pending_members:
             self.roster.forget_pending(next(iter(self.roster.pending)))
-        self.roster.pending[member_id] = self.timers.after(
-            timeout_ms, self._pending_over, member_id
+        now_ms = self.timers.monotonic_ms()
+        self.roster.pending[member_id] = Expected(
+            timer=self.timers.after(timeout_ms, self._pending_over, member_id),
+            client_id=caller.client_id or "",
+            client_host=caller.client_host,
+            since_ms=now_ms,
+            deadline_ms=now_ms + timeout_ms,
         )
-        if self._gathering:
+        if self.gathering:
             self._await_more_joins()
 
     def _pending_over(self, member_id: str) -> None:
@@ -163,7 +174,8 @@ class ClassicGroup:
     # Rebalance.
 
     @property
-    def _gathering(self) -> bool:
+    def gathering(self) -> bool:
+        """Whether first joins of an empty group are awaited."""
         return self._gathering_since_ms is not None
 
     def rebalance_or_complete(self, reason: str) -> None:
@@ -179,6 +191,7 @@ class ClassicGroup:
         self._stop_awaiting_syncs()
         first, members = self.state is State.EMPTY, len(self.roster)
         self._enter(State.PREPARING)
+        self.reason = reason
         self.log.info(
             "group %s: rebalance after generation %d with %d members: %s",
             self.group_id, self.generation_id, members, reason,
@@ -195,14 +208,12 @@ class ClassicGroup:
 
     def complete_if_all_joined(self) -> None:
         """Complete the rebalance if nobody is missing; first joins are gathered to the end."""
-        if self.state is State.PREPARING and not self._gathering and self.roster.everyone_joined:
+        if self.state is State.PREPARING and not self.gathering and self.roster.everyone_joined:
             self.complete_join()
 
     def complete_join(self) -> None:
         """The next generation: whoever joined, and static members who are still expected."""
-        if self._join_timer is not None:
-            self._join_timer.cancel()
-            self._join_timer = None
+        self._stop_awaiting_joins()
         self._gathering_since_ms = None
         for member in list(self.roster):
             if member.awaiting_join is None and member.group_instance_id is None:
@@ -219,9 +230,7 @@ class ClassicGroup:
         self.protocol_name = self.roster.select_protocol()
         self._enter(State.COMPLETING)
         self._not_synced = set(self.roster.members)
-        self._sync_timer = self.timers.after(
-            self.roster.rebalance_timeout_ms, self._sync_over, self.generation_id
-        )
+        self._await_syncs(self.roster.rebalance_timeout_ms)
         answers = []
         for member in self.roster:
             member.is_new = False
@@ -255,6 +264,12 @@ class ClassicGroup:
 
     def _await_joins(self, delay_ms: int) -> None:
         self._join_timer = self.timers.after(delay_ms, self.complete_join)
+        self.join_deadline_ms = self.timers.monotonic_ms() + delay_ms
+
+    def _stop_awaiting_joins(self) -> None:
+        if self._join_timer is not None:
+            self._join_timer.cancel()
+            self._join_timer = self.join_deadline_ms = None
 
     def _await_more_joins(self) -> None:
         """First joins end a while after the last one, and in any case a while after the first."""
@@ -264,8 +279,7 @@ class ClassicGroup:
             quiet_ms = self.settings.initial_rebalance_delay_ms
             limit_ms = max(quiet_ms, self.roster.rebalance_timeout_ms)
         left_ms = self._gathering_since_ms + limit_ms - self.timers.monotonic_ms()
-        if self._join_timer is not None:
-            self._join_timer.cancel()
+        self._stop_awaiting_joins()
         self._await_joins(max(0, min(quiet_ms, left_ms)))
 
     def _become_empty(self) -> None:
@@ -357,14 +371,18 @@ class ClassicGroup:
         if not self._not_synced:
             self._stop_awaiting_syncs()
 
+    def _await_syncs(self, delay_ms: int) -> None:
+        self._sync_timer = self.timers.after(delay_ms, self._sync_over, self.generation_id)
+        self.sync_deadline_ms = self.timers.monotonic_ms() + delay_ms
+
     def _stop_awaiting_syncs(self) -> None:
         self._not_synced.clear()
         if self._sync_timer is not None:
             self._sync_timer.cancel()
-            self._sync_timer = None
+            self._sync_timer = self.sync_deadline_ms = None
 
     def _sync_over(self, generation: int) -> None:
-        self._sync_timer = None
+        self._sync_timer = self.sync_deadline_ms = None
         missing = [m for m in self.roster if m.member_id in self._not_synced]
         if generation != self.generation_id or not missing:
             return
@@ -373,6 +391,16 @@ class ClassicGroup:
         self.prepare_rebalance(f"members that did not sync were removed: {names}")
         for answer in answers:
             answer()
+
+    # What people ask.
+
+    def is_missing(self, member: Member) -> bool:
+        """Whether a group that is completing has yet to hear from `member`."""
+        return member.member_id in self._not_synced
+
+    def wall_ms(self, monotonic_ms: int) -> int:
+        """A time of the monotonic clock as one of the wall's."""
+        return self.timers.now_ms() + monotonic_ms - self.timers.monotonic_ms()
 
     # Topics.
 
@@ -416,8 +444,7 @@ class ClassicGroup:
         for member_id in list(self.roster.pending):
             self.roster.forget_pending(member_id)
         self._stop_awaiting_syncs()
-        if self._join_timer is not None:
-            self._join_timer.cancel()
+        self._stop_awaiting_joins()
         answers: list[Callable[[], object]] = []
         for member in self.roster:
             if member.session is not None:

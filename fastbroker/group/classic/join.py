@@ -55,7 +55,7 @@ def join(
     if instance_id in group.roster.static:
         return _replace(group, caller, request, protocols, member_id)
     if instance_id is None and caller.api_version >= MEMBER_ID_FIRST:
-        group.hand_out(member_id, request.session_timeout_ms)
+        group.hand_out(member_id, caller, request.session_timeout_ms)
         return JoinGroupResponse(error_code=MemberIdRequired.code, member_id=member_id)
     return _admit(group, caller, request, protocols, member_id)
 
