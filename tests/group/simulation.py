@@ -164,7 +164,7 @@ class Simulation:
             rebalance=client.rebalance_ms,
             version=versions[int(self.chance() * len(versions))],
         )
-        client.busy = isinstance(answer, Deferred)
+        client.busy, client.joined = isinstance(answer, Deferred), False
         self.expect(answer, partial(self.on_joined, client), busy=client)
 
     def on_joined(self, client: Client, answer: Any) -> None:
