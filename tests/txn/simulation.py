@@ -247,9 +247,7 @@ class Simulation:
             self.init(client)
         elif client.wants is not None:
             self.end(client)
-        elif client.tag is None or (not client.acked and not client.failed):
-            self.produce(client)
-        elif self.chance() < 0.5:
+        elif not (client.tag and (client.acked or client.failed)) or self.chance() < 0.5:
             self.produce(client)
         else:
             client.wants = self.chance() < 0.7 and not client.failed
@@ -282,7 +280,7 @@ class Simulation:
         """A producer was told what is its own from now on."""
         if self.given.setdefault(producer, client.number) != client.number:
             raise Broken(f"{producer} was given to two producers")
-        number, before = self.granted.get(client.name, (0, NOBODY))
+        _, before = self.granted.get(client.name, (0, NOBODY))
         if producer.id == before.id and producer.epoch < before.epoch:
             raise Broken(f"epoch {producer.epoch} is given after {before.epoch}")
         self.granted[client.name] = client.number, producer
@@ -294,7 +292,7 @@ class Simulation:
             self.clients.remove(client)
 
     def produce(self, client: Client) -> None:
-        """Send a record: TV1 adds the partition first, and the leader verifies; TV2 has it added."""
+        """Send a record; TV1 adds the partition first, and the leader verifies."""
         if client.producer == NOBODY or client.wants is not None:
             return
         if client.tag is None:
@@ -433,9 +431,9 @@ class Simulation:
         commit = kept.state is State.PREPARE_COMMIT
         at = (kept.producer_id, kept.producer_epoch)
         found = self.decisions.get(at)
-        if found is not None and found.is_final and kept.bumps_epochs:
-            if kept.partitions and kept.producer_epoch < LAST_EPOCH:
-                raise Broken(f"{at} is of two transactions")
+        is_again = found is not None and found.is_final and kept.bumps_epochs
+        if is_again and kept.partitions and kept.producer_epoch < LAST_EPOCH:
+            raise Broken(f"{at} is of two transactions")
         self.decisions[at] = Decision(commit, kept.partitions)
         if commit and before is not None:
             # Who asked for it: with TV2 the markers' epoch is one higher than the producer's own.
