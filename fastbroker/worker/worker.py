@@ -107,7 +107,14 @@ class Worker:
             append=offsets.append,
             transactions=offsets.transactions,
             new_member_id=lambda name: f"{name}-{uuid.uuid4()}",
-            topics=Topics(self._topic_id, self._topic_name, self._has_partition),
+            topics=Topics(
+                self._topic_id,
+                self._topic_name,
+                self._has_partition,
+                self._partition_count,
+                lambda: self.broker.image.topics,
+            ),
+            overrides=lambda group_id: self.broker.image.group_configs(group_id),
         )
         self.flusher = Flusher(loop, SyncThread(), self._sync_failed)
         remove = Removal(loop, self.timers, self.log_dir.disk)
@@ -232,6 +239,10 @@ class Worker:
     def _has_partition(self, topic: str, number: int) -> bool:
         found = self.broker.image.topics.get(topic)
         return found is not None and number in found.partitions
+
+    def _partition_count(self, topic: str) -> int:
+        found = self.broker.image.topics.get(topic)
+        return 0 if found is None else len(found.partitions)
 
     def _sync_failed(self, error: OSError) -> None:
         """Pages that were not synced may be gone: nothing in this directory is promised again."""

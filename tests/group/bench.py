@@ -179,6 +179,8 @@ class Bench:
         self.timers = VirtualTimers()
         self.log = log or Log()
         self.topics = dict(TOPICS)
+        self.partitions: dict[str, int] = {}
+        self.overrides: dict[str, dict[str, str]] = {}
         self.made = 0
         if config is None:
             given = {"offsets_topic_num_partitions": PARTITIONS} | given
@@ -194,12 +196,18 @@ class Bench:
                 lambda wanted: next(
                     (name for name, one in self.topics.items() if one == wanted), None
                 ),
-                lambda name, number: name in self.topics and 0 <= number < TOPIC_PARTITIONS,
+                lambda name, number: 0 <= number < self.partition_count(name),
+                self.partition_count,
+                lambda: self.topics,
             ),
+            overrides=lambda group_id: self.overrides.get(group_id, {}),
             log=logging.getLogger("tests.group"),
         )
         if elect:
             self.elect()
+
+    def partition_count(self, topic: str) -> int:
+        return self.partitions.get(topic, TOPIC_PARTITIONS) if topic in self.topics else 0
 
     def elect(self, epoch: int = 1) -> None:
         for partition in range(PARTITIONS):
@@ -216,7 +224,9 @@ class Bench:
         return f"{text}-{self.made}"
 
     def group(self, group_id: str = "g") -> ClassicGroup:
-        return self.coordinator.shards.of(group_id).groups[group_id]
+        group = self.coordinator.shards.of(group_id).groups[group_id]
+        assert isinstance(group, ClassicGroup)
+        return group
 
     @property
     def timeouts(self) -> int:

@@ -402,6 +402,10 @@ class ClassicGroup:
         """A time of the monotonic clock as one of the wall's."""
         return self.timers.now_ms() + monotonic_ms - self.timers.monotonic_ms()
 
+    @property
+    def is_empty(self) -> bool:
+        return self.state is State.EMPTY
+
     # Topics.
 
     @property

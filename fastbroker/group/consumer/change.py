@@ -22,6 +22,7 @@ from fastbroker.group.consumer.assignor.spec import Assignment
 from fastbroker.group.consumer.group import ConsumerGroup, is_dead
 from fastbroker.group.consumer.member import Current, Subscription
 from fastbroker.group.consumer.records import Epoch, Resolved, TargetEpoch
+from fastbroker.group.consumer.state import MemberState
 from fastbroker.model import Deferred, Timers
 from fastbroker.protocol.group_records import GroupMetadataValue
 from fastbroker.protocol.record_frames import decode_value
@@ -240,7 +241,7 @@ def _undo(steps: list[Step]) -> None:
 
 
 def _watched(home: Home, group_id: str) -> None:
-    """Members that are there again have timers again."""
+    """The timers are again those of the members as they are again."""
     group = home.groups.get(group_id)
     if not isinstance(group, ConsumerGroup):
         return
@@ -249,8 +250,12 @@ def _watched(home: Home, group_id: str) -> None:
         return
     group.stale = True
     for member in group.members.values():
-        if member.session is None and member.subscription is not None:
+        if member.subscription is None:
+            continue
+        if member.session is None:
             group.watch(member)
+        if member.now.state is not MemberState.UNREVOKED_PARTITIONS and not member.is_classic:
+            group.released(member)
 
 
 def _as_before(home: Home, old: ClassicGroup) -> ClassicGroup:

@@ -32,8 +32,8 @@ def described(env: Environment, group: ConsumerGroup) -> Described:
 
 def not_found(group_id: str, *, is_there: bool) -> Described:
     """The answer for a group of another protocol, or none."""
-    why = f"Group {group_id} is not a consumer group." if is_there else f"Group {group_id} not found."
-    return failed(group_id, GroupIdNotFound(why))
+    why = "is not a consumer group" if is_there else "not found"
+    return failed(group_id, GroupIdNotFound(f"Group {group_id} {why}."))
 
 
 def failed(group_id: str, error: KafkaError) -> Described:

@@ -16,6 +16,7 @@ from logging import Logger
 from typing import Protocol
 
 from fastbroker.errors import KafkaError
+from fastbroker.group.classic.group import ClassicGroup
 from fastbroker.group.classic.record import Record
 from fastbroker.group.classic.session import Sessions
 from fastbroker.group.classic.state import State
@@ -220,6 +221,12 @@ class ConsumerGroup:
                 names |= self.resolved[regex].topics
         return names
 
+    def reads_any(self, names: set[str]) -> bool:
+        """Whether it subscribes to one of `names`."""
+        return not names.isdisjoint(self.topics) or any(
+            not one.topics.isdisjoint(names) for one in self.resolved.values()
+        )
+
     def subscribed_topics(self) -> set[str]:
         """As of a classic group, whose offsets are kept while they are read."""
         return self.topic_names()
@@ -329,6 +336,9 @@ class ConsumerGroup:
         self.dead = False
         for member in self.members.values():
             self.watch(member)
+
+
+AnyGroup = ClassicGroup | ConsumerGroup
 
 
 def is_dead(state: State | GroupState) -> bool:

@@ -1,4 +1,4 @@
-"""Subscriptions by regular expression, in RE2's syntax: no expression takes longer than linear time.
+"""Subscriptions by regular expression, in RE2's syntax: matching takes linear time.
 
 An expression has to match a topic's whole name. Kafka: TopicRegexResolver (with RE2/J).
 """
@@ -15,7 +15,7 @@ COMPILED_MAX = 1_000  # expressions that are kept compiled
 
 @lru_cache(COMPILED_MAX)
 def _compiled(regex: str) -> Any:
-    import re2  # only whoever subscribes so waits for it
+    import re2  # type: ignore[import-untyped]  # only whoever subscribes so waits for it
 
     options = re2.Options()
     options.log_errors = False
