@@ -1,8 +1,8 @@
 """Random lives of a group of consumers that speak the new protocol, the classic one, or both.
 
-Clients read what they were told to read, let go of it now or later, and lose answers; members leave,
-die and come back; topics grow; writes fail; the coordinator moves. A group may change its protocol
-several times in one schedule.
+Clients read what they were told to read, let go of it now or later, and lose answers; members
+leave, die and come back; topics grow; writes fail; the coordinator moves. A group may change its
+protocol several times in one schedule.
 
 - No partition is read by two clients of which the group still believes both: a client takes a
   partition only after whoever read it has let go, or is no member any more.
@@ -36,7 +36,7 @@ from tests.group.consumer.bench import ConsumerBench
 from tests.group.simulation import MergedLog
 from tests.sim.schedules import Broken
 
-STEPS = 30
+STEPS = 26
 CLIENTS_MAX = 4
 SETTLING_TURNS, TURN_MS = 40, 5_000
 LOST = 0.1  # of all answers
@@ -97,6 +97,7 @@ class Client:
 
     def lose(self) -> None:
         """It is no member: it reads nothing."""
+        self.forget_epoch()
         self.reads = self.told = NOTHING
         self.epoch = 0
 
@@ -106,6 +107,11 @@ class Client:
         if self.told != self.reads:
             self.sim.taken(self, self.told - self.reads)
             self.reads = self.told
+
+    def forget_epoch(self) -> None:
+        """A group that turned from one protocol to the other without members begins anew."""
+        if self.sim.classic_share:
+            self.sim.epochs.pop(self.member_id, None)
 
     def epoch_told(self, epoch: int) -> None:
         last = self.sim.epochs.get(self.member_id, 0)
@@ -194,16 +200,17 @@ class ClassicClient(Client):
 
     def __init__(self, sim: Simulation, topics: tuple[str, ...]) -> None:
         super().__init__(sim, "", topics)
-        self.members: list[tuple[str, bytes]] = []  # for a leader
+        self.parts: dict[str, bytes] | None = None  # what it dealt, as a leader
         self.leads = self.joined = False
         self.due = True  # it has to join
+        self.seen: dict[str, int] = {}  # partitions of the topics, when it dealt them
 
     def go_on(self) -> None:
         if self.busy:
             return
         if self.joined:
             self.sync()
-        elif self.due:
+        elif self.due or (self.leads and self.seen != self.sim.counts()):
             self.join()
         else:
             self.beat()
@@ -243,14 +250,14 @@ class ClassicClient(Client):
             self.member_id = told.member_id
             self.epoch_told(told.generation_id)
             self.leads = told.leader == told.member_id
-            self.members = [(one.member_id, bytes(one.metadata)) for one in told.members]
-            self.joined, self.due = True, False
+            self.joined, self.due, self.parts = True, False, None
+            if self.leads:
+                self.parts, self.seen = self.sim.dealt(told.members), self.sim.counts()
 
     def sync(self) -> None:
         self.busy = True
-        parts = self.sim.dealt(self.members) if self.leads else None
         answer = self.sim.bench.sync(
-            self.member_id, self.epoch, parts, version=5, protocol=("consumer", "p")
+            self.member_id, self.epoch, self.parts, version=5, protocol=("consumer", "p")
         )
         self.sim.expect(answer, self, self.on_synced, lambda: None)
 
@@ -323,6 +330,7 @@ class Simulation:
 
     def run(self) -> None:
         chance, steps = self.chance, self.STEPS
+        self.start()
         for _ in range(STEPS):
             steps[int(chance() * len(steps))](self)
             self.check_state()
@@ -434,9 +442,12 @@ class Simulation:
         else:
             arrived(answer)
 
-    def dealt(self, members: list[tuple[str, bytes]]) -> dict[str, bytes]:
+    def counts(self) -> dict[str, int]:
+        return {topic: self.bench.partition_count(topic) for topic in TOPICS}
+
+    def dealt(self, members: Any) -> dict[str, bytes]:
         """A classic leader's assignment: what others still own is nobody's this time."""
-        said = {one: embedded.subscription(metadata) for one, metadata in members}
+        said = {one.member_id: embedded.subscription(bytes(one.metadata)) for one in members}
         owned = {
             one: {(t.topic, n) for t in value.owned_partitions for n in t.partitions}
             if value is not None and value.generation_id >= self.newest(said) - 1
@@ -620,7 +631,7 @@ class Simulation:
 
     # Twice or more: so much more often.
     STEPS = (
-        *[start] * 4, *[go_on] * 12, *[beat_again] * 4, subscribe, leave, die, *[commit] * 2,
+        *[start] * 6, *[go_on] * 12, *[beat_again] * 4, subscribe, leave, die, *[commit] * 2,
         *[write] * 5, *[write_all] * 6, *[refuse] * 2, *[wait] * 4, wait_long, topic_grows, reload,
         *[calm] * 10,
     )  # fmt: skip
