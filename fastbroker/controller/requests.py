@@ -74,9 +74,11 @@ class Requests:
                 image, request, version=version, config=self._dynamic_config())),
             "CreatePartitions": self._rule(lambda image, request, _: create_partitions(
                 image, request)),
-            "AlterConfigs": self._rule(lambda image, request, _: alter_configs(image, request)),
+            "AlterConfigs": self._rule(lambda image, request, _: alter_configs(
+                image, request, config=self._dynamic_config())),
             "IncrementalAlterConfigs": self._rule(
-                lambda image, request, _: incremental_alter_configs(image, request)),
+                lambda image, request, _: incremental_alter_configs(
+                    image, request, config=self._dynamic_config())),
         }  # fmt: skip
         own: dict[str, Handler] = {
             "ApiVersions": self._api_versions,

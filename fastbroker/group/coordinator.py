@@ -20,7 +20,7 @@ from fastbroker.group.consumer import classic_members, commit, conversion, descr
 from fastbroker.group.consumer import heartbeat as consumer_heartbeat
 from fastbroker.group.consumer.change import Change
 from fastbroker.group.consumer.environment import Environment
-from fastbroker.group.consumer.group import AnyGroup, ConsumerGroup, is_dead
+from fastbroker.group.consumer.group import AnyGroup, ConsumerGroup
 from fastbroker.group.consumer.settings import NO_OVERRIDES, ConsumerSettings, Overrides
 from fastbroker.group.offset_fetch import Asked
 from fastbroker.group.offset_fetch import Group as FetchedGroup
@@ -591,7 +591,7 @@ class GroupCoordinator:
     def _delete(self, result: DeletedGroup, deleted: Callable[[DeletedGroup, int], None]) -> None:
         shard = self.shards.of(result.group_id, may_be_empty=True)
         group = shard.group(result.group_id)
-        if is_dead(group.state):
+        if group.dead:
             raise errors.GroupIdNotFound(f"group {group.group_id} is being deleted")
         if not group.is_empty:
             raise errors.NonEmptyGroup(f"group {group.group_id} has members: stop them first")

@@ -15,7 +15,7 @@ from fastbroker.errors import (
 )
 from fastbroker.group.classic.group import ClassicGroup
 from fastbroker.group.classic.state import State
-from fastbroker.group.consumer.group import AnyGroup, is_dead
+from fastbroker.group.consumer.group import AnyGroup
 from fastbroker.group.offsets import NEVER_GIVEN, CommittedOffset
 from fastbroker.group.topics import Topics
 from fastbroker.model import TopicPartition
@@ -131,7 +131,7 @@ def check_delete(group: AnyGroup) -> None:
 
     Raises GroupIdNotFound, NonEmptyGroup.
     """
-    if is_dead(group.state):
+    if group.dead:
         raise GroupIdNotFound(f"group {group.group_id} is being deleted")
     if not group.is_empty and not group.is_consumer:
         raise NonEmptyGroup(f"group {group.group_id} has members: stop them first")

@@ -20,7 +20,7 @@ from fastbroker.group.consumer import conversion
 from fastbroker.group.consumer import replay as consumer_records
 from fastbroker.group.consumer.change import Change, Written
 from fastbroker.group.consumer.environment import Environment
-from fastbroker.group.consumer.group import AnyGroup, ConsumerGroup, is_dead
+from fastbroker.group.consumer.group import AnyGroup, ConsumerGroup
 from fastbroker.group.consumer.member import ConsumerMember
 from fastbroker.group.offsets import CommittedOffset, OffsetTable, expired, tombstone
 from fastbroker.group.pending_offsets import PendingOffsets, Place
@@ -307,7 +307,7 @@ class Shard:
         retention_ms = self.settings.offsets_retention_ms
         gone: list[Place] = []
         for group in list(self.groups.values()):
-            if is_dead(group.state):
+            if group.dead:
                 continue
             offsets = self.offsets.of(group.group_id)
             pending = self.pending.of(group.group_id)

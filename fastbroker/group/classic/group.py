@@ -403,6 +403,11 @@ class ClassicGroup:
         return self.timers.now_ms() + monotonic_ms - self.timers.monotonic_ms()
 
     @property
+    def dead(self) -> bool:
+        """Whether it takes no requests."""
+        return self.state is State.DEAD
+
+    @property
     def is_empty(self) -> bool:
         return self.state is State.EMPTY
 

@@ -19,7 +19,7 @@ from fastbroker.group.classic.group import ClassicGroup
 from fastbroker.group.classic.record import Record, group_record
 from fastbroker.group.consumer import records
 from fastbroker.group.consumer.assignor.spec import Assignment
-from fastbroker.group.consumer.group import ConsumerGroup, is_dead
+from fastbroker.group.consumer.group import ConsumerGroup
 from fastbroker.group.consumer.member import Current, Subscription
 from fastbroker.group.consumer.records import Epoch, Resolved, TargetEpoch
 from fastbroker.group.consumer.state import MemberState
@@ -161,9 +161,9 @@ class Change:
 
         def undo() -> None:
             replaced = home.groups.pop(group_id, None)
-            if replaced is not None and not is_dead(replaced.state):
+            if replaced is not None and not replaced.dead:
                 replaced.end(CoordinatorNotAvailable)
-            if isinstance(old, ClassicGroup) and is_dead(old.state):
+            if isinstance(old, ClassicGroup) and old.dead:
                 home.groups[group_id] = _as_before(home, old)
             elif old is not None:
                 home.groups[group_id] = old
@@ -249,9 +249,8 @@ def _watched(home: Home, group_id: str) -> None:
         del home.groups[group_id]
         return
     group.stale = True
+    group.drop_remains()
     for member in group.members.values():
-        if member.subscription is None:
-            continue
         if member.session is None:
             group.watch(member)
         if member.now.state is not MemberState.UNREVOKED_PARTITIONS and not member.is_classic:

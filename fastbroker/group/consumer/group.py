@@ -19,7 +19,6 @@ from fastbroker.errors import KafkaError
 from fastbroker.group.classic.group import ClassicGroup
 from fastbroker.group.classic.record import Record
 from fastbroker.group.classic.session import Sessions
-from fastbroker.group.classic.state import State
 from fastbroker.group.classic.subscription import CONSUMER
 from fastbroker.group.consumer import records
 from fastbroker.group.consumer.assignor.spec import Assignment
@@ -306,12 +305,16 @@ class ConsumerGroup:
 
     def begin(self) -> None:
         """This coordinator takes over: every member has a full session to be heard from."""
+        self.drop_remains()
+        for member in self.members.values():
+            self.watch(member)
+
+    def drop_remains(self) -> None:
+        """Forget members whose main record is gone: the others were to go with it."""
         for member in list(self.members.values()):
-            if member.subscription is None:  # its other records were to be deleted with this one
+            if member.subscription is None:
                 self.set_current(member.member_id, None)
                 self.set_target(member.member_id, None)
-                continue
-            self.watch(member)
 
     def watch(self, member: ConsumerMember) -> None:
         """Start the timers that a member in its state has."""
@@ -339,11 +342,6 @@ class ConsumerGroup:
 
 
 AnyGroup = ClassicGroup | ConsumerGroup
-
-
-def is_dead(state: State | GroupState) -> bool:
-    """Whether a group, classic or not, takes no requests."""
-    return state == State.DEAD
 
 
 def _count(counts: dict[str, int], gone: Iterable[str], come: Iterable[str]) -> None:

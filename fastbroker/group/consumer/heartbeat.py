@@ -24,7 +24,7 @@ from fastbroker.group.classic.group import ClassicGroup
 from fastbroker.group.consumer import conversion, update
 from fastbroker.group.consumer.change import Change, Home
 from fastbroker.group.consumer.environment import Environment
-from fastbroker.group.consumer.group import ConsumerGroup, is_dead
+from fastbroker.group.consumer.group import ConsumerGroup
 from fastbroker.group.consumer.member import NO_SUBSCRIPTION, ConsumerMember, Owned, Subscription
 from fastbroker.group.consumer.state import JOIN, LEAVE, LEAVE_FOR_A_WHILE, MemberState
 from fastbroker.model import Deferred
@@ -60,7 +60,7 @@ def heartbeat(
                 heartbeat_interval_ms=env.heartbeat_ms(group, member),
             )
     check(env, caller, request)
-    if group is not None and is_dead(group.state):
+    if group is not None and group.dead:
         raise CoordinatorLoadInProgress(f"group {request.group_id!r} is being deleted: try again")
     change = _begun(home, request)
     try:

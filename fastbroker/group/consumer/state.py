@@ -5,8 +5,7 @@ from enum import IntEnum, StrEnum
 
 
 class GroupState(StrEnum):
-    """Where a group is. It follows from epochs and members, except for DEAD: see State.DEAD of
-    classic groups, which it equals."""
+    """Where a group is; it follows from epochs and members. DEAD: it takes no requests."""
 
     EMPTY = "Empty"
     ASSIGNING = "Assigning"
