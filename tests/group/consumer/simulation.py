@@ -82,6 +82,7 @@ class Client:
         self.sim, self.member_id, self.topics = sim, member_id, topics
         self.reads = self.told = NOTHING
         self.epoch = 0
+        self.group: object = None  # that told it its epoch
         self.busy = self.gone = False
 
     def go_on(self) -> None:
@@ -97,7 +98,7 @@ class Client:
 
     def lose(self) -> None:
         """It is no member: it reads nothing."""
-        self.forget_epoch()
+        self.group = None
         self.reads = self.told = NOTHING
         self.epoch = 0
 
@@ -108,16 +109,15 @@ class Client:
             self.sim.taken(self, self.told - self.reads)
             self.reads = self.told
 
-    def forget_epoch(self) -> None:
-        """A group that turned from one protocol to the other without members begins anew."""
-        if self.sim.classic_share:
-            self.sim.epochs.pop(self.member_id, None)
-
     def epoch_told(self, epoch: int) -> None:
+        """A group that is made anew begins anew, as one may that changes its protocol."""
+        group = self.sim.group
+        is_same = self.group is group or not self.sim.classic_share
         last = self.sim.epochs.get(self.member_id, 0)
-        if epoch < last:
+        if is_same and epoch < last:
             raise Broken(f"{self.member_id} is told {epoch} after {last}")
-        self.sim.epochs[self.member_id] = self.epoch = epoch
+        self.group, self.epoch = group, epoch
+        self.sim.epochs[self.member_id] = epoch
 
 
 class NewClient(Client):
@@ -129,7 +129,7 @@ class NewClient(Client):
         super().__init__(sim, member_id, topics)
         self.instance = instance
         self.said: Partitions | None = None  # what it last said that it owns; None: say all
-        self.refusals = 0
+        self.sent: list[tuple[int, Partitions]] = []
 
     def go_on(self) -> None:
         if self.busy:
@@ -137,6 +137,17 @@ class NewClient(Client):
         if self.reads != self.told:
             self.let_go()
         self.beat()
+
+    def beat_late(self) -> None:
+        """An old heartbeat arrives once more; its epoch is neither the last nor the one before."""
+        member = getattr(self.sim.group, "members", {}).get(self.member_id)
+        if not self.sent or member is None:
+            return
+        epoch, reads = self.sent[int(self.sim.chance() * len(self.sent))]
+        if 0 < epoch < min(member.now.epoch, member.now.previous_epoch):
+            self.sim.bench.heartbeat_as(
+                self.member_id, epoch, instance_id=self.instance, owned=reads
+            )
 
     def beat(self) -> None:
         """The next heartbeat."""
@@ -149,6 +160,7 @@ class NewClient(Client):
         if joins or self.said != self.reads:
             said["owned"] = self.reads
         reads, self.busy = self.reads, True
+        self.sent.append((self.epoch, reads))
         answer = sim.bench.heartbeat_as(
             self.member_id, self.epoch, instance_id=self.instance, **said
         )
@@ -160,7 +172,6 @@ class NewClient(Client):
     def answered(self, told: Any, reads: Partitions) -> None:
         code = told.error_code
         if code == 0:
-            self.refusals = 0
             self.epoch_told(told.member_epoch)
             self.said = reads
             assigned = self.sim.bench.told(told)
@@ -373,6 +384,11 @@ class Simulation:
         client = self.any_client()
         if isinstance(client, NewClient):
             client.beat()
+
+    def beat_late(self) -> None:
+        client = self.any_client()
+        if isinstance(client, NewClient):
+            client.beat_late()
 
     def subscribe(self) -> None:
         client = self.any_client()
@@ -631,9 +647,9 @@ class Simulation:
 
     # Twice or more: so much more often.
     STEPS = (
-        *[start] * 6, *[go_on] * 12, *[beat_again] * 4, subscribe, leave, die, *[commit] * 2,
-        *[write] * 5, *[write_all] * 6, *[refuse] * 2, *[wait] * 4, wait_long, topic_grows, reload,
-        *[calm] * 10,
+        *[start] * 6, *[go_on] * 12, *[beat_again] * 3, *[beat_late] * 2, subscribe, leave, die,
+        *[commit] * 2, *[write] * 5, *[write_all] * 6, *[refuse] * 2, *[wait] * 4, wait_long,
+        topic_grows, reload, *[calm] * 10,
     )  # fmt: skip
 
 
