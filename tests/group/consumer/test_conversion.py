@@ -220,7 +220,7 @@ def test_a_classic_member_joins_a_consumer_group() -> None:
     (new,) = bench.consumers(1)
     one = ClassicConsumer(bench)
     one.joined(one.join())
-    assert one.generation == 2
+    assert one.generation == 3
     one.sync()
     assert one.owned == set()
     for _ in range(4):
