@@ -41,7 +41,7 @@ def test_answers_wait_for_what_they_rest_on() -> None:
     bench.log.instant = False
     joined = bench.join_as("m1")
     assert not joined.done
-    unchanged = bench.heartbeat_as("m1", 1)
+    unchanged = bench.heartbeat_as("m1", 2)
     assert not unchanged.done, "that it is a member is not written yet"
     bench.log.complete()
     assert joined.result().member_epoch == 2
@@ -129,12 +129,12 @@ def test_a_member_that_does_not_let_go_is_gone_after_its_rebalance_timeout() -> 
     two = bench.consumer("m2")
     two.join()
     owned = set(one.owned)
-    bench.heartbeat_as("m1", 1)  # told to let go, but goes on
+    bench.heartbeat_as("m1", 2)  # told to let go, but goes on
     for _ in range(3):
         bench.timers.advance(4_000)
-        bench.heartbeat_as("m1", 1, owned=owned)
+        bench.heartbeat_as("m1", 2, owned=owned)
         two.beat()
-    assert bench.heartbeat_as("m1", 1).error_code == errors.UnknownMemberId.code
+    assert bench.heartbeat_as("m1", 2).error_code == errors.UnknownMemberId.code
     bench.settle(two)
     assert two.owned == ORDERS
 
