@@ -163,7 +163,7 @@ def test_a_classic_member_joins_a_consumer_group() -> None:
     (new,) = bench.consumers(1)
     one = ClassicConsumer(bench)
     one.joined(one.join())
-    assert one.generation == 2
+    assert one.generation == 3
     one.sync()
     assert one.owned == set()
     for _ in range(4):
@@ -178,8 +178,10 @@ def test_a_classic_member_joins_a_consumer_group() -> None:
     other.joined(other.join())
     left = bench.leave((one.member_id, None))
     assert now(left).error_code == 0
-    assert bench.leave(("m0", None)).members[0].error_code == errors.UnknownMemberId.code
+    assert bench.leave(("m9", None)).members[0].error_code == errors.UnknownMemberId.code
     assert {m.member_id for m in bench.describe_consumers().members} == {"m0", other.member_id}
+    assert now(bench.leave(("m0", None))).members[0].error_code == 0, "an admin removes it so"
+    assert isinstance(bench.group(), ClassicGroup), "nobody is left with the new protocol"
 
 
 def test_a_classic_member_that_was_removed_lets_go_before_it_joins_again() -> None:
