@@ -194,7 +194,8 @@ class GroupCoordinator:
         self, caller: Caller, request: JoinGroupRequest
     ) -> JoinGroupResponse | Deferred[JoinGroupResponse]:
         try:
-            self._check_session_timeout(request.session_timeout_ms)
+            if request.group_id:  # whose absence is told first
+                self._check_session_timeout(request.session_timeout_ms)
             shard = self.shards.of(request.group_id)
             if request.member_id and request.group_id not in shard.groups:
                 raise errors.UnknownMemberId("the group does not exist: join without a member id")
@@ -211,6 +212,8 @@ class GroupCoordinator:
                 return join(group, caller, request, self._new_member_id)
             finally:
                 shard.forget_if_vacant(group)
+        except errors.GroupMaxSizeReached as error:
+            return JoinGroupResponse(error_code=error.code)  # the id is forgotten
         except KafkaError as error:
             return JoinGroupResponse(error_code=error.code, member_id=request.member_id)
 
@@ -552,7 +555,9 @@ class GroupCoordinator:
         try:
             shard = self.shards.of(group_id, may_be_empty=True)
         except KafkaError as error:
-            return listing.Described(group_id=group_id, error_code=error.code)
+            return listing.Described(
+                group_id=group_id, error_code=error.code, error_message=error.message
+            )
         group = shard.groups.get(group_id)
         if isinstance(group, ConsumerGroup):
             return listing.not_found(group_id, api_version, is_other=True)

@@ -81,8 +81,11 @@ def not_found(group_id: str, api_version: int, *, is_other: bool = False) -> Des
     return Described(
         group_id=group_id,
         error_code=GroupIdNotFound.code,
-        error_message=f"Group {group_id} is not a classic group."
-        if is_other
-        else f"Group {group_id} not found.",
+        error_message=(
+            f"group {group_id!r} uses the consumer protocol: describe it with ConsumerGroupDescribe"
+            if is_other
+            else f"group {group_id!r} does not exist: nobody is a member and no offsets are"
+            " committed; check its name, or list the groups"
+        ),
         group_state=str(State.DEAD),
     )

@@ -22,6 +22,7 @@ from fastbroker.group.consumer.change import Change, Written
 from fastbroker.group.consumer.environment import Environment
 from fastbroker.group.consumer.group import AnyGroup, ConsumerGroup
 from fastbroker.group.consumer.member import ConsumerMember
+from fastbroker.group.group_log import GroupLog
 from fastbroker.group.offsets import CommittedOffset, OffsetTable, expired, tombstone
 from fastbroker.group.pending_offsets import PendingOffsets, Place
 from fastbroker.group.settings import GroupSettings
@@ -69,6 +70,7 @@ class Shard:
     ) -> None:
         self.partition, self.leader_epoch = partition, leader_epoch
         self.settings, self.timers, self.log = settings, timers, log
+        self._group_log = GroupLog(log, timers)
         self.groups: dict[str, AnyGroup] = {}
         self.in_flight: list[Written] = []
         self.offsets = OffsetTable()
@@ -102,16 +104,19 @@ class Shard:
             settings=self.settings,
             timers=self.timers,
             store=self.write,
-            log=self.log,
+            log=self._group_log,
             vacated=self.forget_if_vacant,
         )
 
     def make_consumer(self, group_id: str) -> ConsumerGroup:
         """A consumer group that is not among the groups yet."""
-        return ConsumerGroup(group_id, timers=self.timers, log=self.log, watch=self)
+        return ConsumerGroup(group_id, timers=self.timers, log=self._group_log, watch=self)
 
     def forget_if_vacant(self, group: AnyGroup) -> None:
-        """Drop a group that has no record: nobody ever joined it, and it has no offsets."""
+        """Drop a group that has no record: nobody ever joined it, and it has no offsets.
+
+        One whose offsets were all deleted stays until expiry comes by, as in Apache Kafka.
+        """
         if isinstance(group, ConsumerGroup):
             vacant = consumer_records.is_gone(group)
         else:
@@ -178,12 +183,6 @@ class Shard:
     def _remove_offset(self, group_id: str, at: TopicPartition) -> None:
         self.offsets.remove(group_id, at)
         self.pending.remove(group_id, at)
-        self._forget_group_if_vacant(group_id)
-
-    def _forget_group_if_vacant(self, group_id: str) -> None:
-        group = self.groups.get(group_id)
-        if group is not None:
-            self.forget_if_vacant(group)
 
     def offsets_on_topics(self, names: set[str]) -> set[Place]:
         """Every place with an offset, set or pending, on one of the topics."""
@@ -247,8 +246,6 @@ class Shard:
         for group_id, at, committed in self.pending.end(producer_id, commit=commit):
             if committed is not None:
                 self.offsets.put(group_id, at, committed)
-            else:
-                self._forget_group_if_vacant(group_id)
 
     def delete_group(self, group: AnyGroup) -> Deferred[None]:
         """Delete an empty group and all its offsets; it takes no requests meanwhile."""
@@ -393,8 +390,6 @@ class Shard:
 
     def begin(self) -> None:
         """The log is replayed: serve."""
-        for group in list(self.groups.values()):
-            self.forget_if_vacant(group)  # its offsets were deleted after it was made by them
         self.loaded = True
         for group in list(self.groups.values()):
             group.begin()

@@ -4,6 +4,7 @@ from __future__ import annotations
 from logging import Logger
 
 from fastbroker.coordination.topic_shards import TopicShards
+from fastbroker.coordination.topics import OFFSETS_TOPIC
 from fastbroker.errors import InvalidGroupId
 from fastbroker.group.consumer.environment import Environment
 from fastbroker.group.settings import GroupSettings
@@ -12,8 +13,6 @@ from fastbroker.group.transactions import Transactions
 from fastbroker.model import Timers
 from fastbroker.records.control import read_marker
 from fastbroker.records.reader import Batch
-
-TOPIC = "__consumer_offsets"
 
 
 class Shards(TopicShards[Shard]):
@@ -29,7 +28,7 @@ class Shards(TopicShards[Shard]):
         consumers: Environment,
         log: Logger,
     ) -> None:
-        super().__init__(TOPIC, settings.partitions, timers, log)
+        super().__init__(OFFSETS_TOPIC, settings.partitions, timers, log)
         self._settings, self._append, self._transactions = settings, append, transactions
         self._consumers = consumers
 

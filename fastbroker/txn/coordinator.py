@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 
 from fastbroker import errors
 from fastbroker.config.broker import BrokerConfig
+from fastbroker.coordination.topics import INTERNAL_TOPICS, OFFSETS_TOPIC
 from fastbroker.errors import KafkaError
 from fastbroker.model import Deferred, Timers, TopicPartition
 from fastbroker.protocol.messages.add_offsets_to_txn import (
@@ -43,7 +44,6 @@ from fastbroker.txn.shards import Shards
 from fastbroker.txn.state import State
 from fastbroker.txn.transaction import BUMPS_EPOCHS, NO_EPOCH, Transaction
 
-OFFSETS_TOPIC = "__consumer_offsets"
 # Versions of the requests from which their sender speaks TV2.
 END_BUMPS_SINCE, ADD_BATCH_SINCE = 5, 4
 # Before these versions a fenced producer is told INVALID_PRODUCER_EPOCH (KIP-588).
@@ -302,10 +302,13 @@ class TransactionCoordinator:
         return response
 
     def _addition(self, one: addition.Asked, api_version: int) -> Deferred[addition.Codes]:
-        gone = [partition for partition in one.partitions if self._leader_of(partition) is None]
-        if gone:
-            unknown, others = errors.UnknownTopicOrPartition.code, errors.OperationNotAttempted.code
-            return _done({at: unknown if at in gone else others for at in one.partitions})
+        is_batch = api_version >= ADD_BATCH_SINCE
+        refused = {
+            at: code for at in one.partitions if (code := self._refusal(at, of_client=not is_batch))
+        }
+        if refused:
+            others = errors.OperationNotAttempted.code
+            return _done({at: refused.get(at, others) for at in one.partitions})
 
         def failed(error: KafkaError) -> addition.Codes:
             code = _code(error, AddPartitionsToTxnRequest, api_version)
@@ -316,7 +319,6 @@ class TransactionCoordinator:
                 return _done(self._verify(one))
             except KafkaError as error:
                 return _done(failed(error))
-        is_batch = api_version >= ADD_BATCH_SINCE
         bumps = is_batch and self._version() >= BUMPS_EPOCHS
 
         def add(_: int | None) -> Deferred[Transaction] | Transaction:
@@ -330,6 +332,14 @@ class TransactionCoordinator:
 
         attempt = self._patient(one.transactional_id, add) if is_batch else add
         return self._answer(attempt, lambda _: dict.fromkeys(one.partitions, 0), failed)
+
+    def _refusal(self, partition: TopicPartition, *, of_client: bool) -> int:
+        """Why a partition cannot be added; 0: it can. Clients add no internal topics by name."""
+        if of_client and partition.topic in INTERNAL_TOPICS:
+            return errors.TopicAuthorizationFailed.code
+        if self._leader_of(partition) is None:
+            return errors.UnknownTopicOrPartition.code
+        return 0
 
     def _verify(self, one: addition.Asked) -> addition.Codes:
         """Whether partitions are in a transaction; what is pending does not count: the partition

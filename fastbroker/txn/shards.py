@@ -5,13 +5,12 @@ from collections.abc import Callable
 from logging import Logger
 
 from fastbroker.coordination.topic_shards import TopicShards
+from fastbroker.coordination.topics import TRANSACTIONS_TOPIC
 from fastbroker.errors import InvalidRequest
 from fastbroker.model import Timers
 from fastbroker.txn.markers import Markers
 from fastbroker.txn.settings import TransactionSettings
 from fastbroker.txn.shard import Append, Shard
-
-TOPIC = "__transaction_state"
 
 
 class Shards(TopicShards[Shard]):
@@ -27,7 +26,7 @@ class Shards(TopicShards[Shard]):
         version: Callable[[], int],
         log: Logger,
     ) -> None:
-        super().__init__(TOPIC, settings.partitions, timers, log)
+        super().__init__(TRANSACTIONS_TOPIC, settings.partitions, timers, log)
         self._settings, self._append = settings, append
         self._markers, self._version = markers, version
 

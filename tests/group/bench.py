@@ -245,6 +245,7 @@ class Bench:
         protocols: tuple[tuple[str, bytes], ...] = (("range", b"m"),),
         protocol_type: str = "consumer",
         group_id: str = "g",
+        reason: str | None = None,
     ) -> Any:
         request = JoinGroupRequest(
             group_id=group_id,
@@ -253,6 +254,7 @@ class Bench:
             member_id=member_id,
             group_instance_id=instance,
             protocol_type=protocol_type,
+            reason=reason,
             protocols=[
                 JoinGroupRequest.JoinGroupRequestProtocol(name=name, metadata=memoryview(metadata))
                 for name, metadata in protocols

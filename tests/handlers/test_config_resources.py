@@ -15,7 +15,7 @@ def listed(bench: Bench, *types: int, version: int = 1) -> set[tuple[int, str]]:
 
 
 def test_topics_brokers_and_groups_with_values(bench: Bench) -> None:
-    bench.topic("t")
+    bench.create()
     for kind, name in ((GROUP, "g"), (CLIENT_METRICS, "m")):
         bench.apply(ConfigRecord(resource_type=kind, resource_name=name, name="x", value="1"))
     everything = listed(bench)

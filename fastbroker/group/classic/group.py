@@ -22,6 +22,7 @@ from fastbroker.group.classic.roster import Expected, Roster
 from fastbroker.group.classic.session import Sessions
 from fastbroker.group.classic.state import PRECEDING, State
 from fastbroker.group.classic.subscription import CONSUMER, subscribed_topics
+from fastbroker.group.group_log import GroupLog, listed
 from fastbroker.group.settings import GroupSettings
 from fastbroker.model import Deferred, Timer, Timers
 from fastbroker.protocol.group_records import GroupMetadataValue
@@ -39,8 +40,9 @@ class ClassicGroup:
     generation_id: counts completed joins; protocol_type and protocol_name are None before the
     first one. state_since_ms: wall clock of the last transition, None when a record lacks it.
     storing: the leader's assignment of this generation is being written.
-    reason: why the newest rebalance began. join_deadline_ms, sync_deadline_ms: when who is missing
-    is not waited for any more, by the monotonic clock; None: nobody is waited for.
+    reason: why the newest rebalance began.
+    join_deadline_ms, sync_deadline_ms: when who is missing is not waited for any more, by the
+    monotonic clock; None: nobody is waited for.
     vacated: called when an id handed out was not used and may have been all there was.
     """
 
@@ -51,7 +53,7 @@ class ClassicGroup:
         settings: GroupSettings,
         timers: Timers,
         store: Store,
-        log: Logger,
+        log: Logger | GroupLog,
         vacated: Callable[[ClassicGroup], object] = lambda group: None,
     ) -> None:
         self.group_id = group_id
@@ -66,6 +68,7 @@ class ClassicGroup:
         self.protocol_name: str | None = None
         self.storing = False
         self._is_led = True  # a leader made the assignment that a record keeps
+        self._topics: set[str] | None = None  # what the members read; None: not known
         self.reason = ""
         self.join_deadline_ms: int | None = None
         self.sync_deadline_ms: int | None = None
@@ -229,6 +232,7 @@ class ClassicGroup:
             self._become_empty()
             return
         self.protocol_name = self.roster.select_protocol()
+        self.learn_topics()
         self._enter(State.COMPLETING)
         self._not_synced = set(self.roster.members)
         self._await_syncs(self.roster.rebalance_timeout_ms)
@@ -285,6 +289,7 @@ class ClassicGroup:
 
     def _become_empty(self) -> None:
         self.protocol_name = None
+        self.learn_topics()
         self._enter(State.EMPTY)
         self.log.info("group %s: empty, generation %d", self.group_id, self.generation_id)
         self.store([group_record(self, {})]).then(self._empty_stored)
@@ -387,7 +392,7 @@ class ClassicGroup:
         missing = [m for m in self.roster if m.member_id in self._not_synced]
         if generation != self.generation_id or not missing:
             return
-        names = ", ".join(member.member_id for member in missing)
+        names = listed(member.member_id for member in missing)
         answers = [self.strike_out(member) for member in missing]
         self.prepare_rebalance(f"members that did not sync were removed: {names}")
         for answer in answers:
@@ -419,11 +424,16 @@ class ClassicGroup:
         return self.protocol_type == CONSUMER
 
     def subscribed_topics(self) -> set[str] | None:
-        """What the members of a consumer group read; None when that cannot be known."""
-        if not self.is_consumer:
-            return None
-        chosen = self.protocol_name or ""
-        return subscribed_topics(m.protocols.get(chosen, b"") for m in self.roster)
+        """What the members of a consumer group read in this generation; None when that cannot be
+        known."""
+        return self._topics
+
+    def learn_topics(self) -> None:
+        """A generation begins, and with it what its members read."""
+        self._topics = None
+        if self.is_consumer:
+            chosen = self.protocol_name or ""
+            self._topics = subscribed_topics(m.protocols[chosen] for m in self.roster)
 
     # A coordinator takes over, and gives up.
 
@@ -438,6 +448,7 @@ class ClassicGroup:
         if value.leader in self.roster.members:
             self.roster.leader = value.leader
         self._is_led = value.leader is not None
+        self.learn_topics()
         self.state = State.STABLE if len(self.roster) else State.EMPTY
         since = value.current_state_timestamp
         self.state_since_ms = since if since >= 0 else None

@@ -21,6 +21,7 @@ from fastbroker.group.classic.group import ClassicGroup
 from fastbroker.group.classic.member import Member
 from fastbroker.group.classic.record import group_record
 from fastbroker.group.classic.state import State
+from fastbroker.group.group_log import shortened
 from fastbroker.model import Deferred
 from fastbroker.protocol.messages.join_group import JoinGroupRequest, JoinGroupResponse
 from fastbroker.protocol.messages.sync_group import SyncGroupResponse
@@ -227,4 +228,4 @@ def _update(
 
 
 def _because(what: str, request: JoinGroupRequest) -> str:
-    return f"{what}; client's reason: {request.reason or 'not given'}"
+    return f"{what}; client's reason: {shortened(request.reason or 'not given')}"

@@ -12,7 +12,6 @@ Kafka: ConsumerGroup, ModernGroup.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from logging import Logger
 from typing import Protocol
 
 from fastbroker.errors import KafkaError
@@ -31,6 +30,7 @@ from fastbroker.group.consumer.member import (
 )
 from fastbroker.group.consumer.records import Epoch, Resolved, TargetEpoch
 from fastbroker.group.consumer.state import GroupState, MemberState
+from fastbroker.group.group_log import GroupLog
 from fastbroker.model import Deferred, Timer, Timers
 
 NO_EPOCH, NO_TARGET_EPOCH = Epoch(0, 0), TargetEpoch(0, 0)
@@ -58,7 +58,7 @@ class ConsumerGroup:
     protocol_type = CONSUMER
 
     def __init__(
-        self, group_id: str, *, timers: Timers, log: Logger, watch: Watch
+        self, group_id: str, *, timers: Timers, log: GroupLog, watch: Watch
     ) -> None:
         self.group_id, self.timers, self.log = group_id, timers, log
         self._watch = watch

@@ -15,7 +15,7 @@ COMPILED_MAX = 1_000  # expressions that are kept compiled
 
 @lru_cache(COMPILED_MAX)
 def _compiled(regex: str) -> Any:
-    import re2  # type: ignore[import-untyped]  # only whoever subscribes so waits for it
+    import re2  # only whoever subscribes so waits for it
 
     options = re2.Options()
     options.log_errors = False

@@ -130,9 +130,41 @@ def test_describe_groups_knows_no_consumer_groups() -> None:
     bench.consumers(1)
     told = bench.describe("g", 6)
     assert (told.error_code, told.group_state) == (errors.GroupIdNotFound.code, "Dead")
-    assert told.error_message == "Group g is not a classic group."
+    assert "describe it with ConsumerGroupDescribe" in told.error_message
     assert bench.describe("g", 5).error_code == 0
     bench.enter(group_id="c")
     told = bench.describe_consumers("c")
     assert told.error_code == errors.GroupIdNotFound.code
     assert told.error_message == "Group c is not a consumer group."
+
+
+def test_a_member_commits_in_a_transaction_with_its_epoch() -> None:
+    bench = ConsumerBench()
+    (one,) = bench.consumers(1)
+    here = {("orders", 1): 5}
+
+    def commit(member_id: str, epoch: int) -> int:
+        (told,) = bench.commit_in_transaction(here, member_id=member_id, generation=epoch)
+        return int(told)
+
+    assert commit("m0", one.epoch) == 0
+    assert commit("m0", one.epoch + 1) == errors.IllegalGeneration.code
+    assert commit("who", one.epoch) == errors.UnknownMemberId.code
+    assert commit("m0", -1) in (errors.IllegalGeneration.code, errors.UnknownMemberId.code)
+    assert bench.commit_in_transaction(here, version=2) == [0], "who names nothing is not asked"
+    assert bench.stable_offsets(("orders", 1)) == [-errors.UnstableOffsetCommit.code]
+    bench.end(commit=True)
+    assert bench.committed() == here
+
+
+def test_an_open_transaction_of_a_consumer_group_outlives_a_reload() -> None:
+    bench = ConsumerBench()
+    (one,) = bench.consumers(1)
+    here = {("orders", 1): 5}
+    bench.commit_in_transaction(here, member_id="m0", generation=one.epoch)
+    bench.reload(2)
+    assert bench.committed() == {}
+    assert bench.stable_offsets(("orders", 1)) == [-errors.UnstableOffsetCommit.code]
+    bench.end(commit=True)
+    assert bench.committed() == here
+    assert bench.consumer_group().members
