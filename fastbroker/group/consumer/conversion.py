@@ -110,7 +110,8 @@ def _owned(
     rebalance that is under way counts most, then what it was assigned, then what it named before.
     Who does not read it after all will say so when it joins again.
     """
-    fresh, assigned, stale = [], [], []
+    fresh: list[tuple[str, dict[str, list[int]]]] = []
+    assigned, stale = fresh.copy(), fresh.copy()
     for member in old.roster:
         named = embedded.by_topic(said[member.member_id].owned_partitions)
         has_joined = old.state is State.COMPLETING or member.awaiting_join is not None
