@@ -40,5 +40,5 @@ Non-obvious
 - An unchanged member that only differs in its previous epoch is not written again, unlike in Kafka.
 - The metadata hash is not Kafka's: groups that Kafka wrote are rebalanced once.
 - Members of a classic group that rebalances while it is converted keep what they say they own.
-- A classic member that was removed and joins with partitions is UNKNOWN_MEMBER_ID: it lets go first.
+- A classic member that was removed and joins with partitions lets go first: UNKNOWN_MEMBER_ID.
 """
