@@ -100,7 +100,8 @@ class Source:
 
 def produce(sock: socket.socket, topic: str, partitions: list[int], *, records: int = 1) -> None:
     """Write a batch to each of `partitions`, which the peer leads."""
-    batch = bytes(build_batch([(None, struct.pack(">q", n), (), 0) for n in range(records)]))
+    now_ms = int(time.time() * 1000)  # a broker deletes what is too old
+    batch = bytes(build_batch([(None, struct.pack(">q", n), (), now_ms) for n in range(records)]))
     data = ProduceRequest.TopicProduceData
     parts = [data.PartitionProduceData(index=one, records=batch) for one in partitions]
     request = ProduceRequest(

@@ -8,7 +8,7 @@ convertToClassicGroup; KIP-848.
 """
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from fastbroker.errors import GroupIdNotFound, RebalanceInProgress
 from fastbroker.group.classic.group import ClassicGroup
@@ -22,6 +22,7 @@ from fastbroker.group.consumer.group import ConsumerGroup
 from fastbroker.group.consumer.member import ClassicSide, ConsumerMember, Current, Subscription
 from fastbroker.group.consumer.records import Epoch, TargetEpoch
 from fastbroker.group.consumer.state import MemberState
+from fastbroker.protocol.consumer_protocol import ConsumerProtocolSubscription
 
 
 def forget_empty(change: Change, old: ClassicGroup) -> None:
@@ -73,36 +74,63 @@ def _members_of(
     """What the members said and own; None if one cannot be understood."""
     generation = old.generation_id
     protocol = old.protocol_name or old.roster.select_protocol()
-    taken: set[tuple[bytes, int]] = set()
+    said: dict[str, ConsumerProtocolSubscription] = {}
+    for member in old.roster:
+        one = embedded.subscription(member.protocols.get(protocol, b""))
+        if one is None:
+            return None
+        said[member.member_id] = one
+    assigned = _owned(env, old, said)
+    if assigned is None:
+        return None
     out: dict[str, tuple[Subscription, Current]] = {}
     for member in old.roster:
-        said = embedded.subscription(member.protocols.get(protocol, b""))
-        owned = embedded.assignment(member.assignment)
-        if said is None or owned is None:
-            return None
-        if old.state is not State.STABLE:
-            # Those that rebalance cooperatively go on reading, whatever we have forgotten.
-            owned = {**embedded.by_topic(said.owned_partitions), **owned}
-        assigned: dict[bytes, dict[int, int]] = {}
-        for name, numbers in owned.items():
-            topic_id = env.topics.topic_id(name)
-            for number in numbers if topic_id is not None else ():
-                assert topic_id is not None
-                if (topic_id, number) not in taken:
-                    taken.add((topic_id, number))
-                    assigned.setdefault(topic_id, {})[number] = generation
+        one = said[member.member_id]
         out[member.member_id] = (
             Subscription(
                 instance_id=member.group_instance_id,
-                rack_id=said.rack_id or None,
+                rack_id=one.rack_id or None,
                 client_id=member.client_id,
                 client_host=member.client_host,
-                topics=frozenset(said.topics),
+                topics=frozenset(one.topics),
                 rebalance_timeout_ms=member.rebalance_timeout_ms,
                 classic=ClassicSide(member.session_timeout_ms, tuple(member.protocols.items())),
             ),
-            Current(generation, generation, MemberState.STABLE, assigned),
+            Current(generation, generation, MemberState.STABLE, assigned[member.member_id]),
         )
+    return out
+
+
+def _owned(
+    env: Environment, old: ClassicGroup, said: Mapping[str, ConsumerProtocolSubscription]
+) -> dict[str, dict[bytes, dict[int, int]]] | None:
+    """What the members of `old` may be reading; None for an assignment that cannot be read.
+
+    Those that rebalance cooperatively go on reading: what a member named as it joined the
+    rebalance that is under way counts most, then what it was assigned, then what it named before.
+    Who does not read it after all will say so when it joins again.
+    """
+    fresh: list[tuple[str, dict[str, list[int]]]] = []
+    assigned, stale = fresh.copy(), fresh.copy()
+    for member in old.roster:
+        named = embedded.by_topic(said[member.member_id].owned_partitions)
+        has_joined = old.state is State.COMPLETING or member.awaiting_join is not None
+        (fresh if has_joined else stale).append((member.member_id, named))
+        was_assigned = embedded.assignment(member.assignment)
+        if was_assigned is None:
+            return None
+        assigned.append((member.member_id, was_assigned))
+    taken: set[tuple[bytes, int]] = set()
+    out: dict[str, dict[bytes, dict[int, int]]] = {member_id: {} for member_id in said}
+    for member_id, partitions in (*fresh, *assigned, *stale):
+        for name, numbers in partitions.items():
+            topic_id = env.topics.topic_id(name)
+            if topic_id is None:
+                continue
+            for number in numbers:
+                if (topic_id, number) not in taken:
+                    taken.add((topic_id, number))
+                    out[member_id].setdefault(topic_id, {})[number] = old.generation_id
     return out
 
 
