@@ -83,12 +83,17 @@ class Ours:
 
 
 class Apache:
-    """One node of Apache Kafka; all that can be killed is the node."""
+    """One node of Apache Kafka, which is left alone unless FASTBROKER_EOS_NODE=kill.
 
-    targets: Mapping[str, int] = {"node": 1}
+    4.3.1 does not pass that: killed while transactions are open, and started again, a single node
+    has ended some of them without a marker in a partition that they had written to; what was
+    aborted becomes visible with its producer's next commit. The harness finds it as aborted-read.
+    """
 
     def __init__(self, folder: pathlib.Path, settings: Mapping[str, str]) -> None:
         self._node = KafkaNode(folder, settings=settings)
+        kill = os.environ.get("FASTBROKER_EOS_NODE") == "kill"
+        self.targets: Mapping[str, int] = {"node": 1} if kill else {}
 
     @property
     def bootstrap(self) -> str:
