@@ -5,8 +5,6 @@ A key leaves this list when it gets its row in keys.py.
 from __future__ import annotations
 
 _NAMES = """
-add.partitions.to.txn.retry.backoff.max.ms
-add.partitions.to.txn.retry.backoff.ms
 alter.config.policy.class.name
 alter.log.dirs.replication.quota.window.num
 alter.log.dirs.replication.quota.window.size.seconds
@@ -40,21 +38,7 @@ delegation.token.secret.key
 early.start.listeners
 follower.fetch.last.tiered.offset.enable
 follower.replication.throttled.rate
-group.consumer.assignment.interval.ms
-group.consumer.assignors
-group.consumer.heartbeat.interval.ms
-group.consumer.max.assignment.interval.ms
-group.consumer.max.heartbeat.interval.ms
-group.consumer.max.session.timeout.ms
-group.consumer.max.size
-group.consumer.migration.policy
-group.consumer.min.assignment.interval.ms
-group.consumer.min.heartbeat.interval.ms
-group.consumer.min.session.timeout.ms
-group.consumer.regex.refresh.interval.ms
-group.consumer.session.timeout.ms
 group.coordinator.cached.buffer.max.bytes
-group.coordinator.rebalance.protocols
 group.share.assignment.interval.ms
 group.share.assignors
 group.share.delivery.count.limit
@@ -219,15 +203,7 @@ ssl.truststore.location
 ssl.truststore.password
 ssl.truststore.type
 telemetry.max.bytes
-transaction.abort.timed.out.transaction.cleanup.interval.ms
-transaction.max.timeout.ms
-transaction.partition.verification.enable
-transaction.remove.expired.transaction.cleanup.interval.ms
-transaction.state.log.load.buffer.size
-transaction.state.log.num.partitions
-transaction.state.log.segment.bytes
 transaction.two.phase.commit.enable
-transactional.id.expiration.ms
 unclean.leader.election.interval.ms
 unstable.feature.versions.enable
 """

@@ -21,6 +21,10 @@ from fastbroker.protocol.messages.offset_commit import OffsetCommitRequest, Offs
 from fastbroker.protocol.messages.offset_delete import OffsetDeleteRequest, OffsetDeleteResponse
 from fastbroker.protocol.messages.offset_fetch import OffsetFetchRequest, OffsetFetchResponse
 from fastbroker.protocol.messages.sync_group import SyncGroupRequest, SyncGroupResponse
+from fastbroker.protocol.messages.txn_offset_commit import (
+    TxnOffsetCommitRequest,
+    TxnOffsetCommitResponse,
+)
 
 # READ, DELETE, DESCRIBE, DESCRIBE_CONFIGS, ALTER_CONFIGS: all that can be done to a group.
 GROUP_OPERATIONS = 1 << 3 | 1 << 6 | 1 << 8 | 1 << 10 | 1 << 11
@@ -65,7 +69,9 @@ def heartbeat(ctx: RequestContext, request: HeartbeatRequest) -> HeartbeatRespon
 
 
 @handles(LeaveGroupRequest)
-def leave_group(ctx: RequestContext, request: LeaveGroupRequest) -> LeaveGroupResponse:
+def leave_group(
+    ctx: RequestContext, request: LeaveGroupRequest
+) -> LeaveGroupResponse | Deferred[LeaveGroupResponse]:
     """Behaviour
     - Members go at once; several of them are one rebalance.
 
@@ -103,6 +109,23 @@ def offset_fetch(
     return ctx.broker.groups.offset_fetch(ctx, request)
 
 
+@handles(TxnOffsetCommitRequest)
+def txn_offset_commit(
+    ctx: RequestContext, request: TxnOffsetCommitRequest
+) -> TxnOffsetCommitResponse | Deferred[TxnOffsetCommitResponse]:
+    """Behaviour
+    - Offsets wait for the end of their transaction: its commit makes them count, an abort drops
+      them. Until then OffsetFetch with require_stable tells UNSTABLE_OFFSET_COMMIT.
+    - The transaction's coordinator is asked whether it is open, unless that is known here.
+    - Answered when the offsets are on disk on every in-sync replica. Errors are by partition; the
+      response has no place for messages.
+
+    Versions: 2 leader epoch; 3 member, generation and instance id are checked (KIP-447);
+    4 TRANSACTION_ABORTABLE; 5 the commit itself makes the group part of the transaction (KIP-890).
+    """
+    return ctx.broker.groups.txn_offset_commit(ctx, request)
+
+
 @handles(OffsetDeleteRequest)
 def offset_delete(
     ctx: RequestContext, request: OffsetDeleteRequest
@@ -127,6 +150,9 @@ def list_groups(ctx: RequestContext, request: ListGroupsRequest) -> ListGroupsRe
 def describe_groups(ctx: RequestContext, request: DescribeGroupsRequest) -> DescribeGroupsResponse:
     """Behaviour
     - Metadata of members only while the group is stable; their last assignment always.
+
+    - Whoever asks for it in a tagged field of our own gets an explanation of each group: what it
+      waits for and what ends next, see protocol/explanation.py.
 
     Versions: 3 authorized operations: all of them; 4 static members; 6 a missing group is an error
     instead of a dead group.

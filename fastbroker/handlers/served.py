@@ -5,15 +5,18 @@ from fastbroker.handlers import (  # noqa: F401
     api_versions,
     cluster,
     configs,
+    consumer_groups,
     coordinators,
+    features,
     fetch,
     groups,
     log_dirs,
+    markers,
     metadata,
     offsets,
     produce,
-    producer_ids,
     topics,
+    transactions,
 )
 from fastbroker.handlers.registry import HANDLERS, Served
 

@@ -6,12 +6,19 @@ from collections.abc import Callable, Iterable
 
 from fastbroker.config.broker import BrokerConfig
 from fastbroker.errors import KafkaError
-from fastbroker.handlers.context import OFFSETS_TOPIC, Broker
+from fastbroker.group.coordinator import GroupCoordinator
+from fastbroker.handlers.context import (
+    INTERNAL_TOPICS,
+    OFFSETS_TOPIC,
+    TRANSACTIONS_TOPIC,
+    Broker,
+)
 from fastbroker.metadata.delta import MetadataDelta
 from fastbroker.metadata.image import BROKER, TOPIC, MetadataImage, PartitionImage, TopicImage
 from fastbroker.model import TopicPartition
 from fastbroker.partition.partition import Leadership, Partition
-from fastbroker.worker.offsets_topic import committed_batches
+from fastbroker.txn.coordinator import TransactionCoordinator
+from fastbroker.worker.internal_topic import committed_batches
 
 log = logging.getLogger(__name__)
 
@@ -42,20 +49,38 @@ class Replicas:
             self._remove(topic)
         for name in delta.changed_topics:
             topic = image.topics[name]
-            if name == OFFSETS_TOPIC:
-                self.broker.groups.topic_has(len(topic.partitions))
+            coordinator = self._coordinator(name)
+            if coordinator is not None:
+                coordinator.topic_has(len(topic.partitions))
             for number, partition in topic.partitions.items():
                 self._update(topic, number, partition, image)
         changed = [name for kind, name in delta.changed_configs if kind == TOPIC]
         self._configure([image.topics[name] for name in changed if name in image.topics], image)
         if delta.removed_topics:
             self.broker.groups.on_topics_deleted(topic.name for topic in delta.removed_topics)
+        self._tell_groups(delta, image)
+
+    def _tell_groups(self, delta: MetadataDelta, image: MetadataImage) -> None:
+        """Consumer groups look at topics that are others than they were; leaders do not matter."""
+        before = delta.base.topics
+        names = {*delta.changed_topics, *(topic.name for topic in delta.removed_topics)}
+        came_or_went = {
+            name for name in names if _topic_id(before, name) != _topic_id(image.topics, name)
+        }
+        resized = {
+            name
+            for name in names - came_or_went
+            if name in before and len(before[name].partitions) != len(image.topics[name].partitions)
+        }
+        if came_or_went or resized:
+            self.broker.groups.on_topics_changed(came_or_went | resized, came_or_went)
 
     def _configure_broker(self, image: MetadataImage) -> None:
         """Defaults of all brokers, then this one's own."""
         overrides = dict(image.configs.get((BROKER, ""), {}))
         overrides.update(image.configs.get((BROKER, str(self.broker.broker_id)), {}))
         self.broker.config = self.config.with_dynamic(overrides)
+        self.broker.groups.reconfigure(self.broker.config)
 
     def _configure(self, topics: Iterable[TopicImage], image: MetadataImage) -> None:
         for topic in topics:
@@ -89,12 +114,20 @@ class Replicas:
                 image.leader, image.leader_epoch, image.partition_epoch, image.replicas, image.isr
             )
         )
-        if name.topic == OFFSETS_TOPIC:
-            groups = self.broker.groups
+        coordinator = self._coordinator(name.topic)
+        if coordinator is not None:
             if elected:
-                groups.elected(number, image.leader_epoch, committed_batches(partition))
+                coordinator.elected(number, image.leader_epoch, committed_batches(partition))
             elif was_leader and not partition.is_leader:
-                groups.resigned(number)
+                coordinator.resigned(number)
+
+    def _coordinator(self, topic: str) -> GroupCoordinator | TransactionCoordinator | None:
+        """Who keeps its state in a topic."""
+        if topic == OFFSETS_TOPIC:
+            return self.broker.groups
+        if topic == TRANSACTIONS_TOPIC:
+            return self.broker.transactions
+        return None
 
     def _open(self, name: TopicPartition, topic_id: bytes) -> Partition:
         opened = self.broker.log_dir.open_log(
@@ -120,8 +153,9 @@ class Replicas:
 
     def _drop(self, partition: Partition) -> None:
         """Whoever waits is told; the files go after file.delete.delay.ms."""
-        if partition.name.topic == OFFSETS_TOPIC and partition.is_leader:
-            self.broker.groups.resigned(partition.name.partition)
+        coordinator = self._coordinator(partition.name.topic)
+        if coordinator is not None and partition.is_leader:
+            coordinator.resigned(partition.name.partition)
         del self.broker.partitions[partition.name]
         partition.lead(partition.leadership._replace(leader=-1))
         try:
@@ -132,10 +166,15 @@ class Replicas:
         self.remove(partition.log.config.file_delete_delay_ms, renamed)
 
 
+def _topic_id(topics: dict[str, TopicImage], name: str) -> bytes | None:
+    topic = topics.get(name)
+    return None if topic is None else topic.id
+
+
 def _warn_of_compaction(partition: Partition) -> None:
     """Once for a topic, by whoever has its first partition: what was asked for is not done yet."""
     topic, number = partition.name
-    if number == 0 and topic != OFFSETS_TOPIC and partition.log.config.is_compacted:
+    if number == 0 and topic not in INTERNAL_TOPICS and partition.log.config.is_compacted:
         log.warning(
             "topic %s has cleanup.policy=compact, but there is no cleaner yet: old values of a key"
             " are kept", topic,
