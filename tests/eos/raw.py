@@ -84,7 +84,7 @@ class Raw:
                 time.sleep(0.05)
 
     def _metadata(self, topics: list[str] | None) -> Any:
-        host, _, port = self.bootstrap.rpartition(":")
+        host, _, port = self.bootstrap.split(",")[0].rpartition(":")
         asked = [_METADATA.MetadataRequestTopic(name=name) for name in topics or []]
         with Connection(host, int(port)) as connection:
             return connection.ask(

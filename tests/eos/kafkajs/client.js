@@ -9,6 +9,7 @@ const fs = require('node:fs')
 const { Kafka, logLevel } = require('kafkajs')
 
 const BATCH = 50
+const STUCK = 4
 const args = Object.fromEntries(process.argv.slice(2).map((one) => {
   const at = one.indexOf('=')
   return [one.slice(0, at), one.slice(at + 1)]
@@ -23,7 +24,7 @@ function note(event, what) {
 
 const kafka = new Kafka({
   clientId: args.process,
-  brokers: [args.bootstrap],
+  brokers: args.bootstrap.split(','),
   logLevel: logLevel.NOTHING,
   retry: { initialRetryTime: 50, maxRetryTime: 1000, retries: 8 },
 })
@@ -208,5 +209,6 @@ async function read() {
 
 ;(args.role === 'copy' ? copy() : read()).catch((error) => {
   console.error(error)
-  process.exit(1)
+  const gaveUp = ['KafkaJSNumberOfRetriesExceeded', 'KafkaJSConnectionError'].includes(error.name)
+  process.exit(gaveUp ? STUCK : 1)
 })
