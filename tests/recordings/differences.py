@@ -43,7 +43,6 @@ ACCEPTED: tuple[Accepted, ...] = (
     Accepted("api_versions/unreadable *", "a client id that is not UTF-8", "",
              "it lists the APIs"),
     Accepted("find_coordinator/*", "*", "error_message", "Kafka's text for success is NONE"),
-    Accepted("find_coordinator/*", "*transactional id", "*", "transactions are not served yet"),
     Accepted("find_coordinator/*", "a share partition*", "*", "share groups are not served yet"),
     # Configs.
     Accepted("describe_configs/*", "*key*", "*[[]flush.messages].value",
@@ -101,16 +100,6 @@ ACCEPTED: tuple[Accepted, ...] = (
     Accepted("offset_delete/*", "no partition", "topics[[]]", NOTHING),
     # Transactions.
     Accepted("end_txn/*", "write with *", "*.error_message", TEXT),
-    Accepted("write_txn_markers/*", "*", "*.error_message", TEXT),
-    Accepted("write_txn_markers/markers *", "an older epoch", "*.error_code", SENSE),
-    Accepted("write_txn_markers/markers_of_late *", "version -1", "*.error_code", SENSE),
-    Accepted("write_txn_markers/markers *", "it is fenced", "*.log_start_offset",
-             "the partition knows it without asking the coordinator, and says where it starts"),
-    Accepted("describe_producers/*", "*", "*.error_message", TEXT),
-    Accepted("produce/in_a_transaction *", "sequence 0", "*.log_append_time_ms",
-             "for a duplicate Kafka gives the batch's time although the log did not set it"),
-    Accepted("produce/sequences_go_on *", "sequence 0 in the *", "*.log_append_time_ms",
-             "for a duplicate Kafka gives the batch's time although the log did not set it"),
     # Topics.
     Accepted("metadata/by_id v10", "*", "*", "we know topic ids in every version that has them"),
     Accepted("metadata/by_id *", "neither", "*", SENSE),
