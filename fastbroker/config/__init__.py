@@ -3,6 +3,7 @@
     kinds.py      how a value is read from text: INT, LONG, BOOLEAN, LIST, ..., with limits
     keys.py       the broker's keys: one row each
     topic.py      the topics' keys, and TopicConfig: what a log and a partition read
+    group.py      the groups' keys
     broker.py     BrokerConfig: a properties file, overrides, defaults
     unserved.py   Kafka's keys that nothing here honours yet
 

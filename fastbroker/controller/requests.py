@@ -75,9 +75,11 @@ class Requests:
                 image, request, version=version, config=self._dynamic_config())),
             "CreatePartitions": self._rule(lambda image, request, _: create_partitions(
                 image, request)),
-            "AlterConfigs": self._rule(lambda image, request, _: alter_configs(image, request)),
+            "AlterConfigs": self._rule(lambda image, request, _: alter_configs(
+                image, request, config=self._dynamic_config())),
             "IncrementalAlterConfigs": self._rule(
-                lambda image, request, _: incremental_alter_configs(image, request)),
+                lambda image, request, _: incremental_alter_configs(
+                    image, request, config=self._dynamic_config())),
             "UpdateFeatures": self._rule(lambda image, request, version: update_features(
                 image, request, version=version, node_id=node.identity.node_id)),
         }  # fmt: skip

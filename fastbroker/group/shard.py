@@ -110,7 +110,7 @@ class Shard:
 
     def make_consumer(self, group_id: str) -> ConsumerGroup:
         """A consumer group that is not among the groups yet."""
-        return ConsumerGroup(group_id, timers=self.timers, log=self.log, watch=self)
+        return ConsumerGroup(group_id, timers=self.timers, log=self._group_log, watch=self)
 
     def forget_if_vacant(self, group: AnyGroup) -> None:
         """Drop a group that has no record: nobody ever joined it, and it has no offsets.

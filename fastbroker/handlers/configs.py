@@ -1,9 +1,10 @@
-"""DescribeConfigs, AlterConfigs, IncrementalAlterConfigs: values of topics and brokers."""
+"""DescribeConfigs, AlterConfigs, IncrementalAlterConfigs: values of topics, groups and brokers."""
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
 
+from fastbroker.config.group import GROUP_KEYS, GroupKey
 from fastbroker.config.keys import KEYS, READ_ONLY
 from fastbroker.config.topic import TOPIC_KEYS, TopicConfig, TopicKey
 from fastbroker.errors import InvalidRequest, KafkaError, RequestTimedOut
@@ -11,7 +12,7 @@ from fastbroker.handlers.context import Broker, RequestContext
 from fastbroker.handlers.creation import arrived
 from fastbroker.handlers.metadata import check_topic_name
 from fastbroker.handlers.registry import handles
-from fastbroker.metadata.image import BROKER, TOPIC
+from fastbroker.metadata.image import BROKER, GROUP, TOPIC
 from fastbroker.model import Deferred
 from fastbroker.protocol.messages.alter_configs import AlterConfigsRequest, AlterConfigsResponse
 from fastbroker.protocol.messages.describe_configs import (
@@ -30,6 +31,7 @@ Chain = list[tuple[str, str | None, int]]  # (name, value, source), the one in f
 
 # Where a value comes from, as DescribeConfigs says it.
 OF_TOPIC, DYNAMIC_BROKER, DYNAMIC_DEFAULT_BROKER, STATIC_BROKER, DEFAULT = 1, 2, 3, 4, 5
+OF_GROUP = 8
 # Broker keys by those that count instead when they are set, as log.roll.hours by log.roll.ms.
 OLDER = {
     name: key.broker_keys[at + 1 :]
@@ -47,6 +49,7 @@ def describe_configs(
     """Behaviour
     - Topics, and this broker (by its id, or "" for the defaults of all): each key with its value in
       force, where that comes from, and with include_synonyms what stands behind it.
+    - A group, whether or not it exists.
     - An unknown topic is UNKNOWN_TOPIC_OR_PARTITION; another broker's id, or another kind of
       resource, INVALID_REQUEST.
 
@@ -66,9 +69,11 @@ def _describe(ctx: RequestContext, asked: Any, request: DescribeConfigsRequest) 
             entries = _topic_entries(ctx.broker, name)
         elif kind == BROKER:
             entries = _broker_entries(ctx.broker, name)
+        elif kind == GROUP:
+            entries = _group_entries(ctx.broker, name)
         else:
             raise InvalidRequest(
-                f"resource type {kind} is not supported: topics (2), brokers (4)"
+                f"resource type {kind} is not supported: topics (2), brokers (4), groups (32)"
             )
     except KafkaError as error:
         result.error_code, result.error_message = error.code, error.message
@@ -152,6 +157,29 @@ def _broker_entries(broker: Broker, name: str) -> list[Any]:
             f"broker {name} cannot be described here: this is {broker.broker_id}; ask that one"
         )
     return [_entry(key, _broker_chain(broker, key)) for key in KEYS]
+
+
+def _group_entries(broker: Broker, group_id: str) -> list[Any]:
+    if not group_id:
+        raise InvalidRequest("Group name must not be empty")
+    overrides = broker.image.group_configs(group_id)
+    return [_group_entry(broker, key, overrides) for key in GROUP_KEYS.values()]
+
+
+def _group_entry(broker: Broker, key: GroupKey, overrides: Mapping[str, str]) -> Any:
+    chain: Chain = [(key.name, overrides[key.name], OF_GROUP)] if key.name in overrides else []
+    if key.synonym in KEYS:
+        chain += _broker_chain(broker, key.synonym)
+    else:
+        chain.append((key.synonym, key.kind.format(key.default), DEFAULT))
+    return Entry(
+        name=key.name,
+        value=chain[0][1],
+        config_source=chain[0][2],
+        synonyms=_synonyms(chain),
+        config_type=key.kind.code,
+        documentation=key.doc,
+    )
 
 
 def _entry(name: str, chain: Chain) -> Any:

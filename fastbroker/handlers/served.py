@@ -4,6 +4,7 @@ from __future__ import annotations
 from fastbroker.handlers import (  # noqa: F401
     api_versions,
     cluster,
+    config_resources,
     configs,
     consumer_groups,
     coordinators,

@@ -315,9 +315,9 @@ class Bench:
                 case "CreatePartitionsRequest":
                     outcome = create_partitions(image, request)
                 case "AlterConfigsRequest":
-                    outcome = alter_configs(image, request)
+                    outcome = alter_configs(image, request, config=self.config)
                 case _:
-                    outcome = incremental_alter_configs(image, request)
+                    outcome = incremental_alter_configs(image, request, config=self.config)
             if not image_first:
                 answer.complete(outcome.response)
             if outcome.records:

@@ -7,7 +7,7 @@ from typing import Any
 from fastbroker.config.broker import BrokerConfig
 from fastbroker.config.topic import TopicConfig
 from fastbroker.handlers.configs import describe_configs
-from fastbroker.metadata.image import BROKER, TOPIC, MetadataImage
+from fastbroker.metadata.image import BROKER, GROUP, TOPIC, MetadataImage
 from fastbroker.protocol.messages.describe_configs import DescribeConfigsRequest
 
 OF_TOPIC, DYNAMIC_BROKER, STATIC, DEFAULT = 1, 2, 4, 5
@@ -68,3 +68,18 @@ def test_older_keys_stand_behind_the_topic_s() -> None:
     assert keys["retention.ms"] == ("3600000", STATIC, hours)
     config = BrokerConfig({"log.flush.scheduler.interval.ms": "50"})
     assert TopicConfig.resolve({}, config).flush_ms == 50
+
+
+def test_a_group_s_values_stand_before_the_broker_s() -> None:
+    session = "consumer.session.timeout.ms"
+    own = {(GROUP, "g"): {session: "50000"}}
+    found = described(GROUP, "g", configs=own, given={f"group.{session}": "46000"})
+    assert found[session] == (
+        "50000",
+        8,
+        [(session, "50000", 8), (f"group.{session}", "46000", 4), (f"group.{session}", "45000", 5)],
+    )
+    assert found["share.isolation.level"] == (
+        "read_uncommitted", 5, [("share.isolation.level", "read_uncommitted", 5)],
+    )  # fmt: skip
+    assert len(found) == 17

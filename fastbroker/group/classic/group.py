@@ -231,7 +231,7 @@ class ClassicGroup:
             self._become_empty()
             return
         self.protocol_name = self.roster.select_protocol()
-        self._learn_topics()
+        self.learn_topics()
         self._enter(State.COMPLETING)
         self._not_synced = set(self.roster.members)
         self._await_syncs(self.roster.rebalance_timeout_ms)
@@ -288,7 +288,7 @@ class ClassicGroup:
 
     def _become_empty(self) -> None:
         self.protocol_name = None
-        self._learn_topics()
+        self.learn_topics()
         self._enter(State.EMPTY)
         self.log.info("group %s: empty, generation %d", self.group_id, self.generation_id)
         self.store([group_record(self, {})]).then(self._empty_stored)
@@ -427,7 +427,7 @@ class ClassicGroup:
         known."""
         return self._topics
 
-    def _learn_topics(self) -> None:
+    def learn_topics(self) -> None:
         """A generation begins, and with it what its members read."""
         self._topics = None
         if self.is_consumer:
@@ -446,7 +446,7 @@ class ClassicGroup:
             self.roster.add(member)
         if value.leader in self.roster.members:
             self.roster.leader = value.leader
-        self._learn_topics()
+        self.learn_topics()
         self.state = State.STABLE if len(self.roster) else State.EMPTY
         since = value.current_state_timestamp
         self.state_since_ms = since if since >= 0 else None

@@ -61,7 +61,7 @@ def upgrade(env: Environment, change: Change, old: ClassicGroup) -> None:
     for member in group.members.values():
         group.watch(member)
     change.after_write(lambda: old.end(RebalanceInProgress))
-    env.log.info(
+    group.log.info(
         "group %s: from the classic to the consumer protocol, generation %d with %d members",
         group_id, old.generation_id, len(members),
     )  # fmt: skip
@@ -149,6 +149,7 @@ def downgrade(env: Environment, change: Change, gone: Iterable[str], why: str) -
             embedded.version(one.protocols[classic.protocol_name]),
         )  # fmt: skip
         assignments[one.member_id] = one.assignment
+    classic.learn_topics()
     classic.state = State.STABLE
     tombstones = group.tombstones()
     change.install(classic)
@@ -158,7 +159,7 @@ def downgrade(env: Environment, change: Change, gone: Iterable[str], why: str) -
     group.end()
     change.after_write(classic.begin)
     change.after_write(lambda: classic.prepare_rebalance(f"back to the classic protocol: {why}"))
-    env.log.info(
+    group.log.info(
         "group %s: from the consumer to the classic protocol, epoch %d with %d members",
         group.group_id, group.epoch, len(classic.roster),
     )  # fmt: skip

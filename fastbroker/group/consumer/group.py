@@ -12,7 +12,6 @@ Kafka: ConsumerGroup, ModernGroup.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from logging import Logger
 from typing import Protocol
 
 from fastbroker.errors import KafkaError
@@ -31,6 +30,7 @@ from fastbroker.group.consumer.member import (
 )
 from fastbroker.group.consumer.records import Epoch, Resolved, TargetEpoch
 from fastbroker.group.consumer.state import GroupState, MemberState
+from fastbroker.group.group_log import GroupLog
 from fastbroker.model import Deferred, Timer, Timers
 
 NO_EPOCH, NO_TARGET_EPOCH = Epoch(0, 0), TargetEpoch(0, 0)
@@ -58,7 +58,7 @@ class ConsumerGroup:
     protocol_type = CONSUMER
 
     def __init__(
-        self, group_id: str, *, timers: Timers, log: Logger, watch: Watch
+        self, group_id: str, *, timers: Timers, log: GroupLog, watch: Watch
     ) -> None:
         self.group_id, self.timers, self.log = group_id, timers, log
         self._watch = watch
@@ -271,6 +271,7 @@ class ConsumerGroup:
             member.rebalance.cancel()
         what = "did not join" if member.is_classic else "did not let go of partitions"
         timeout_ms = member.said.rebalance_timeout_ms
+        member.release_by_ms = self.timers.monotonic_ms() + max(0, timeout_ms)
         member.rebalance = self.timers.after(
             max(0, timeout_ms), self._late, member, f"{what} within {timeout_ms} ms"
         )
@@ -285,6 +286,7 @@ class ConsumerGroup:
         """Give a classic member its rebalance timeout to fetch its assignment."""
         self.synced(member)
         timeout_ms = member.said.rebalance_timeout_ms
+        member.sync_by_ms = self.timers.monotonic_ms() + max(0, timeout_ms)
         member.sync = self.timers.after(
             max(0, timeout_ms), self._late, member, f"did not sync within {timeout_ms} ms"
         )

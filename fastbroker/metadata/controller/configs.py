@@ -1,4 +1,4 @@
-"""AlterConfigs and IncrementalAlterConfigs: overrides of topics and dynamic values of brokers.
+"""AlterConfigs and IncrementalAlterConfigs: overrides of topics and groups, values of brokers.
 
 A broker resource is named by its id; the empty name means every broker. AlterConfigs replaces
 all overrides of a resource, IncrementalAlterConfigs (KIP-339) changes those that it names.
@@ -12,12 +12,14 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from fastbroker import errors
+from fastbroker.config import group as group_configs
+from fastbroker.config.group import GROUP_KEYS, BrokerValues
 from fastbroker.config.keys import CLUSTER_WIDE, KEYS, PER_BROKER
 from fastbroker.config.kinds import Kind
 from fastbroker.config.topic import TOPIC_KEYS, validate_override
 from fastbroker.metadata.controller.outcome import Outcome
 from fastbroker.metadata.controller.topics import check_name
-from fastbroker.metadata.image import BROKER, TOPIC, MetadataImage, ResourceKey
+from fastbroker.metadata.image import BROKER, GROUP, TOPIC, MetadataImage, ResourceKey
 from fastbroker.protocol.messages.alter_configs import AlterConfigsRequest, AlterConfigsResponse
 from fastbroker.protocol.messages.incremental_alter_configs import (
     IncrementalAlterConfigsRequest,
@@ -33,8 +35,13 @@ RESOURCE_TYPES = {2, 4, 8, 16, 32}
 Changes = dict[str, str | None]
 
 
-def alter_configs(image: MetadataImage, request: AlterConfigsRequest) -> Outcome:
-    """Replace the overrides of every resource of the request that may have them."""
+def alter_configs(
+    image: MetadataImage, request: AlterConfigsRequest, *, config: BrokerValues
+) -> Outcome:
+    """Replace the overrides of every resource of the request that may have them.
+
+    config: the broker's, for the bounds of what groups may have.
+    """
 
     def changes(resource: AlterConfigsRequest.AlterConfigsResource) -> Changes:
         _check_entries((c.name for c in resource.configs), _without_value(resource.configs))
@@ -43,15 +50,18 @@ def alter_configs(image: MetadataImage, request: AlterConfigsRequest) -> Outcome
         return out | {name: None for name in current if name not in out}
 
     answer = AlterConfigsResponse.AlterConfigsResourceResponse
-    records, results = _alter(image, request.resources, changes, answer)
+    records, results = _alter(image, request.resources, changes, answer, config)
     response = AlterConfigsResponse(responses=results)
     return Outcome([] if request.validate_only else records, response)
 
 
 def incremental_alter_configs(
-    image: MetadataImage, request: IncrementalAlterConfigsRequest
+    image: MetadataImage, request: IncrementalAlterConfigsRequest, *, config: BrokerValues
 ) -> Outcome:
-    """Change single overrides of every resource of the request that may have them."""
+    """Change single overrides of every resource of the request that may have them.
+
+    config: the broker's, for the bounds of what groups may have.
+    """
 
     def changes(resource: IncrementalAlterConfigsRequest.AlterConfigsResource) -> Changes:
         set_to_null = _without_value(c for c in resource.configs if c.config_operation != DELETE)
@@ -65,7 +75,7 @@ def incremental_alter_configs(
         }
 
     answer = IncrementalAlterConfigsResponse.AlterConfigsResourceResponse
-    records, results = _alter(image, request.resources, changes, answer)
+    records, results = _alter(image, request.resources, changes, answer, config)
     response = IncrementalAlterConfigsResponse(responses=results)
     return Outcome([] if request.validate_only else records, response)
 
@@ -75,6 +85,7 @@ def _alter(
     resources: Sequence[Any],
     changes_of: Callable[[Any], Changes],
     answer: Callable[..., Any],
+    config: BrokerValues,
 ) -> tuple[list[Struct], list[Any]]:
     times = Counter((r.resource_type, r.resource_name) for r in resources)
     records: list[Struct] = []
@@ -89,7 +100,12 @@ def _alter(
             _check_resource(image, key)
             changes = changes_of(resource)
             for name, value in changes.items():
-                _check_value(key, name, value)
+                _check_value(key, name, value, config)
+            if key[0] == GROUP:
+                after = {**image.configs.get(key, {}), **changes}
+                group_configs.validate_together(
+                    {name: value for name, value in after.items() if value is not None}, config
+                )
         except errors.KafkaError as error:
             result.error_code, result.error_message = error.code, error.message
             continue
@@ -122,14 +138,19 @@ def _check_resource(image: MetadataImage, key: ResourceKey) -> None:
             raise errors.InvalidRequest("Invalid negative broker ID.")
         if int(name) not in image.brokers:
             raise errors.InvalidRequest(f"No broker with id {name} is registered.")
+    elif kind == GROUP:
+        if not name:
+            raise errors.InvalidRequest("Default group resources are not allowed.")
     else:
         raise errors.InvalidRequest(
-            f"Configs of resource type {kind} cannot be kept yet: topics (2) and brokers (4) can"
+            f"Configs of resource type {kind} cannot be kept yet: topics (2), brokers (4) and"
+            " groups (32) can"
         )
 
 
-def _check_value(key: ResourceKey, name: str, value: str | None) -> None:
-    """Raise InvalidConfig for what a topic may not have, InvalidRequest for what a broker may not.
+def _check_value(key: ResourceKey, name: str, value: str | None, config: BrokerValues) -> None:
+    """Raise InvalidConfig for what a topic or a group may not have, InvalidRequest for what a
+    broker may not.
 
     The two differ as on Kafka.
     """
@@ -138,6 +159,10 @@ def _check_value(key: ResourceKey, name: str, value: str | None) -> None:
             validate_override(name, value)
         elif name not in TOPIC_KEYS:
             raise errors.InvalidConfig(f"Unknown topic config name: {name}")
+        return
+    if key[0] == GROUP:
+        if value is not None:
+            group_configs.validate_override(name, value, config)
         return
     known = KEYS.get(name)
     if known is None:
@@ -183,7 +208,9 @@ def _operated(
 
 
 def _kind(resource_type: int, name: str) -> tuple[Kind | None, Any]:
-    key = TOPIC_KEYS.get(name) if resource_type == TOPIC else KEYS.get(name)
+    key: Any = KEYS.get(name)
+    if resource_type in (TOPIC, GROUP):
+        key = (TOPIC_KEYS if resource_type == TOPIC else GROUP_KEYS).get(name)
     return (None, None) if key is None else (key.kind, key.default)
 
 

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from fastbroker import errors
+from fastbroker.config.broker import BrokerConfig
 from fastbroker.metadata.controller.configs import (
     APPEND,
     DELETE,
@@ -18,6 +19,8 @@ from fastbroker.metadata.controller.configs import (
 from fastbroker.protocol.messages.alter_configs import AlterConfigsRequest
 from fastbroker.protocol.messages.incremental_alter_configs import IncrementalAlterConfigsRequest
 from tests.metadata.controller.cluster import Cluster
+
+SESSION = "consumer.session.timeout.ms"
 
 
 @pytest.fixture
@@ -41,7 +44,8 @@ def change(cluster: Cluster, *resources: Any, validate_only: bool = False) -> li
     request = IncrementalAlterConfigsRequest(
         resources=list(resources), validate_only=validate_only
     )
-    return list(cluster.keep(incremental_alter_configs(cluster.image, request)).response.responses)
+    outcome = incremental_alter_configs(cluster.image, request, config=BrokerConfig())
+    return list(cluster.keep(outcome).response.responses)
 
 
 def code(cluster: Cluster, *resources: Any) -> int:
@@ -56,7 +60,8 @@ def replace(cluster: Cluster, configs: dict[str, str | None]) -> int:
     request = AlterConfigsRequest(
         resources=[Resource(resource_type=2, resource_name="t", configs=entries)]
     )
-    [result] = cluster.keep(alter_configs(cluster.image, request)).response.responses
+    outcome = alter_configs(cluster.image, request, config=BrokerConfig())
+    [result] = cluster.keep(outcome).response.responses
     return int(result.error_code)
 
 
@@ -112,7 +117,16 @@ def test_validate_only_changes_nothing(cluster: Cluster) -> None:
         (resource(name=""), errors.InvalidRequest),
         (resource(name="a b"), errors.InvalidTopicException),
         (resource(kind=99), errors.InvalidRequest),
-        (resource(kind=32, name="g"), errors.InvalidRequest),
+        (resource(kind=16, name="g"), errors.InvalidRequest),
+        (resource(kind=32, name=""), errors.InvalidRequest),
+        (resource(("x", SET, "1"), kind=32, name="g"), errors.InvalidConfig),
+        (resource((SESSION, SET, "5"), kind=32, name="g"), errors.InvalidConfig),
+        (resource((SESSION, SET, "60001"), kind=32, name="g"), errors.InvalidConfig),
+        (resource((SESSION, SET, "x"), kind=32, name="g"), errors.InvalidConfig),
+        (resource((SESSION, SET, None), kind=32, name="g"), errors.InvalidRequest),
+        (resource((SESSION, APPEND, "1"), kind=32, name="g"), errors.InvalidConfig),
+        (resource(("share.isolation.level", SET, "read_committed"), kind=32, name="g"),
+         errors.InvalidConfig),
         (resource(kind=4, name="x"), errors.InvalidRequest),
         (resource(kind=4, name="-1"), errors.InvalidRequest),
         (resource(kind=4, name="7"), errors.InvalidRequest),
@@ -150,3 +164,12 @@ def test_a_broker_s_value_is_written_even_when_it_is_the_same(cluster: Cluster) 
     offset = cluster.image.offset
     change(cluster, same)
     assert cluster.image.offset == offset + 1
+
+
+def test_a_group_has_values_of_its_own(cluster: Cluster) -> None:
+    own = resource((SESSION, SET, "50000"), ("unknown", DELETE, None), kind=32, name="g")
+    assert code(cluster, own) == 0
+    assert cluster.image.group_configs("g") == {SESSION: "50000"}
+    assert cluster.image.group_configs("other") == {}
+    assert code(cluster, resource((SESSION, DELETE, None), kind=32, name="g")) == 0
+    assert cluster.image.configs == {}
