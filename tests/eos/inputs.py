@@ -37,6 +37,7 @@ class Inputs:
                 "reconnect.backoff.ms": 20,
                 "reconnect.backoff.max.ms": 200,
                 "retry.backoff.ms": 20,
+                "metadata.recovery.strategy": "none",
                 "log_level": 0,
             }
         )

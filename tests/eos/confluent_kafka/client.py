@@ -4,9 +4,10 @@ Errors as librdkafka's documentation has them: retriable ones are tried again, t
 an abort end the transaction and the records are consumed anew, all others need a new producer; one
 that was fenced ends the process with FENCED.
 
-Not from there: a process whose calls do not return in STUCK_S ends with STUCK. Up to 2.16 at least,
-librdkafka forgets a coordinator that the metadata left out for a moment (which those of a single
-Kafka node do while it starts), and calls that have a timeout never return.
+Not from there: no "re-bootstrap". When all brokers are away for a moment, librdkafka (2.16 at
+least) forgets them all by default, and calls in a transaction never return, whatever their timeout,
+although it finds its coordinator again. A process whose calls do not return in STUCK_S ends with
+STUCK.
 """
 from __future__ import annotations
 
@@ -29,6 +30,7 @@ QUICK = {
     "reconnect.backoff.ms": 20,
     "reconnect.backoff.max.ms": 500,
     "retry.backoff.ms": 20,
+    "metadata.recovery.strategy": "none",
     "log_level": 0,
 }
 
