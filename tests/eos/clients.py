@@ -45,6 +45,10 @@ def java() -> Program:
     return Program(["java", *JAVA_OPTIONS, "-cp", installs.java(HERE / "java"), "Client"])
 
 
+def streams() -> Program:
+    return Program(["java", *JAVA_OPTIONS, "-cp", installs.java(HERE / "streams"), "WordCount"])
+
+
 @dataclass(frozen=True)
 class Pipeline:
     """A program that copies, and how it shares the input's partitions with its like.

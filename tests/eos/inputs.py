@@ -20,9 +20,17 @@ class Inputs:
     """
 
     def __init__(
-        self, bootstrap: str, topic: str, partitions: int, *, rate: float, journal: Journal
+        self,
+        bootstrap: str,
+        topic: str,
+        partitions: int,
+        *,
+        rate: float,
+        journal: Journal,
+        value: Callable[[int], str] = "i{}".format,
     ) -> None:
         self.topic, self.partitions, self.rate, self.journal = topic, partitions, rate, journal
+        self.value = value  # of the record of a number; no two are alike
         self.sent = 0
         self.acked = [0] * partitions
         self.failures: list[str] = []
@@ -75,7 +83,7 @@ class Inputs:
 
     def _send(self) -> None:
         key = self.sent % KEYS
-        number, partition, value = self.sent, key % self.partitions, f"i{self.sent}"
+        number, partition, value = self.sent, key % self.partitions, self.value(self.sent)
         self.sent += 1
         self.journal.note(
             "send", id=number, topic=self.topic, partition=partition, key=f"k{key}", value=value

@@ -3,26 +3,24 @@ from __future__ import annotations
 
 import os
 import pathlib
-import random
 import subprocess
-import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
-from tests.broker_process import wait_until
 from tests.eos.brokers import Broker
 from tests.eos.clients import READERS, Pipeline
 from tests.eos.effects import differences
-from tests.eos.faults import Fault, schedule
 from tests.eos.inputs import Inputs
-from tests.eos.instances import Instance, Life
+from tests.eos.instances import Instance
 from tests.eos.journal import Journal, now_ms
 from tests.eos.progress import Progress
-from tests.eos.raw import READ_COMMITTED, READ_UNCOMMITTED, Log, Raw
+from tests.eos.quiet import no_transaction_hangs
+from tests.eos.raw import READ_UNCOMMITTED, Log, Raw
+from tests.eos.storm import RECOVERY_S, Storm
 from tests.history.checker import check
 from tests.history.events import load
 from tests.history.findings import told
@@ -39,8 +37,7 @@ SETTINGS = {
     "group.consumer.heartbeat.interval.ms": "300",
     "transaction.abort.timed.out.transaction.cleanup.interval.ms": "1000",
 }
-START_S, RECOVERY_S, READ_S = 60.0, 60.0, 120.0
-NOT_HANGING_S = TRANSACTION_MS / 1000 + 10
+START_S, READ_S = 60.0, 120.0
 
 
 @dataclass
@@ -52,11 +49,8 @@ class Run:
     folder: pathlib.Path
     seed: int
     rate: float
-    struck: Counter[str] = field(default_factory=Counter)
-    slowest: tuple[float, str] = (0.0, "")
 
     def __post_init__(self) -> None:
-        self.chance = random.Random(self.seed)
         self.journals = self.folder / "journals"
         self.journals.mkdir(parents=True)
         self.program = self.pipeline.program()
@@ -75,22 +69,27 @@ class Run:
             journal=Journal(self.journals / "inputs.jsonl", "inputs"),
         )  # fmt: skip
         follower = Instance("follower", self.journals, self._follower)
+        storm = Storm(
+            self.broker, self.instances, inputs, self.progress.passed, self.seed,
+            owned=self.pipeline.owned,
+        )  # fmt: skip
         try:
             inputs.start()
             for instance in [*self.instances, follower]:
                 instance.start()
-            self._wait(lambda: self.progress.passed([1] * PARTITIONS), START_S, "the first copies")
-            plan = schedule(self.chance, faults, INSTANCES, self.broker.targets)
-            for number, fault in enumerate(plan, 1):
-                self._fault(number, fault, inputs)
+            storm.wait(lambda: self.progress.passed([1] * PARTITIONS), START_S, "the first copies")
+            storm.play(faults)
             inputs.stop()
-            self._wait(lambda: self.progress.passed(inputs.acked), RECOVERY_S, "all to be copied")
+            storm.wait(lambda: self.progress.passed(inputs.acked), RECOVERY_S, "all to be copied")
             for number, instance in enumerate(self.instances):
                 instance.end(kindly=number % 2 == 0)
             follower.end(kindly=True)
-            self._no_transaction_hangs()
+            took = no_transaction_hangs(
+                Raw(self.broker.bootstrap), [OUTPUT], TRANSACTION_MS / 1000
+            )
+            print(f"     no transaction is open {took:.1f} s after the end", flush=True)
             self._tell_ends()
-            return self._sum_up(inputs, self._read_everything(inputs))
+            return self._sum_up(storm, self._read_everything(inputs))
         finally:
             for instance in [*self.instances, follower]:
                 instance.end(kindly=False)
@@ -126,89 +125,6 @@ class Run:
         topics = [NewTopic(name, PARTITIONS, 1) for name in (INPUT, OUTPUT)]
         for made in admin.create_topics(topics, request_timeout=20).values():
             made.result(30)
-
-    def _wait(self, condition: Callable[[], bool], deadline_s: float, what: str) -> None:
-        def now() -> bool:
-            for instance in self.instances:
-                instance.look()
-            time.sleep(0.02)
-            return condition()
-
-        try:
-            wait_until(now, deadline_s, what)
-        except AssertionError as error:
-            raise AssertionError(f"{error}\n{self._state()}") from None
-
-    def _state(self) -> str:
-        """For a run that got stuck."""
-        self.progress.update()
-        lines = [f"copied up to {self.progress.committed}"]
-        for instance in self.instances:
-            for life in [instance.life, *instance.zombies]:
-                if life is not None:
-                    lines.append(f"{life.name} says:\n{life.last_words()}")
-        return "\n".join([*lines, "the broker says:", self.broker.last_words()])
-
-    def _fault(self, number: int, fault: Fault, inputs: Inputs) -> None:
-        time.sleep(fault.wait_s if fault.alone else fault.wait_s / 10)
-        instance = self.instances[fault.instance]
-        instance.look()
-        self.struck[fault.kind] += 1
-        begun = time.monotonic()
-        marks = [at + 1 for at in inputs.acked]
-        zombie: Life | None = None
-        if fault.kind == "kill":
-            said = f"{instance.kill()}, for {fault.lasts_s:.1f} s"
-            time.sleep(fault.lasts_s)
-            begun, marks = time.monotonic(), [at + 1 for at in inputs.acked]
-            instance.start()
-        elif "zombie" in fault.kind:
-            zombie = instance.freeze()
-            said = f"{zombie.name} stands still for {fault.lasts_s:.1f} s"
-            if fault.kind == "replaced zombie" or self.pipeline.owned:
-                instance.start()
-        else:
-            said = self.broker.strike(fault.kind)
-            marks = [at + 1 for at in inputs.acked]
-        self._recovered(fault, begun, marks)
-        took = time.monotonic() - begun
-        if zombie is not None:
-            time.sleep(max(0.0, fault.lasts_s - took))
-            instance.thaw(zombie, take_back=instance.life is None)
-            self._recovered(fault, time.monotonic(), [at + 1 for at in inputs.acked])
-            self._see_off(instance, zombie)
-        who = f"copy{fault.instance}" if zombie or fault.kind == "kill" else "broker"
-        print(f"{number:4} {fault.kind:16} {who:8} copying again {took:5.1f} s  {said}", flush=True)
-
-    def _recovered(self, fault: Fault, begun: float, marks: list[int]) -> None:
-        """An input that came after the fault is copied, for each partition."""
-        self._wait(lambda: self.progress.passed(marks), RECOVERY_S, f"copies after {fault}")
-        self.slowest = max(self.slowest, (time.monotonic() - begun, fault.kind))
-
-    def _see_off(self, instance: Instance, zombie: Life) -> None:
-        """A zombie whose id is another's is fenced, or has come back to nothing: it goes."""
-        if zombie not in instance.zombies:
-            return
-        end = time.monotonic() + 3
-        while zombie in instance.zombies and time.monotonic() < end:
-            instance.look()
-            time.sleep(0.02)
-        instance.bury()
-
-    def _no_transaction_hangs(self) -> None:
-        raw = Raw(self.broker.bootstrap)
-
-        begun = time.monotonic()
-        while True:
-            ends = raw.end_offsets(OUTPUT, READ_UNCOMMITTED)
-            stable, open_ones = raw.end_offsets(OUTPUT, READ_COMMITTED), raw.ongoing()
-            took = time.monotonic() - begun
-            if stable == ends and not open_ones:
-                break
-            what = f"{took:.0f} s after the end: stable to {stable} of {ends}, open: {open_ones}"
-            assert took < NOT_HANGING_S, f"{what}\n{self.broker.last_words()}"
-            time.sleep(0.2)
-        print(f"     no transaction is open {took:.1f} s after the end", flush=True)
 
     def _tell_ends(self) -> None:
         journal, asked = Journal(self.journals / "ends.jsonl", "ends"), now_ms()
@@ -256,24 +172,19 @@ class Run:
                 out.setdefault(event["partition"], []).extend(records)
         return out
 
-    def _sum_up(self, inputs: Inputs, logs: Mapping[int, Log]) -> str:
+    def _sum_up(self, storm: Storm, logs: Mapping[int, Log]) -> str:
         events = load(sorted(self.journals.glob("*.jsonl")))
         found = check(events)
         assert not found, told(found)
         kinds = Counter(event["event"] for event in events)
-        assert kinds["committed"] > 2 * sum(self.struck.values()), "too little was committed"
+        assert kinds["committed"] > 2 * sum(storm.struck.values()), "too little was committed"
         copied = sum(len(log.records) for log in logs.values())
         unknown = kinds["begin"] - kinds["committed"] - kinds["aborted"]
-        struck = ", ".join(f"{kind} {times}" for kind, times in sorted(self.struck.items()))
         return (
-            f"{self.pipeline.name}: seed {self.seed}, {sum(self.struck.values())} faults"
-            f" ({struck}),"
-            f" {inputs.sent} inputs, {copied} outputs, transactions {kinds['committed']} committed"
-            f" {kinds['aborted']} aborted {unknown} without an answer,"
-            f" {sum(i.fenced for i in self.instances)} fenced,"
-            f" {sum(i.stuck for i in self.instances)} stuck,"
-            f" history of {len(events)} events: duplicates 0, lost 0, anomalies 0,"
-            f" slowest recovery {self.slowest[0]:.1f} s ({self.slowest[1]})"
+            f"{self.pipeline.name}: {storm.told()}; {storm.inputs.sent} inputs, {copied} outputs,"
+            f" transactions {kinds['committed']} committed {kinds['aborted']} aborted"
+            f" {unknown} without an answer; history of {len(events)} events:"
+            f" duplicates 0, lost 0, anomalies 0"
         )
 
 
