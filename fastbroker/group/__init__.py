@@ -21,6 +21,7 @@ Reading order
     classic/group.py   the state machine of join and sync; then join.py, sync.py, membership.py
     classic/roster.py  who is a member, who leads, which protocol wins
     classic/record.py  what is kept of a group
+    consumer/          groups whose assignments the server makes (KIP-848): has a guide of its own
     offsets.py         committed offsets as values and as records; offset_commit.py, offset_fetch.py
     pending_offsets.py those of open transactions; transactional_commit.py; transactions.py says
                        what that asks of the log and of transaction coordinators
@@ -44,5 +45,5 @@ Non-obvious
   and goes by itself when expiry comes by.
 - A repeated SyncGroup of the leader does not store a second assignment for the same generation.
 
-Not done: KIP-848 consumer groups, share and streams groups.
+Not done: share and streams groups.
 """

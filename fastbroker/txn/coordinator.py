@@ -3,7 +3,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable
-from functools import partial
 from typing import Any, TypeVar
 
 from fastbroker import errors
@@ -86,7 +85,13 @@ class TransactionCoordinator:
         log = log or logging.getLogger("fastbroker.txn")
         self.markers = Markers(timers, write_markers=write_markers, leader_of=leader_of, log=log)
         self.shards = Shards(
-            self.settings, timers, append=append, markers=self.markers, version=version, log=log
+            self.settings,
+            timers,
+            append=append,
+            allocate=allocate_producer_id,
+            markers=self.markers,
+            version=version,
+            log=log,
         )
         self._allocate, self._leader_of, self._version = allocate_producer_id, leader_of, version
         self._offsets_partition = offsets_partition
@@ -118,8 +123,8 @@ class TransactionCoordinator:
         wall clock.
         """
         for shard in self.shards:
-            for entry in shard.timed_out(now_ms) if shard.loaded else ():
-                attempted(partial(shard.abort_late, entry), self._allocate)
+            if shard.loaded:
+                shard.abort_timed_out(now_ms)
 
     def expire(self, now_ms: int) -> None:
         """Give up ids that nothing has been heard of for transactional.id.expiration.ms.

@@ -12,11 +12,13 @@ Invariants
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from logging import Logger
 
 from fastbroker.coordination.append_error import append_error
 from fastbroker.errors import ConcurrentTransactions, KafkaError, NotCoordinator, of
 from fastbroker.model import Deferred, Timers
+from fastbroker.txn.attempt import attempted
 from fastbroker.txn.end import aborted
 from fastbroker.txn.entry import Entry
 from fastbroker.txn.markers import Markers
@@ -35,6 +37,7 @@ class Shard:
     """The ids that hash to one partition, on the broker that leads it.
 
     loaded: replay is over; until then requests are refused. version(): transaction.version.
+    allocate(): a fresh producer id.
     """
 
     def __init__(
@@ -45,6 +48,7 @@ class Shard:
         settings: TransactionSettings,
         timers: Timers,
         append: Append,
+        allocate: Callable[[], Deferred[int]],
         markers: Markers,
         version: Callable[[], int],
         log: Logger,
@@ -54,7 +58,7 @@ class Shard:
         self.markers, self.version = markers, version
         self.entries: dict[str, Entry] = {}
         self.loaded = self.ended = False
-        self._append = append
+        self._append, self._allocate = append, allocate
 
     # Writing.
 
@@ -142,11 +146,14 @@ class Shard:
 
     # Time.
 
-    def timed_out(self, now_ms: int) -> list[Entry]:
-        """The ids whose transactions have been open for too long."""
-        return [entry for entry in self.entries.values() if _is_late(entry, now_ms)]
+    def abort_timed_out(self, now_ms: int) -> int:
+        """Abort transactions that have been open for too long; how many."""
+        late = [entry for entry in self.entries.values() if _is_late(entry, now_ms)]
+        for entry in late:
+            attempted(partial(self._abort_late, entry), self._allocate)
+        return len(late)
 
-    def abort_late(self, entry: Entry, fresh_id: int | None) -> Deferred[Transaction]:
+    def _abort_late(self, entry: Entry, fresh_id: int | None) -> Deferred[Transaction]:
         """Abort a transaction that is open for too long. Raises ProducerIdWanted without
         `fresh_id`, ConcurrentTransactions when it is not so any more."""
         now_ms, kept = self.timers.now_ms(), entry.kept

@@ -7,81 +7,16 @@ from __future__ import annotations
 import json
 import pathlib
 import re
-import uuid
-from collections.abc import Callable, Iterator
 
 import pytest
-from confluent_kafka import Producer
 from confluent_kafka.admin import AdminClient
-from confluent_kafka.cimpl import NewTopic
 
 from fastbroker.handlers.served import SERVED
 from fastbroker.protocol.api import api
-from tests.apache_kafka import tools
-from tests.interop import installs
-from tests.interop.conftest import Broker
+from tests.interop.broker import Broker
+from tests.interop.kafka_tools import Tool, data_dir, fill
 
 pytestmark = [pytest.mark.interop, pytest.mark.kafka, pytest.mark.timeout(300)]
-
-STACK_TRACE = re.compile(r"^\s+at [\w.$/]+\(|Exception in thread| ERROR ", re.M)
-TOOL_TIMEOUT_S = 60
-SEGMENT_BYTES = 1 << 20  # the least that Kafka allows
-
-Tool = Callable[..., str]
-
-
-@pytest.fixture(scope="session")
-def offline_tool() -> Tool:
-    """Run a tool by name with arguments and an optional `stdin`; what it printed, warnings too."""
-    installs.kafka_jars()
-
-    def run(name: str, *args: str, stdin: str = "") -> str:
-        done = tools.run(
-            name, args, input=stdin, capture_output=True, timeout=TOOL_TIMEOUT_S, errors="replace"
-        )
-        said = f"{done.stdout}\n{done.stderr}"
-        assert done.returncode == 0, f"{name} {' '.join(args)}: exit {done.returncode}\n{said}"
-        assert not STACK_TRACE.search(said), f"{name} {' '.join(args)}:\n{said}"
-        return said
-
-    return run
-
-
-@pytest.fixture(scope="session")
-def tool(broker: Broker, offline_tool: Tool) -> Tool:
-    """The same, told the broker's address."""
-
-    def run(name: str, *args: str, stdin: str = "") -> str:
-        return offline_tool(name, "--bootstrap-server", broker.bootstrap, *args, stdin=stdin)
-
-    return run
-
-
-@pytest.fixture
-def name() -> str:
-    """A name that no other test uses, for a topic."""
-    return f"tools-{uuid.uuid4().hex[:8]}"
-
-
-@pytest.fixture
-def admin(broker: Broker) -> AdminClient:
-    return AdminClient({"bootstrap.servers": broker.bootstrap})
-
-
-@pytest.fixture
-def topic(admin: AdminClient, name: str) -> Iterator[str]:
-    """A topic of two partitions, small segments and dense indexes."""
-    config = {"segment.bytes": str(SEGMENT_BYTES), "index.interval.bytes": "100"}
-    admin.create_topics([NewTopic(name, 2, 1, config=config)])[name].result(30)
-    yield name
-    admin.delete_topics([name])[name].result(30)
-
-
-def data_dir(broker: Broker) -> pathlib.Path:
-    """Where the files are; skips when the broker is elsewhere."""
-    if broker.data_dir is None:
-        pytest.skip("the broker's files are not known: set FASTBROKER_TEST_DATA")
-    return broker.data_dir
 
 
 def test_topics_are_created_listed_described_extended_and_deleted(tool: Tool, name: str) -> None:
@@ -296,21 +231,3 @@ def test_metadata_and_committed_offsets_are_decoded(
     told = offline_tool("kafka-dump-log", "--offsets-decoder", "--files", ",".join(logs))
     assert group in told, told[-3000:]
     assert topic in told, told[-3000:]
-
-
-def fill(
-    broker: Broker, topic: str, *, values: list[bytes], codec: str = "none", batch: int = 1000
-) -> None:
-    """Send `values` to both partitions of `topic`, at most `batch` records a batch."""
-    producer = Producer(
-        {
-            "bootstrap.servers": broker.bootstrap,
-            "enable.idempotence": True,
-            "compression.type": codec,
-            "batch.num.messages": batch,
-        }
-    )
-    for value in values:
-        for partition in (0, 1):
-            producer.produce(topic, value=value, key=b"key", partition=partition)
-    assert producer.flush(30) == 0

@@ -76,10 +76,6 @@ ACCEPTED: tuple[Accepted, ...] = (
     Accepted("produce/*", "the fifth last", "*.log_append_time_ms", REPEATED),
     Accepted("produce/in_a_transaction *", "sequence 0", "*.log_append_time_ms", REPEATED),
     Accepted("produce/sequences_go_on *", "sequence 0 in the *", "*.log_append_time_ms", REPEATED),
-    Accepted("write_txn_markers/*", "*", "*.partition_responses[[]*].error_message", TEXT),
-    Accepted("write_txn_markers/*", "an older epoch", "*.error_code", SENSE),
-    Accepted("write_txn_markers/*", "version -1", "*.error_code", SENSE),
-    Accepted("describe_producers/*", "*", "*.error_message", TEXT),
     Accepted("fetch/isolation *", "level 2", "*", LENIENT),
     Accepted("fetch/isolation *", "level -1", "*", LENIENT),
     Accepted("fetch/limits *", "a negative limit *", "*", LENIENT),
@@ -100,6 +96,17 @@ ACCEPTED: tuple[Accepted, ...] = (
     Accepted("offset_delete/*", "no partition", "topics[[]]", NOTHING),
     # Transactions.
     Accepted("end_txn/*", "write with *", "*.error_message", TEXT),
+<<<<<<< HEAD
+=======
+    Accepted("write_txn_markers/*", "*", "*.error_message", TEXT),
+    Accepted("write_txn_markers/markers *", "an older epoch", "*.error_code", SENSE),
+    Accepted("write_txn_markers/markers_of_late *", "version -1", "*.error_code", SENSE),
+    Accepted("describe_producers/*", "*", "*.error_message", TEXT),
+    Accepted("produce/in_a_transaction *", "sequence 0", "*.log_append_time_ms",
+             "for a duplicate Kafka gives the batch's time although the log did not set it"),
+    Accepted("produce/sequences_go_on *", "sequence 0 in the *", "*.log_append_time_ms",
+             "for a duplicate Kafka gives the batch's time although the log did not set it"),
+>>>>>>> txlog
     # Topics.
     Accepted("metadata/by_id v10", "*", "*", "we know topic ids in every version that has them"),
     Accepted("metadata/by_id *", "neither", "*", SENSE),

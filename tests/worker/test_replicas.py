@@ -162,6 +162,28 @@ def test_the_coordinator_hears_of_its_partitions(bench: Bench) -> None:
     assert heard[4:] == [("resigned", 0), ("resigned", 1)]
 
 
+def test_consumer_groups_hear_of_topics_but_not_of_their_leaders(bench: Bench) -> None:
+    heard: list[tuple[set[str], set[str]]] = []
+    bench.broker.groups.on_topics_changed = lambda names, others: heard.append(  # type: ignore
+        (names, others)
+    )
+    first = bench.create("a", partitions=2)
+    assert heard.pop() == ({"a"}, {"a"})
+    bench.elect(ELSEWHERE, "a")
+    assert not heard
+    more = PartitionRecord(
+        partition_id=2, topic_id=first, replicas=[ME], isr=[ME], leader=ME, leader_epoch=0,
+        directories=[bytes(16)],
+    )  # fmt: skip
+    bench.apply(more)
+    assert heard.pop() == ({"a"}, set())
+    again = TopicRecord(name="a", topic_id=b"n" * 16)
+    bench.apply(RemoveTopicRecord(topic_id=first), again)
+    assert heard.pop() == ({"a"}, {"a"})
+    bench.delete("a")
+    assert heard.pop() == ({"a"}, {"a"})
+
+
 def test_a_compacted_topic_is_told_to_stay_whole(
     tmp_path: pathlib.Path, caplog: pytest.LogCaptureFixture
 ) -> None:

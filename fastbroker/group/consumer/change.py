@@ -3,7 +3,8 @@
 Requests that follow see it before it is in the log, as their own records come after its records
 there; nobody is answered before everything that an answer rests on is below the high watermark.
 When a write fails, it and what was done after it is undone, the newest first; what of that
-reaches the log all the same is applied when it does, as its replay would be.
+reaches the log all the same is applied when it does, as its replay would be. (A log that loses a
+write loses those behind it, too: it has another leader, or its disk is gone.)
 Kafka: CoordinatorRuntime, with snapshots in place of undoing.
 """
 from __future__ import annotations
@@ -253,7 +254,11 @@ def _watched(home: Home, group_id: str) -> None:
     for member in group.members.values():
         if member.session is None:
             group.watch(member)
-        if member.now.state is not MemberState.UNREVOKED_PARTITIONS and not member.is_classic:
+        if member.is_classic:
+            continue
+        if member.now.state is MemberState.UNREVOKED_PARTITIONS:
+            group.await_release(member, again=False)
+        else:
             group.released(member)
 
 

@@ -202,6 +202,7 @@ class Consumer:
         if answer.error_code in (110, 25, 82):
             self.epoch, self.owned = 0, set()
         if answer.error_code:
+            self._said = None  # whether it was heard is not known
             return
         self.epoch, self.interval_ms = answer.member_epoch, answer.heartbeat_interval_ms
         told = self.bench.told(answer)

@@ -25,7 +25,14 @@ def alter(
     return s.ask(label, IncrementalAlterConfigsRequest, resources=[resource], **more)
 
 
-def describe(s: Scene, label: str, group: str, *keys: str, **more: Any) -> Step:
+def describe(
+    s: Scene, label: str, group: str, *keys: str, shows: str | None = None, **more: Any
+) -> Step:
+    """Until the first key has the value `shows`: a change is seen a little later."""
+    if shows is not None:
+        more["until"] = lambda a: any(
+            c.name == keys[0] and c.value == shows for r in a.results for c in r.configs
+        )
     resource = {"resource_type": GROUP, "resource_name": group, "configuration_keys": [*keys]}
     return s.ask(label, DescribeConfigsRequest, resources=[resource], include_synonyms=True,
                  at=4, **more)  # fmt: skip
@@ -36,9 +43,9 @@ def configs_of_groups(s: Scene) -> Steps:
     group = s.name("g")
     yield describe(s, "nothing is set", group, SESSION, BEAT, BATCH)
     yield alter(s, "one", group, (SESSION, SET, "50000"))
-    yield describe(s, "one is set", group, SESSION, BEAT)
+    yield describe(s, "one is set", group, SESSION, BEAT, shows="50000")
     yield alter(s, "two", group, (BEAT, SET, "7000"), (BATCH, SET, "0"))
-    yield describe(s, "three are set", group, SESSION, BEAT, BATCH)
+    yield describe(s, "three are set", group, BATCH, SESSION, BEAT, shows="0")
     yield alter(s, "validated only", group, (BEAT, SET, "8000"), validate_only=True)
     yield alter(s, "below the bound", group, (SESSION, SET, "44999"))
     yield alter(s, "above the bound", group, (SESSION, SET, "60001"))
@@ -59,7 +66,7 @@ def configs_of_groups(s: Scene) -> Steps:
     yield coordinator_told(s, group)
     yield alter(s, "deleted", group, (SESSION, DELETE, None), (BATCH, DELETE, None))
     yield alter(s, "deleted again", group, (SESSION, DELETE, None))
-    yield describe(s, "one is left", group, SESSION, BEAT, BATCH)
+    yield describe(s, "one is left", group, SESSION, BEAT, BATCH, shows="45000")
     yield alter(s, "the last is deleted", group, (BEAT, DELETE, None))
 
 

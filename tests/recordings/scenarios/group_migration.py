@@ -108,8 +108,8 @@ def a_classic_group_is_upgraded(s: Scene) -> Steps:
     yield commit(s, "the classic member commits then", group, (t, {0: 9}), member=old,
                  generation=again.generation_id, at=8)  # fmt: skip
     yield classic_leave(s, "the classic member leaves", group, old, at=5)
-    yield from which(s, "of consumers", group)
     yield beat(s, "the consumer gets the rest", group, B, joined.member_epoch)
+    yield from which(s, "of consumers", group)
     yield leave(s, "the consumer leaves", group, B)
     yield from which(s, "empty", group)
 
