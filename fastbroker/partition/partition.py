@@ -122,8 +122,8 @@ class Partition:
         """A guard for the first batch of a transaction, taken before its coordinator is asked
         whether this partition belongs to it; None: the transaction is open here already.
 
-        The guard is void once a marker of that producer has been appended: what the coordinator
-        said may be about the transaction before. base_sequence: of that batch, -1: it has none.
+        The guard is void once a marker has been appended that may end this transaction: what the
+        coordinator said is of the past then. base_sequence: of that batch, -1: it has none.
         own_epoch: each of the producer's transactions has an epoch of its own (KIP-890).
         Raises InvalidProducerEpoch when a newer one is known.
         """

@@ -80,7 +80,8 @@ class Producer:
 
 class Verification:
     """The guard of a transaction's first batch in a partition, from before its coordinator is asked
-    until that batch is written. A marker, or another batch, written meanwhile makes it void.
+    until that batch is written. Its transaction's marker, or another batch, written meanwhile makes
+    it void.
 
     lowest_sequence: of the batches that are on their way with it: that one has to be first.
     own_epoch: the transaction has an epoch of its own, so its producer's sequences begin at 0.
@@ -295,7 +296,7 @@ class ProducerState:
             producer.move_to(marker.producer_epoch)
         producer.coordinator_epoch = marker.coordinator_epoch
         producer.last_timestamp = timestamp
-        self._verifications.pop(marker.producer_id, None)
+        self._void(marker)
         first, producer.txn_first_offset = producer.txn_first_offset, -1
         if first < 0:
             return None
@@ -305,6 +306,17 @@ class ProducerState:
             return None
         stable = next(iter(self.begun), offset + 1)
         return AbortedTransaction(marker.producer_id, first, offset, stable)
+
+    def _void(self, marker: EndTransactionMarker) -> None:
+        """The guard of a transaction that `marker` ends is void.
+
+        With epochs of their own, the next transaction may have begun before the marker is here:
+        its epoch is the marker's, and its guard holds.
+        """
+        guard = self._verifications.get(marker.producer_id)
+        ends = marker.producer_epoch - (marker.transaction_version >= EPOCHS_SINCE)
+        if guard is not None and guard.producer_epoch <= ends:
+            del self._verifications[marker.producer_id]
 
     # ---- what is stable
 

@@ -103,7 +103,7 @@ def _go(name: str) -> Callable[[], Program]:
 def _java() -> Program:
     options = ["-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"]
     options.append("-Dorg.slf4j.simpleLogger.defaultLogLevel=warn")
-    return Program(["java", *options, "-cp", installs.java("java"), "Client"])
+    return Program(["java", *options, "-cp", installs.java(HERE / "java"), "Client"])
 
 
 CLIENTS = (

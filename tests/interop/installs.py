@@ -152,17 +152,20 @@ def kafka_jars() -> None:
 
 
 @functools.cache
-def java(name: str) -> str:
-    """The class path of the program in tests/interop/NAME and of the jars its pom.xml names."""
+def java(program: pathlib.Path) -> str:
+    """The class path of the program in the folder `program` and of the jars its pom.xml names."""
     require("java", "javac", "mvn")
-    pom, source = HERE / name / "pom.xml", HERE / name / "Client.java"
+    pom, sources = program / "pom.xml", sorted(program.glob("*.java"))
 
     def install(folder: pathlib.Path) -> None:
         command = ["mvn", "-q", "-B", "-f", str(pom), "dependency:copy-dependencies"]
         _run([*command, f"-DoutputDirectory={folder}/lib"], cwd=folder)
-        _run(["javac", "-cp", f"{folder}/lib/*", "-d", str(folder), str(source)], cwd=folder)
+        files = [str(source) for source in sources]
+        _run(["javac", "-cp", f"{folder}/lib/*", "-d", str(folder), *files], cwd=folder)
 
-    folder = _once(name, [pom, source], install)
+    owner = program.parent.name
+    name = program.name if owner == HERE.name else f"{owner}-{program.name}"
+    folder = _once(name, [pom, *sources], install)
     return f"{folder}:{folder}/lib/*"
 
 

@@ -190,6 +190,26 @@ def test_after_a_marker_with_the_next_epoch_sequences_begin_at_zero(story: Story
     assert story.begin(0, epoch=1) == 4
 
 
+def test_a_marker_does_not_void_the_guard_of_the_next_transaction(story: Story) -> None:
+    """With an epoch of its own it may begin before the last one's markers are everywhere."""
+    story.begin(0, epoch=3)
+    guard = story.guard(epoch=4, own_epoch=True)
+    story.mark(epoch=4, version=2)
+    assert story.send(0, epoch=4, guard=guard) == 2
+    assert story.state.producers[1].txn_first_offset == 2
+
+
+@pytest.mark.parametrize(("version", "marked"), [(1, 4), (2, 5), (1, 5), (2, 6)])
+def test_a_marker_voids_the_guard_of_its_own_transaction(
+    story: Story, version: int, marked: int
+) -> None:
+    story.begin(0, epoch=3)
+    guard = story.guard(epoch=4, own_epoch=version == 2)
+    story.mark(epoch=marked, version=version)
+    with pytest.raises((InvalidTxnState, InvalidProducerEpoch)):
+        story.send(0, epoch=4, guard=guard)
+
+
 @pytest.mark.parametrize(
     ("version", "epoch", "is_open", "fits"),
     [
