@@ -96,8 +96,7 @@ def shortened(text: str, width: int) -> str:
 
 
 def _is_of_numbers(column: Sequence[object]) -> bool:
-    numbers = [cell for cell in column if cell != ABSENT]
-    return bool(numbers) and all(isinstance(cell, int) for cell in numbers)
+    return bool(column) and all(isinstance(cell, int) or cell == ABSENT for cell in column)
 
 
 def _shrink(widths: list[int], candidates: Sequence[int], room: int) -> None:

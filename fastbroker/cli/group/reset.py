@@ -100,15 +100,18 @@ def reset_offsets(
         leaders = Leaders(client, sorted({one.topic for one in before} | {t for t, _ in wanted}))
         partitions = chosen(leaders, before, wanted)
         known, moves = planned(leaders, target, partitions, before)
+        changed = [one for one in moves if one.after != one.before]
         if execute:
-            commit(client, group, leaders, [one for one in moves if one.after != one.before])
+            commit(client, group, leaders, changed)
     if as_json:
         click.echo(json.dumps(_json(name, moves, is_done=execute)))
         return
     click.echo(_page(group, moves, known, width=screen_width()))
     if target.time_ms is not None:
         click.echo(f"the time is {moment(target.time_ms)}", err=True)
-    if not execute:
+    if execute:
+        click.echo(f"moved {count(len(changed), 'partition')}")
+    else:
         click.echo("nothing was changed; add --execute to do it", err=True)
 
 
