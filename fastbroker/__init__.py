@@ -4,7 +4,8 @@
     1  config, _c                Kafka's configuration keys; bytes at C speed (bodies in cext/)
     2  protocol, records         codec of messages and record batches, no I/O
     3  storage, raft             the log on disk; the metadata quorum as a state machine
-    4  metadata, partition       cluster image and controller rules; leader, high watermark, waits
+    4  metadata, partition,      cluster image and controller rules; leader, high watermark, waits;
+       coordination              what coordinators share: shards of an internal topic
     5  group, txn, security      coordinators and access rules
     6  handlers, net             answers to decoded requests; frames and sockets
     7  worker, controller        one process each

@@ -19,7 +19,7 @@ FLOORS = [  # lower index = lower floor
     {"config", "_c"},
     {"protocol", "records"},
     {"storage", "raft"},
-    {"metadata", "partition"},
+    {"metadata", "partition", "coordination"},
     {"group", "txn", "security"},
     {"handlers", "net"},
     {"worker", "controller"},
@@ -29,7 +29,10 @@ FLOORS = [  # lower index = lower floor
 ]
 FLOOR_OF = {name: n for n, names in enumerate(FLOORS) for name in names}
 # Packages that decide and never act: no sockets, clocks, files or chance inside.
-PURE = {"protocol", "records", "raft", "partition", "metadata", "group", "txn", "security"}
+PURE = {
+    "protocol", "records", "raft", "partition", "metadata", "coordination", "group", "txn",
+    "security",
+}  # fmt: skip
 IO_MODULES = {"asyncio", "socket", "ssl", "threading", "time", "random", "os", "select", "uvloop"}
 # Storage reaches files through disk.py, the one door that tests can put a faulty disk behind.
 STORAGE_DOORS = {"disk.py"}

@@ -14,7 +14,7 @@ Invariants
 
 Reading order
     coordinator.py     every API
-    shards.py          which partitions are served here: elections, loading, a group's shard
+    shards.py          a group's shard; elections and loading are coordination/topic_shards.py
     shard.py           one partition of __consumer_offsets: its groups and offsets, replay, expiry
     classic/group.py   the state machine of join and sync; then join.py, sync.py, membership.py
     classic/roster.py  who is a member, who leads, which protocol wins

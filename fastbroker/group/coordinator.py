@@ -3,12 +3,13 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable
+from functools import partial
 
 from fastbroker import errors
 from fastbroker.config.broker import BrokerConfig
+from fastbroker.coordination.append_error import append_error
 from fastbroker.errors import KafkaError
-from fastbroker.group import listing, offset_commit, offset_fetch
-from fastbroker.group.append_error import append_error
+from fastbroker.group import listing, offset_commit, offset_fetch, transactional_commit
 from fastbroker.group.caller import Caller
 from fastbroker.group.classic.group import ClassicGroup
 from fastbroker.group.classic.join import join
@@ -21,6 +22,7 @@ from fastbroker.group.settings import GroupSettings
 from fastbroker.group.shard import Append
 from fastbroker.group.shards import Shards
 from fastbroker.group.topics import Topics
+from fastbroker.group.transactions import Producer, Transactions
 from fastbroker.model import Deferred, Timers
 from fastbroker.protocol.messages.delete_groups import DeleteGroupsRequest, DeleteGroupsResponse
 from fastbroker.protocol.messages.describe_groups import (
@@ -35,7 +37,12 @@ from fastbroker.protocol.messages.offset_commit import OffsetCommitRequest, Offs
 from fastbroker.protocol.messages.offset_delete import OffsetDeleteRequest, OffsetDeleteResponse
 from fastbroker.protocol.messages.offset_fetch import OffsetFetchRequest, OffsetFetchResponse
 from fastbroker.protocol.messages.sync_group import SyncGroupRequest, SyncGroupResponse
+from fastbroker.protocol.messages.txn_offset_commit import (
+    TxnOffsetCommitRequest,
+    TxnOffsetCommitResponse,
+)
 from fastbroker.protocol.schema import Buffer
+from fastbroker.records.control import EndTransactionMarker
 
 DeletedGroup = DeleteGroupsResponse.DeletableGroupResult
 
@@ -49,6 +56,7 @@ class GroupCoordinator:
         once they are below the high watermark, failed with a KafkaError. Completes in call order.
     new_member_id: an id that begins with the text given, followed by "-" and a fresh UUID.
     topics: looks topics up in the newest metadata.
+    transactions: the same partitions, as parts of transactions.
     """
 
     def __init__(
@@ -57,6 +65,7 @@ class GroupCoordinator:
         timers: Timers,
         *,
         append: Append,
+        transactions: Transactions,
         new_member_id: Callable[[str], str],
         topics: Topics,
         log: logging.Logger | None = None,
@@ -64,9 +73,11 @@ class GroupCoordinator:
         self.settings = GroupSettings.of(config)
         self.timers = timers
         log = log or logging.getLogger("fastbroker.group")
-        self.shards = Shards(self.settings, timers, append=append, log=log)
+        self.shards = Shards(
+            self.settings, timers, append=append, transactions=transactions, log=log
+        )
         self._new_member_id = new_member_id
-        self._topics = topics
+        self._topics, self._enlist = topics, transactions.enlist
 
     def partition_for(self, group_id: str) -> int:
         """The partition of __consumer_offsets that keeps a group."""
@@ -98,7 +109,7 @@ class GroupCoordinator:
         """Drop the offsets committed on topics that are no more."""
         gone_topics = set(names)
         for shard in self.shards:
-            gone = list(shard.offsets.on_topics(gone_topics))
+            gone = shard.offsets_on_topics(gone_topics)
             if shard.loaded and gone:
                 shard.delete_offsets(gone)
 
@@ -228,20 +239,105 @@ class GroupCoordinator:
         shard.commit(request.group_id, commits).then(written)
         return answer
 
+    def txn_offset_commit(
+        self, caller: Caller, request: TxnOffsetCommitRequest
+    ) -> TxnOffsetCommitResponse | Deferred[TxnOffsetCommitResponse]:
+        """TxnOffsetCommit 0-5: answered when the offsets are below the high watermark.
+
+        They count when the transaction is committed. Unless it is open in this partition of
+        __consumer_offsets, its coordinator is asked first whether the partition is part of it.
+        """
+        version = caller.api_version
+        response, commits = transactional_commit.sort_out(
+            request,
+            topics=self._topics,
+            now_ms=self.timers.now_ms(),
+            metadata_max_bytes=self.settings.offset_metadata_max_bytes,
+        )
+        if not commits:
+            return response  # every partition has its own error
+        answer: Deferred[TxnOffsetCommitResponse] = Deferred()
+        producer = Producer(request.producer_id, request.producer_epoch)
+        partition = self.partition_for(request.group_id)
+
+        def fail(error_code: int) -> TxnOffsetCommitResponse:
+            transactional_commit.failed(response, error_code, version)
+            return response
+
+        def write(verification: object | None) -> None:
+            # Others had their turn: the group is another one, perhaps, or served elsewhere.
+            try:
+                shard = self.shards.of(request.group_id)
+                group = shard.groups.get(request.group_id)
+                transactional_commit.check(group, request)
+                done = shard.commit_in_transaction(
+                    request.group_id, commits, producer, verification
+                )
+            except KafkaError as error:
+                answer.complete(fail(error.code))
+                return
+            done.then(
+                lambda done: answer.complete(
+                    response if done.error is None else fail(append_error(done.error))
+                )
+            )
+
+        def enlisted(verification: object, code: Deferred[int]) -> None:
+            if code.error is not None:
+                answer.complete(fail(append_error(code.error)))
+            elif code.value:
+                answer.complete(fail(code.value))
+            else:
+                write(verification)
+
+        try:
+            verification = self.shards.of(request.group_id).begin_verification(producer)
+        except KafkaError as error:
+            return fail(append_error(error))
+        if verification is None:
+            write(None)
+            return answer
+        self._enlist(
+            partition,
+            request.transactional_id,
+            producer,
+            add=version >= transactional_commit.ADDS_PARTITION,
+        ).then(partial(enlisted, verification))
+        return answer
+
+    def complete_transaction(
+        self, partition: int, marker: EndTransactionMarker
+    ) -> Deferred[None]:
+        """Write a marker into `partition` of __consumer_offsets, and apply it there.
+
+        Done when the marker is below the high watermark. Fails with a KafkaError; where the
+        partition is not served, with NotLeaderOrFollower, which transaction coordinators expect.
+        """
+        try:
+            shard = self.shards.at(partition)
+        except KafkaError as error:
+            done: Deferred[None] = Deferred()
+            done.fail(errors.NotLeaderOrFollower(error.message))
+            return done
+        return shard.complete_transaction(marker)
+
     def offset_fetch(
         self, caller: Caller, request: OffsetFetchRequest
     ) -> OffsetFetchResponse | Deferred[OffsetFetchResponse]:
         """OffsetFetch 1-10: what is committed; -1 where nothing is.
 
-        With require_stable the answer waits for the commits that are being written. A member id
-        and epoch say nothing about a classic group.
+        With require_stable the answer waits for the commits that are being written, and
+        UNSTABLE_OFFSET_COMMIT tells of an offset in a transaction that is open. A member id and
+        epoch say nothing about a classic group.
         """
         asked = offset_fetch.asked_groups(request, caller.api_version)
         answer: Deferred[OffsetFetchResponse] = Deferred()
         found: dict[int, FetchedGroup] = {}
 
         def fetch(at: int) -> None:
-            found[at] = self._offsets_of(asked[at], caller.api_version)
+            found[at] = self._offsets_of(
+                asked[at], api_version=caller.api_version, require_stable=request.require_stable
+            )
             if len(found) == len(asked):
                 groups = [found[n] for n in range(len(asked))]
                 answer.complete(offset_fetch.response(groups, caller.api_version))
@@ -260,13 +356,20 @@ class GroupCoordinator:
                 fetch(at)
         return answer
 
-    def _offsets_of(self, asked: Asked, api_version: int) -> FetchedGroup:
+    def _offsets_of(
+        self, asked: Asked, *, api_version: int, require_stable: bool
+    ) -> FetchedGroup:
         try:
             shard = self.shards.of(asked.group_id, may_be_empty=True)
         except KafkaError as error:
             return offset_fetch.failed(asked, error.code)
-        offsets = shard.offsets.of(asked.group_id)
-        return offset_fetch.fetch(asked, offsets, api_version=api_version, topics=self._topics)
+        return offset_fetch.fetch(
+            asked,
+            shard.offsets.of(asked.group_id),
+            shard.pending.of(asked.group_id) if require_stable else (),
+            api_version=api_version,
+            topics=self._topics,
+        )
 
     def offset_delete(
         self, caller: Caller, request: OffsetDeleteRequest
@@ -279,7 +382,7 @@ class GroupCoordinator:
         except KafkaError as error:
             return OffsetDeleteResponse(error_code=error.code)
         response, gone = offset_commit.delete(group, request, self._topics)
-        kept = shard.offsets.of(request.group_id)
+        group_id = request.group_id
         answer: Deferred[OffsetDeleteResponse] = Deferred()
 
         def written(write: Deferred[None]) -> None:
@@ -288,7 +391,9 @@ class GroupCoordinator:
             else:
                 answer.complete(OffsetDeleteResponse(error_code=append_error(write.error)))
 
-        shard.delete_offsets([(request.group_id, at) for at in gone if at in kept]).then(written)
+        shard.delete_offsets(
+            [(group_id, at) for at in gone if shard.has_offset(group_id, at)]
+        ).then(written)
         return answer
 
     # Administration.

@@ -6,7 +6,9 @@
 """
 from __future__ import annotations
 
-from fastbroker.errors import UnknownTopicId
+from collections.abc import Collection
+
+from fastbroker.errors import UnknownTopicId, UnstableOffsetCommit
 from fastbroker.group.offsets import CommittedOffset
 from fastbroker.group.topics import Topics
 from fastbroker.model import ZERO_UUID, TopicPartition
@@ -43,13 +45,18 @@ def asked_groups(request: OffsetFetchRequest, api_version: int) -> list[Asked]:
 def fetch(
     asked: Asked,
     offsets: dict[TopicPartition, CommittedOffset],
+    unstable: Collection[TopicPartition],
     *,
     api_version: int,
     topics: Topics,
 ) -> Group:
-    """The offsets of one group; -1 without an error where there is none."""
+    """The offsets of one group; -1 without an error where there is none.
+
+    unstable: partitions with an offset in an open transaction, which the sender does not put up
+    with.
+    """
     if asked.topics is None:
-        everything = _everything(offsets, topics)
+        everything = _everything(offsets, unstable, topics)
         if api_version >= BY_TOPIC_ID:
             for known in everything:
                 known.topic_id = topics.topic_id(known.name) or ZERO_UUID
@@ -65,7 +72,11 @@ def fetch(
             if name is None:
                 partitions.append(_partition(index, NOTHING, UnknownTopicId.code))
                 continue
-            committed = offsets.get(TopicPartition(name, index), NOTHING)
+            at = TopicPartition(name, index)
+            if at in unstable:
+                partitions.append(_partition(index, NOTHING, UnstableOffsetCommit.code))
+                continue
+            committed = offsets.get(at, NOTHING)
             if not committed.is_of(topic_id):
                 committed = NOTHING
             partitions.append(_partition(index, committed))
@@ -122,12 +133,17 @@ def response(groups: list[Group], api_version: int) -> OffsetFetchResponse:
 
 
 def _everything(
-    offsets: dict[TopicPartition, CommittedOffset], topics: Topics
+    offsets: dict[TopicPartition, CommittedOffset],
+    unstable: Collection[TopicPartition],
+    topics: Topics,
 ) -> list[Topic]:
     by_name: dict[str, list[Partition]] = {}
     for at, committed in offsets.items():
         if committed.is_of(topics.topic_id(at.topic)):
-            by_name.setdefault(at.topic, []).append(_partition(at.partition, committed))
+            told = _partition(at.partition, committed)
+            if at in unstable:
+                told = _partition(at.partition, NOTHING, UnstableOffsetCommit.code)
+            by_name.setdefault(at.topic, []).append(told)
     return [Topic(name=name, partitions=partitions) for name, partitions in by_name.items()]
 
 

@@ -16,7 +16,9 @@ from fastbroker.group.classic.group import ClassicGroup
 from fastbroker.group.classic.record import Record, group_tombstone
 from fastbroker.group.classic.state import State
 from fastbroker.group.offsets import CommittedOffset, OffsetTable, expired, tombstone
+from fastbroker.group.pending_offsets import PendingOffsets, Place
 from fastbroker.group.settings import GroupSettings
+from fastbroker.group.transactions import Producer, Transactions
 from fastbroker.model import Deferred, Timers, TopicPartition
 from fastbroker.protocol.group_records import (
     GroupMetadataKey,
@@ -27,6 +29,7 @@ from fastbroker.protocol.group_records import (
     OffsetCommitValue,
 )
 from fastbroker.protocol.record_frames import decode_key, decode_value, key_types
+from fastbroker.records.control import EndTransactionMarker
 
 KEYS = key_types([LegacyOffsetCommitKey, OffsetCommitKey, GroupMetadataKey])
 RECORDS_A_WRITE = 1_000  # deletions are written in batches of at most so many records
@@ -38,7 +41,8 @@ Deletion = tuple[Record, Callable[[], object]]  # a tombstone, and what it does 
 class Shard:
     """The groups whose ids hash to one partition, on the broker that leads it.
 
-    loaded: replay is over; until then requests are refused.
+    loaded: replay is over; until then requests are refused. replaying: the producer id of the
+    transaction whose records are replayed; None: of none.
     """
 
     def __init__(
@@ -49,15 +53,18 @@ class Shard:
         settings: GroupSettings,
         timers: Timers,
         append: Append,
+        transactions: Transactions,
         log: Logger,
     ) -> None:
         self.partition, self.leader_epoch = partition, leader_epoch
         self.settings, self.timers, self.log = settings, timers, log
         self.groups: dict[str, ClassicGroup] = {}
         self.offsets = OffsetTable()
+        self.pending = PendingOffsets()
         self.loaded = False
+        self.replaying: int | None = None
         self.ended = False
-        self._append = append
+        self._append, self._transactions = append, transactions
         self._newest_write: Deferred[None] | None = None
 
     # Groups.
@@ -90,6 +97,7 @@ class Shard:
             and group.generation_id == 0
             and not group.roster.pending
             and group.group_id not in self.offsets.groups
+            and group.group_id not in self.pending
             and self.groups.get(group.group_id) is group
         ):
             del self.groups[group.group_id]
@@ -134,10 +142,87 @@ class Shard:
         """Set an offset; a group that only commits exists from its first offset on."""
         self.group_or_new(group_id)
         self.offsets.put(group_id, at, committed)
+        if group_id in self.pending:
+            self.pending.overtake(group_id, at)
 
-    def delete_offsets(self, gone: Iterable[tuple[str, TopicPartition]]) -> Deferred[None]:
-        """Write tombstones for offsets, and drop them as that succeeds."""
-        return self._delete([(tombstone(*one), partial(self.offsets.remove, *one)) for one in gone])
+    def has_offset(self, group_id: str, at: TopicPartition) -> bool:
+        """Whether an offset is set, or pending in a transaction."""
+        return at in self.offsets.of(group_id) or at in self.pending.of(group_id)
+
+    def _remove_offset(self, group_id: str, at: TopicPartition) -> None:
+        self.offsets.remove(group_id, at)
+        self.pending.remove(group_id, at)
+        self._forget_group_if_vacant(group_id)
+
+    def _forget_group_if_vacant(self, group_id: str) -> None:
+        group = self.groups.get(group_id)
+        if group is not None:
+            self.forget_if_vacant(group)
+
+    def offsets_on_topics(self, names: set[str]) -> set[Place]:
+        """Every place with an offset, set or pending, on one of the topics."""
+        return {*self.offsets.on_topics(names), *self.pending.on_topics(names)}
+
+    def delete_offsets(self, gone: Iterable[Place]) -> Deferred[None]:
+        """Write tombstones for offsets, and drop them as that succeeds; pending ones, too."""
+        return self._delete([(tombstone(*one), partial(self._remove_offset, *one)) for one in gone])
+
+    # Transactions.
+
+    def begin_verification(self, producer: Producer) -> object | None:
+        """See Transactions. Raises a KafkaError."""
+        return self._transactions.begin_verification(self.partition, producer)
+
+    def commit_in_transaction(
+        self,
+        group_id: str,
+        commits: list[tuple[TopicPartition, CommittedOffset]],
+        producer: Producer,
+        verification: object | None,
+    ) -> Deferred[None]:
+        """Write offsets that are to count when the producer's transaction is committed."""
+        done: Deferred[None] = Deferred()
+
+        def written(write: Deferred[None]) -> None:
+            if write.error is None and not self.ended:
+                for at, committed in commits:
+                    self._put_pending(producer.id, group_id, at, committed)
+            _pass_on(write, done)
+
+        records = [committed.record(group_id, at) for at, committed in commits]
+        self._newest_write = write = self._transactions.append(
+            self.partition, records, producer, verification
+        )
+        write.then(written)
+        return done
+
+    def _put_pending(
+        self, producer_id: int, group_id: str, at: TopicPartition, committed: CommittedOffset
+    ) -> None:
+        self.group_or_new(group_id)
+        self.pending.put(producer_id, group_id, at, committed)
+
+    def complete_transaction(self, marker: EndTransactionMarker) -> Deferred[None]:
+        """Write a marker; what was pending in its transaction counts, or is gone, when that is
+        done. A marker for a transaction that nothing is pending in is only written."""
+        done: Deferred[None] = Deferred()
+
+        def written(write: Deferred[None]) -> None:
+            if write.error is None and not self.ended:
+                self.end_transaction(marker.producer_id, commit=marker.commit)
+            _pass_on(write, done)
+
+        self._newest_write = write = self._transactions.append_marker(self.partition, marker)
+        write.then(written)
+        return done
+
+    def end_transaction(self, producer_id: int, *, commit: bool) -> None:
+        """A marker is in the log."""
+        for group_id, at, committed in self.pending.end(producer_id, commit=commit):
+            if committed is not None:
+                self.offsets.put(group_id, at, committed)
+            else:
+                self._forget_group_if_vacant(group_id)
 
     def delete_group(self, group: ClassicGroup) -> Deferred[None]:
         """Delete an empty group and all its offsets; it takes no requests meanwhile."""
@@ -145,8 +230,8 @@ class Shard:
         group.end(CoordinatorLoadInProgress)
         group_id = group.group_id
         deletions: list[Deletion] = [
-            (tombstone(group_id, at), partial(self.offsets.remove, group_id, at))
-            for at in self.offsets.of(group_id)
+            (tombstone(group_id, at), partial(self._remove_offset, group_id, at))
+            for at in {**self.offsets.of(group_id), **dict.fromkeys(self.pending.of(group_id))}
         ]
         deletions.append((group_tombstone(group_id), partial(self._replay_group, group_id, None)))
 
@@ -189,13 +274,18 @@ class Shard:
     def expire(self, now_ms: int) -> None:
         """Give up offsets past their retention, and groups that nothing is left of."""
         retention_ms = self.settings.offsets_retention_ms
-        gone: list[tuple[str, TopicPartition]] = []
+        gone: list[Place] = []
         for group in list(self.groups.values()):
             if group.state is State.DEAD:
                 continue
             offsets = self.offsets.of(group.group_id)
-            over = expired(group, offsets, now_ms=now_ms, retention_ms=retention_ms)
-            idle = group.state is State.EMPTY and not group.roster.pending
+            pending = self.pending.of(group.group_id)
+            over = [
+                at
+                for at in expired(group, offsets, now_ms=now_ms, retention_ms=retention_ms)
+                if at not in pending
+            ]
+            idle = group.state is State.EMPTY and not group.roster.pending and not pending
             if idle and len(over) == len(offsets):
                 self.delete_group(group)
             else:
@@ -209,7 +299,7 @@ class Shard:
     # A coordinator takes over, and gives up.
 
     def replay(self, key: bytes | None, value: bytes | None) -> None:
-        """Apply one record of the log. Raises CorruptFrame.
+        """Apply one record of the log, of the transaction of `replaying`. Raises CorruptFrame.
 
         Records of kinds that are not ours to keep (KIP-848 groups and later ones) are passed over.
         """
@@ -221,18 +311,21 @@ class Shard:
         elif what is not None:
             at = TopicPartition(what.topic, what.partition)
             if value is None:
-                self.offsets.remove(what.group, at)
+                self._remove_offset(what.group, at)
                 return
             old = isinstance(what, LegacyOffsetCommitKey)
             kept = decode_value(value, LegacyOffsetCommitValue if old else OffsetCommitValue)
-            self.put_offset(what.group, at, CommittedOffset.of(kept))
+            if self.replaying is None:
+                self.put_offset(what.group, at, CommittedOffset.of(kept))
+            else:
+                self._put_pending(self.replaying, what.group, at, CommittedOffset.of(kept))
 
     def _replay_group(self, group_id: str, value: bytes | None) -> None:
         self.groups.pop(group_id, None)
         if value is not None:
             kept = decode_value(value, GroupMetadataValue)
             self.group_or_new(group_id).restore(kept)
-        elif group_id in self.offsets.groups:
+        elif group_id in self.offsets.groups or group_id in self.pending:
             self.group_or_new(group_id)
 
     def begin(self) -> None:

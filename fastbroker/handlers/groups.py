@@ -21,6 +21,10 @@ from fastbroker.protocol.messages.offset_commit import OffsetCommitRequest, Offs
 from fastbroker.protocol.messages.offset_delete import OffsetDeleteRequest, OffsetDeleteResponse
 from fastbroker.protocol.messages.offset_fetch import OffsetFetchRequest, OffsetFetchResponse
 from fastbroker.protocol.messages.sync_group import SyncGroupRequest, SyncGroupResponse
+from fastbroker.protocol.messages.txn_offset_commit import (
+    TxnOffsetCommitRequest,
+    TxnOffsetCommitResponse,
+)
 
 # READ, DELETE, DESCRIBE, DESCRIBE_CONFIGS, ALTER_CONFIGS: all that can be done to a group.
 GROUP_OPERATIONS = 1 << 3 | 1 << 6 | 1 << 8 | 1 << 10 | 1 << 11
@@ -101,6 +105,23 @@ def offset_fetch(
     which says nothing for a classic group; 10 topics by id.
     """
     return ctx.broker.groups.offset_fetch(ctx, request)
+
+
+@handles(TxnOffsetCommitRequest)
+def txn_offset_commit(
+    ctx: RequestContext, request: TxnOffsetCommitRequest
+) -> TxnOffsetCommitResponse | Deferred[TxnOffsetCommitResponse]:
+    """Behaviour
+    - Offsets wait for the end of their transaction: its commit makes them count, an abort drops
+      them. Until then OffsetFetch with require_stable tells UNSTABLE_OFFSET_COMMIT.
+    - The transaction's coordinator is asked whether it is open, unless that is known here.
+    - Answered when the offsets are on disk on every in-sync replica. Errors are by partition; the
+      response has no place for messages.
+
+    Versions: 2 leader epoch; 3 member, generation and instance id are checked (KIP-447);
+    4 TRANSACTION_ABORTABLE; 5 the commit itself makes the group part of the transaction (KIP-890).
+    """
+    return ctx.broker.groups.txn_offset_commit(ctx, request)
 
 
 @handles(OffsetDeleteRequest)

@@ -23,6 +23,10 @@ from fastbroker.model import ZERO_UUID
 
 Buffer = bytes | memoryview  # a bytes field: memoryview after decoding
 
+# Fields of our own, which Kafka does not have: tagged, so that whoever does not know them skips
+# them, and sent only to those who ask. A number that Kafka is not going to come to ("fb").
+PRIVATE_TAG = 0x6662
+
 NEVER = (1, 0)
 ALWAYS = (0, 32767)
 _KINDS = {kind: int(kind) for kind in Kind}
@@ -63,6 +67,11 @@ class Field:
         self.on_wire = versions(on_wire)
         self.nullable = versions(nullable)
         self.tagged = versions(tagged)
+
+    @property
+    def is_private(self) -> bool:
+        """Whether it is ours alone."""
+        return self.tag == PRIVATE_TAG
 
 
 def _maker(kind: Kind, zero: Any) -> Any:

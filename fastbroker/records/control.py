@@ -5,11 +5,22 @@
 from __future__ import annotations
 
 from struct import Struct as Layout
+from typing import NamedTuple
 
 ABORT, COMMIT, LEADER_CHANGE, SNAPSHOT_HEADER, SNAPSHOT_FOOTER, KRAFT_VERSION, KRAFT_VOTERS = (
     range(7)
 )
 _KEY = Layout(">hh")
+
+
+class EndTransactionMarker(NamedTuple):
+    """The end of a producer's transaction in one partition."""
+
+    producer_id: int
+    producer_epoch: int
+    coordinator_epoch: int
+    commit: bool
+    transaction_version: int
 
 
 def control_key(kind: int) -> bytes:

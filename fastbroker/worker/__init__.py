@@ -6,7 +6,7 @@
     observer.py     follows the metadata log, one image after the other
     replicas.py     partitions opened, led, configured and dropped as the image says
     flusher.py      one thread that syncs; everything appended meanwhile is the next flush
-    offsets_topic.py  what the group coordinator reads and writes in __consumer_offsets
+    internal_topic.py  what a coordinator reads and writes in its internal topic
     upkeep.py       retention, checkpoints, expiry
     removal.py      files of what was deleted
     timers.py       the clock, and one timer wheel

@@ -11,7 +11,7 @@ from fastbroker.metadata.delta import MetadataDelta
 from fastbroker.metadata.image import BROKER, TOPIC, MetadataImage, PartitionImage, TopicImage
 from fastbroker.model import TopicPartition
 from fastbroker.partition.partition import Leadership, Partition
-from fastbroker.worker.offsets_topic import committed_batches
+from fastbroker.worker.internal_topic import committed_batches
 
 log = logging.getLogger(__name__)
 

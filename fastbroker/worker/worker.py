@@ -105,6 +105,7 @@ class Worker:
             config,
             self.timers,
             append=offsets.append,
+            transactions=offsets.transactions,
             new_member_id=lambda name: f"{name}-{uuid.uuid4()}",
             topics=Topics(self._topic_id, self._topic_name, self._has_partition),
         )

@@ -3,7 +3,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from fastbroker import errors
 from fastbroker.config.broker import BrokerConfig
@@ -11,6 +11,7 @@ from fastbroker.group.classic.group import ClassicGroup
 from fastbroker.group.classic.record import Record
 from fastbroker.group.coordinator import GroupCoordinator
 from fastbroker.group.topics import Topics
+from fastbroker.group.transactions import Producer, Transactions
 from fastbroker.model import Deferred
 from fastbroker.protocol.messages.delete_groups import DeleteGroupsRequest
 from fastbroker.protocol.messages.describe_groups import DescribeGroupsRequest
@@ -22,7 +23,12 @@ from fastbroker.protocol.messages.offset_commit import OffsetCommitRequest
 from fastbroker.protocol.messages.offset_delete import OffsetDeleteRequest
 from fastbroker.protocol.messages.offset_fetch import OffsetFetchRequest
 from fastbroker.protocol.messages.sync_group import SyncGroupRequest, SyncGroupResponse
+from fastbroker.protocol.messages.txn_offset_commit import (
+    TxnOffsetCommitRequest,
+    TxnOffsetCommitResponse,
+)
 from fastbroker.records.builder import build_batch
+from fastbroker.records.control import ABORT, COMMIT, EndTransactionMarker, control_key
 from tests.group.virtual_timers import VirtualTimers
 
 PARTITIONS = 4
@@ -39,25 +45,84 @@ class Client:
     client_host: str = "/127.0.0.1"
 
 
+class InTransaction(NamedTuple):
+    """A record of a transactional batch."""
+
+    key: bytes
+    value: bytes | None
+    producer: Producer
+
+
 @dataclass
 class Write:
-    """One batch on its way into the log."""
+    """One batch on its way into the log: records, or those of a transaction, or a marker."""
 
     partition: int
-    records: list[Record]
+    records: list[Any]
     done: Deferred[None]
 
 
+@dataclass
+class Enlisting:
+    """A question to a transaction's coordinator."""
+
+    partition: int
+    transactional_id: str
+    producer: Producer
+    add: bool
+    code: Deferred[int]
+
+
 class Log:
-    """__consumer_offsets: writes wait until the test lets them through, unless `instant`."""
+    """__consumer_offsets: writes wait until the test lets them through, unless `instant`.
+
+    open: (partition, producer id) of every transaction that is open. enlisted: every question to
+    transaction coordinators; `says` is their answer, None: it is a test's to give.
+    """
 
     def __init__(self) -> None:
         self.instant = True
         self.pending: list[Write] = []
-        self.partitions: dict[int, list[Record]] = {}
+        self.partitions: dict[int, list[Any]] = {}
+        self.open: set[tuple[int, int]] = set()
+        self.enlisted: list[Enlisting] = []
+        self.says: int | None = 0
+
+    @property
+    def transactions(self) -> Transactions:
+        return Transactions(
+            self.begin_verification, self.append_transactional, self.append_marker, self.enlist
+        )
+
+    def begin_verification(self, partition: int, producer: Producer) -> object | None:
+        return None if (partition, producer.id) in self.open else object()
+
+    def append_transactional(
+        self, partition: int, records: list[Record], producer: Producer, verification: object
+    ) -> Deferred[None]:
+        opened = (partition, producer.id) in self.open
+        assert opened == (verification is None)
+        self.open.add((partition, producer.id))
+        return self._write(partition, [InTransaction(*record, producer) for record in records])
+
+    def append_marker(self, partition: int, marker: EndTransactionMarker) -> Deferred[None]:
+        self.open.discard((partition, marker.producer_id))
+        return self._write(partition, [marker])
+
+    def enlist(
+        self, partition: int, transactional_id: str, producer: Producer, *, add: bool
+    ) -> Deferred[int]:
+        asked = Enlisting(partition, transactional_id, producer, add, Deferred())
+        self.enlisted.append(asked)
+        if self.says is not None:
+            asked.code.complete(self.says)
+        return asked.code
 
     def append(self, partition: int, records: list[Record]) -> Deferred[None]:
-        write = Write(partition, list(records), Deferred())
+        return self._write(partition, list(records))
+
+    def _write(self, partition: int, records: list[Any]) -> Deferred[None]:
+        write = Write(partition, records, Deferred())
         self.pending.append(write)
         if self.instant:
             self.complete()
@@ -77,9 +142,32 @@ class Log:
     def batches(self, partition: int) -> list[bytes]:
         """What is in a partition, as chunks of batches, a record each."""
         return [
-            build_batch([(key, value, (), 0)], base_offset=offset)
-            for offset, (key, value) in enumerate(self.partitions.get(partition, []))
+            bytes(_batch(item, offset))
+            for offset, item in enumerate(self.partitions.get(partition, []))
         ]
+
+
+def _batch(item: Any, offset: int) -> bytearray:
+    if isinstance(item, EndTransactionMarker):
+        key = control_key(COMMIT if item.commit else ABORT)
+        value = b"\0\0" + item.coordinator_epoch.to_bytes(4, "big")
+        return build_batch(
+            [(key, value, (), 0)],
+            base_offset=offset,
+            producer_id=item.producer_id,
+            producer_epoch=item.producer_epoch,
+            is_transactional=True,
+            is_control=True,
+        )
+    if isinstance(item, InTransaction):
+        return build_batch(
+            [(item.key, item.value, (), 0)],
+            base_offset=offset,
+            producer_id=item.producer.id,
+            producer_epoch=item.producer.epoch,
+            is_transactional=True,
+        )
+    return build_batch([(*item, (), 0)], base_offset=offset)
 
 
 class Bench:
@@ -99,6 +187,7 @@ class Bench:
             BrokerConfig(texts),
             self.timers,
             append=self.log.append,
+            transactions=self.log.transactions,
             new_member_id=self._new_member_id,
             topics=Topics(
                 self.topics.get,
@@ -255,8 +344,75 @@ class Bench:
         )
         return now(self.coordinator.offset_commit(Client(version), request))
 
+    def commit_in_transaction(
+        self,
+        offsets: dict[tuple[str, int], int],
+        *,
+        producer_id: int = 7,
+        producer_epoch: int = 0,
+        member_id: str = "",
+        generation: int = -1,
+        version: int = 5,
+        instance: str | None = None,
+        group_id: str = "g",
+        metadata: str | None = None,
+    ) -> Any:
+        """TxnOffsetCommit; the error code of each partition once it is answered."""
+        topic = TxnOffsetCommitRequest.TxnOffsetCommitRequestTopic
+        request = TxnOffsetCommitRequest(
+            transactional_id=f"tx-{producer_id}",
+            producer_id=producer_id,
+            producer_epoch=producer_epoch,
+            group_id=group_id,
+            member_id=member_id,
+            generation_id=generation,
+            group_instance_id=instance,
+            topics=[
+                topic(
+                    name=name,
+                    partitions=[
+                        topic.TxnOffsetCommitRequestPartition(
+                            partition_index=index,
+                            committed_offset=offset,
+                            committed_leader_epoch=7,
+                            committed_metadata=metadata,
+                        )
+                    ],
+                )
+                for (name, index), offset in offsets.items()
+            ],
+        )
+        answer = self.coordinator.txn_offset_commit(Client(version), request)
+        codes: Deferred[list[int]] = Deferred()
+        if not isinstance(answer, Deferred):
+            return _codes(answer)
+        answer.then(lambda done: codes.complete(_codes(done.result())))
+        return now(codes)
+
+    def end(
+        self, *, commit: bool, producer_id: int = 7, producer_epoch: int = 0, group_id: str = "g"
+    ) -> Any:
+        """The marker of a transaction, in the partition of a group."""
+        marker = EndTransactionMarker(producer_id, producer_epoch, 0, commit, 2)
+        partition = self.coordinator.partition_for(group_id)
+        return self.coordinator.complete_transaction(partition, marker)
+
     def fetch(self, request: OffsetFetchRequest, version: int) -> Any:
         return now(self.coordinator.offset_fetch(Client(version), request))
+
+    def stable_offsets(self, *where: tuple[str, int], group_id: str = "g") -> list[int]:
+        """OffsetFetch 8 with require_stable: the offset of each place, or minus the error code."""
+        group = OffsetFetchRequest.OffsetFetchRequestGroup
+        topics = [
+            group.OffsetFetchRequestTopics(name=name, partition_indexes=[index])
+            for name, index in where
+        ]
+        request = OffsetFetchRequest(
+            groups=[group(group_id=group_id, topics=topics)], require_stable=True
+        )
+        (answered,) = self.fetch(request, 8).groups
+        found = [p for topic in answered.topics for p in topic.partitions]
+        return [-p.error_code if p.error_code else p.committed_offset for p in found]
 
     def committed(self, group_id: str = "g") -> dict[tuple[str, int], int]:
         """Every offset of a group, asked for by version 8."""
@@ -321,6 +477,10 @@ class Bench:
             for one in joined
         ]
         return [now(one) for one in synced]
+
+
+def _codes(answer: TxnOffsetCommitResponse) -> list[int]:
+    return [p.error_code for topic in answer.topics for p in topic.partitions]
 
 
 def now(answer: Any) -> Any:

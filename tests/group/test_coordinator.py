@@ -6,31 +6,14 @@ import logging
 import pytest
 
 from fastbroker import errors
-from fastbroker.group import shards
+from fastbroker.coordination import topic_shards
 from fastbroker.group.classic.state import State
-from fastbroker.group.shards import java_hash
 from fastbroker.protocol.group_records import GroupMetadataKey, GroupMetadataValue, MemberMetadata
 from fastbroker.protocol.record_frames import encode_key, encode_value
 from fastbroker.records.builder import build_batch
 from tests.group.bench import Bench
 
 HERE = ("orders", 0)
-
-
-@pytest.mark.parametrize(
-    ("text", "hashed"),
-    [
-        ("", 0),
-        ("abc", 96354),
-        ("test-group", 627841412),
-        ("billing", -109829509),
-        ("polygenelubricants", -(1 << 31)),
-        ("gruppe-\N{LATIN SMALL LETTER U WITH DIAERESIS}", 673522922),
-        ("\N{GRINNING FACE}", 1772899),
-    ],
-)
-def test_the_hash_is_javas(text: str, hashed: int) -> None:
-    assert java_hash(text) == hashed
 
 
 def test_the_partition_is_kafkas() -> None:
@@ -54,7 +37,7 @@ def test_a_group_of_a_partition_led_elsewhere() -> None:
 
 
 def test_a_group_that_is_loading(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(shards, "LOAD_BYTES_A_TURN", 1)
+    monkeypatch.setattr(topic_shards, "LOAD_BYTES_A_TURN", 1)
     before = Bench()
     before.commit({HERE: 1})
     before.commit({HERE: 2})
@@ -74,7 +57,7 @@ def test_a_group_that_is_loading(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_resigning_ends_a_load(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(shards, "LOAD_BYTES_A_TURN", 1)
+    monkeypatch.setattr(topic_shards, "LOAD_BYTES_A_TURN", 1)
     before = Bench()
     before.commit({HERE: 1})
     before.commit({HERE: 2})

@@ -20,6 +20,7 @@ from fastbroker.protocol.messages.offset_commit import OffsetCommitRequest
 from fastbroker.protocol.messages.offset_delete import OffsetDeleteRequest
 from fastbroker.protocol.messages.offset_fetch import OffsetFetchRequest
 from fastbroker.protocol.messages.sync_group import SyncGroupRequest
+from fastbroker.protocol.messages.txn_offset_commit import TxnOffsetCommitRequest
 from fastbroker.protocol.schema import Struct, plan
 from tests.group.bench import TOPICS, Bench
 
@@ -28,13 +29,14 @@ VERSIONS = [
     for kind in [
         JoinGroupRequest, SyncGroupRequest, HeartbeatRequest, LeaveGroupRequest,
         OffsetCommitRequest, OffsetFetchRequest, OffsetDeleteRequest, ListGroupsRequest,
-        DescribeGroupsRequest, DeleteGroupsRequest,
+        DescribeGroupsRequest, DeleteGroupsRequest, TxnOffsetCommitRequest,
     ]
     for version in range(kind.VERSIONS[0], kind.VERSIONS[1] + 1)
 ]  # fmt: skip
 Commit = OffsetCommitRequest.OffsetCommitRequestTopic
 Fetch = OffsetFetchRequest.OffsetFetchRequestTopic
 FetchGroup = OffsetFetchRequest.OffsetFetchRequestGroup
+InTransaction = TxnOffsetCommitRequest.TxnOffsetCommitRequestTopic
 Delete = OffsetDeleteRequest.OffsetDeleteRequestTopic
 
 
@@ -96,6 +98,16 @@ def request_of(kind: type[Struct], member_id: str, generation: int, group_id: st
                 member_id=member_id,
                 generation_id_or_member_epoch=generation,
                 topics=[topic],
+            )
+        case "TxnOffsetCommitRequest":
+            spot = InTransaction.TxnOffsetCommitRequestPartition(committed_offset=7)
+            return TxnOffsetCommitRequest(
+                transactional_id="t",
+                group_id=group_id,
+                producer_id=7,
+                member_id=member_id,
+                generation_id=generation,
+                topics=[InTransaction(name="orders", partitions=[spot])],
             )
         case "OffsetFetchRequest":
             asked = FetchGroup.OffsetFetchRequestTopics(

@@ -137,6 +137,7 @@ class Bench:
             self.config,
             self.timers,
             append=OffsetsTopic(self.broker).append,
+            transactions=OffsetsTopic(self.broker).transactions,
             new_member_id=lambda name: f"{name}-{uuid.uuid4()}",
             topics=Topics(
                 lambda name: self.image.topics[name].id,

@@ -103,7 +103,7 @@ class Maker:
             **{
                 name: self.value(name, field, version, depth)
                 for name, field in cls.FIELDS.items()
-                if is_in(version, field.on_wire)
+                if is_in(version, field.on_wire) and not field.is_private
             }
         )
 

@@ -56,7 +56,7 @@ def differences(ours: Any, theirs: Any, version: int, path: str) -> list[str]:
     """What differs between two decoded messages; empty when nothing does."""
     out = []
     for name, field in ours.FIELDS.items():
-        if is_in(version, field.on_wire):
+        if is_in(version, field.on_wire) and not field.is_private:
             our_value, here = getattr(ours, name), f"{path}.{name}"
             their_name = name if hasattr(theirs, name) else OPERATIONS
             their_value = getattr(theirs, their_name)

@@ -89,7 +89,7 @@ def differences(ours: Struct, theirs: Any, version: int, path: str) -> list[str]
     mine = {
         kio_name(name, names): name
         for name, field in ours.FIELDS.items()
-        if is_in(version, field.on_wire)
+        if is_in(version, field.on_wire) and not field.is_private
     }
     if names != set(mine):
         return [f"{path}: fields {sorted(names ^ set(mine))} on one side only"]

@@ -13,8 +13,8 @@ from collections.abc import Callable
 from functools import partial
 from logging import Logger
 
+from fastbroker.coordination.append_error import append_error
 from fastbroker.errors import KafkaError, RebalanceInProgress, UnknownMemberId
-from fastbroker.group.append_error import append_error
 from fastbroker.group.classic.member import Member
 from fastbroker.group.classic.record import Record, group_record, members_of
 from fastbroker.group.classic.roster import Roster

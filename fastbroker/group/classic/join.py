@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from fastbroker.coordination.append_error import append_error
 from fastbroker.errors import (
     CoordinatorNotAvailable,
     FencedInstanceId,
@@ -15,7 +16,6 @@ from fastbroker.errors import (
     MemberIdRequired,
     UnknownMemberId,
 )
-from fastbroker.group.append_error import append_error
 from fastbroker.group.caller import Caller
 from fastbroker.group.classic.group import ClassicGroup
 from fastbroker.group.classic.member import Member

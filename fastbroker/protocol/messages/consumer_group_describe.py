@@ -2,7 +2,19 @@
 
 from __future__ import annotations
 
-from fastbroker.protocol.schema import Struct, array, boolean, i8, i16, i32, string, struct, uuid
+from fastbroker.protocol.explanation import Explanation
+from fastbroker.protocol.schema import (
+    PRIVATE_TAG,
+    Struct,
+    array,
+    boolean,
+    i8,
+    i16,
+    i32,
+    string,
+    struct,
+    uuid,
+)
 
 
 class TopicPartitions(Struct):
@@ -18,6 +30,7 @@ class Assignment(Struct):
 class ConsumerGroupDescribeRequest(Struct, key=69, versions="0-1", flexible="0+"):
     group_ids: list[str] = array(string())
     include_authorized_operations: bool = boolean()
+    explain: bool = boolean(tagged="0+", tag=PRIVATE_TAG)
 
 
 class ConsumerGroupDescribeResponse(Struct, key=69, versions="0-1", flexible="0+"):
@@ -44,6 +57,7 @@ class ConsumerGroupDescribeResponse(Struct, key=69, versions="0-1", flexible="0+
         assignor_name: str = string()
         members: list[Member] = array(Member)
         authorized_operations: int = i32(default=-2147483648)
+        explanation: Explanation | None = struct(Explanation, tagged="0+", tag=PRIVATE_TAG)
 
     throttle_time_ms: int = i32()
     groups: list[DescribedGroup] = array(DescribedGroup)

@@ -2,12 +2,25 @@
 
 from __future__ import annotations
 
-from fastbroker.protocol.schema import Buffer, Struct, array, blob, boolean, i16, i32, string
+from fastbroker.protocol.explanation import Explanation
+from fastbroker.protocol.schema import (
+    PRIVATE_TAG,
+    Buffer,
+    Struct,
+    array,
+    blob,
+    boolean,
+    i16,
+    i32,
+    string,
+    struct,
+)
 
 
 class DescribeGroupsRequest(Struct, key=15, versions="0-6", flexible="5+"):
     groups: list[str] = array(string())
     include_authorized_operations: bool = boolean("3+")
+    explain: bool = boolean("5+", tagged="5+", tag=PRIVATE_TAG)
 
 
 class DescribeGroupsResponse(Struct, key=15, versions="0-6", flexible="5+"):
@@ -28,6 +41,9 @@ class DescribeGroupsResponse(Struct, key=15, versions="0-6", flexible="5+"):
         protocol_data: str = string()
         members: list[DescribedGroupMember] = array(DescribedGroupMember)
         authorized_operations: int = i32("3+", default=-2147483648)
+        explanation: Explanation | None = struct(
+            Explanation, "5+", tagged="5+", tag=PRIVATE_TAG
+        )
 
     throttle_time_ms: int = i32("1+")
     groups: list[DescribedGroup] = array(DescribedGroup)

@@ -1,4 +1,4 @@
-"""What a client of the coordinator is told when a write into __consumer_offsets failed."""
+"""What a client of a coordinator is told when a write into its internal topic failed."""
 from __future__ import annotations
 
 from fastbroker import errors
@@ -16,7 +16,7 @@ _TOLD = {
 
 
 def append_error(error: BaseException) -> int:
-    """The error code for a failed write: what the log says makes no sense to a group member."""
+    """The error code for a failed write: what the log says makes no sense to its client."""
     kind = type(error)
     if not isinstance(error, errors.KafkaError):
         return errors.UnknownServerError.code

@@ -1,16 +1,17 @@
-"""What the group coordinator writes and reads."""
+"""What a coordinator writes and reads."""
 from __future__ import annotations
 
 import os
 import pathlib
+from itertools import takewhile
 
 import pytest
 
 from fastbroker.errors import KafkaStorageError, NotCoordinator, NotLeaderOrFollower
 from fastbroker.handlers.context import OFFSETS_TOPIC
 from fastbroker.records.reader import iter_records
-from fastbroker.worker import offsets_topic
-from fastbroker.worker.offsets_topic import OffsetsTopic, committed_batches
+from fastbroker.worker import internal_topic
+from fastbroker.worker.internal_topic import InternalTopic, committed_batches
 from tests.handlers.bench import ELSEWHERE, Bench
 
 
@@ -24,13 +25,13 @@ def bench(tmp_path: pathlib.Path) -> Bench:
 def contents(bench: Bench) -> list[tuple[bytes | None, bytes | None]]:
     return [
         (record.key, record.value)
-        for data in committed_batches(bench.partition(OFFSETS_TOPIC))
+        for data in takewhile(len, committed_batches(bench.partition(OFFSETS_TOPIC)))
         for record in iter_records(data)
     ]
 
 
 def test_a_batch_is_written_when_it_is_committed(bench: Bench) -> None:
-    topic = OffsetsTopic(bench.broker)
+    topic = InternalTopic(bench.broker, OFFSETS_TOPIC)
     done = topic.append(0, [(b"a", b"1"), (b"b", None)])
     assert not done.done
     assert contents(bench) == []
@@ -41,14 +42,14 @@ def test_a_batch_is_written_when_it_is_committed(bench: Bench) -> None:
 
 
 def test_elsewhere_it_fails(bench: Bench) -> None:
-    topic = OffsetsTopic(bench.broker)
+    topic = InternalTopic(bench.broker, OFFSETS_TOPIC)
     assert isinstance(topic.append(7, [(b"a", b"1")]).error, NotCoordinator)
     bench.elect(ELSEWHERE, OFFSETS_TOPIC)
     assert isinstance(topic.append(0, [(b"a", b"1")]).error, NotLeaderOrFollower)
 
 
 def test_leadership_or_the_disk_is_lost_meanwhile(bench: Bench) -> None:
-    topic = OffsetsTopic(bench.broker)
+    topic = InternalTopic(bench.broker, OFFSETS_TOPIC)
     done = topic.append(0, [(b"a", b"1")])
     bench.elect(ELSEWHERE, OFFSETS_TOPIC)
     assert isinstance(done.error, NotLeaderOrFollower)
@@ -60,8 +61,8 @@ def test_leadership_or_the_disk_is_lost_meanwhile(bench: Bench) -> None:
 
 
 def test_it_is_read_in_whole_batches(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(offsets_topic, "READ_BYTES", 300)
-    topic = OffsetsTopic(bench.broker)
+    monkeypatch.setattr(internal_topic, "READ_BYTES", 300)
+    topic = InternalTopic(bench.broker, OFFSETS_TOPIC)
     expected: list[tuple[bytes | None, bytes | None]] = []
     for n in range(20):
         record = (b"key %d" % n, b"v" * 20 * n)
@@ -72,3 +73,24 @@ def test_it_is_read_in_whole_batches(bench: Bench, monkeypatch: pytest.MonkeyPat
     assert contents(bench) == expected
     bench.partition(OFFSETS_TOPIC).delete_records(5)
     assert contents(bench) == expected[5:]
+
+
+def test_what_is_on_its_way_to_the_disk_is_waited_for(bench: Bench) -> None:
+    topic = InternalTopic(bench.broker, OFFSETS_TOPIC)
+    topic.append(0, [(b"a", b"1")])
+    chunks = committed_batches(bench.partition(OFFSETS_TOPIC))
+    assert not next(chunks)
+    assert not next(chunks)
+    bench.flush()
+    assert [record.key for record in iter_records(next(chunks))] == [b"a"]
+    assert next(chunks, None) is None
+
+
+def test_what_never_comes_is_not_waited_for(bench: Bench) -> None:
+    topic = InternalTopic(bench.broker, OFFSETS_TOPIC)
+    topic.append(0, [(b"a", b"1")])
+    chunks = committed_batches(bench.partition(OFFSETS_TOPIC))
+    assert not next(chunks)
+    bench.partition(OFFSETS_TOPIC).fail(OSError(5, os.strerror(5)))
+    with pytest.raises(KafkaStorageError):
+        next(chunks)
