@@ -9,7 +9,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.broker_process import ROOT, BrokerProcess
+from tests.apache_kafka.broker import KafkaNode
+from tests.broker_process import ROOT, BrokerProcess, free_ports
+from tests.interop.installs import kafka_jars
 
 TIMEOUT_S = 60
 
@@ -54,6 +56,21 @@ def fastbroker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CommandLine
         return
     with BrokerProcess(tmp_path_factory.mktemp("cli") / "data", workers=2) as broker:
         yield CommandLine(broker.bootstrap)
+
+
+@pytest.fixture(
+    scope="module", params=["fastbroker", pytest.param("kafka", marks=pytest.mark.kafka)]
+)
+def anywhere(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[CommandLine]:
+    """The command line against a broker of ours, and then against Apache Kafka."""
+    if request.param == "fastbroker":
+        yield request.getfixturevalue("fastbroker")
+        return
+    kafka_jars()
+    with KafkaNode(tmp_path_factory.mktemp("kafka"), port=free_ports(2)) as kafka:
+        yield CommandLine(kafka.bootstrap)
 
 
 @pytest.fixture

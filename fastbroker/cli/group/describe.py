@@ -20,7 +20,7 @@ from fastbroker.cli.output import json_option, screen_width
 def describe(names: tuple[str, ...], as_json: bool, bootstrap: str) -> None:
     """Show members of groups, what each reads, and what a rebalance waits for."""
     with Client(bootstrap) as client:
-        found = {one.group: one for one in described(client, names)}
+        found = {one.group: one for one in described(client, names, explain=True)}
         for one in found.values():
             if one.state == DEAD:
                 raise missing(one.group, [each.group for each in listed(client)])

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 from fastbroker.cli import ranges
 from fastbroker.cli.output import Failure
 from fastbroker.cli.spans import topics_text
+from fastbroker.protocol.explanation import Explanation
 
 CLASSIC, CONSUMER = "classic", "consumer"
 CONSUMER_PROTOCOL = "consumer"  # the protocol type of groups that read topics
@@ -37,7 +38,11 @@ class Wait(NamedTuple):
 
 
 class Description(NamedTuple):
-    """A group. epoch: generation (classic) or group epoch; None: the broker does not say."""
+    """A group.
+
+    epoch, assignment_epoch: of KIP-848 only; the protocol does not tell a classic generation.
+    waits: what keeps it from being stable, as far as any broker tells; explanation: what ours adds.
+    """
 
     group: str
     type: str
@@ -49,6 +54,7 @@ class Description(NamedTuple):
     epoch: int | None = None
     assignment_epoch: int | None = None
     waits: Sequence[Wait] = ()
+    explanation: Explanation | None = None
 
     @property
     def is_consumer(self) -> bool:
@@ -66,6 +72,7 @@ def of_classic(node: int, answer: Any) -> Description:
         assignor=answer.protocol_data,
         coordinator=node,
         members=[_classic_member(answer.protocol_type, one) for one in answer.members],
+        explanation=answer.explanation,
     )
 
 
@@ -110,6 +117,7 @@ def of_consumer(node: int, answer: Any) -> Description:
         epoch=answer.group_epoch,
         assignment_epoch=answer.assignment_epoch,
         waits=waits(members, answer.assignment_epoch),
+        explanation=answer.explanation,
     )
 
 

@@ -61,23 +61,24 @@ def listed(client: Client) -> list[Listed]:
 
 
 def described(
-    client: Client, names: Iterable[str], types: Mapping[str, str] | None = None
-) -> Iterator[Description]:
+    client: Client, names: Iterable[str], types: Mapping[str, str] | None = None, *,
+    explain: bool = False,
+) -> Iterator[Description]:  # fmt: skip
     """What each group is; a group that there is not has the state Dead.
 
-    types: of those groups whose type is known; the other ones are asked for in both ways. Raises
-    KafkaError, Failure.
+    types: of those groups whose type is known; the other ones are asked for in both ways. explain:
+    with what our broker knows beyond Kafka's answer. Raises KafkaError, Failure.
     """
     known, left = types or {}, dict.fromkeys(names)
     maybe = [name for name in left if known.get(name, CONSUMER) == CONSUMER]
     try:
-        for answer in answers(client, GROUP, maybe, partial(_consumer, client)):
+        for answer in answers(client, GROUP, maybe, partial(_consumer, client, explain)):
             if answer.code != errors.GroupIdNotFound.code:
                 del left[answer.name]
                 yield of_consumer(answer.node, _value(answer))
     except NotServed:  # a broker without KIP-848 has classic groups only
         pass
-    for answer in answers(client, GROUP, left, partial(_classic, client)):
+    for answer in answers(client, GROUP, left, partial(_classic, client, explain)):
         if answer.code == errors.GroupIdNotFound.code:
             yield Description(answer.name, CLASSIC, DEAD, "", "", answer.node, [])
         else:
@@ -90,16 +91,18 @@ def _value(answer: Answer) -> Any:
 
 
 def _consumer(
-    client: Client, node: int, names: list[str]
+    client: Client, explain: bool, node: int, names: list[str]
 ) -> Iterator[tuple[str, int, str | None, Any]]:
-    for one in client.call(ConsumerGroupDescribeRequest(group_ids=names), node=node).groups:
+    request = ConsumerGroupDescribeRequest(group_ids=names, explain=explain)
+    for one in client.call(request, node=node).groups:
         yield one.group_id, one.error_code, one.error_message, one
 
 
 def _classic(
-    client: Client, node: int, names: list[str]
+    client: Client, explain: bool, node: int, names: list[str]
 ) -> Iterator[tuple[str, int, str | None, Any]]:
-    for one in client.call(DescribeGroupsRequest(groups=names), node=node).groups:
+    request = DescribeGroupsRequest(groups=names, explain=explain)
+    for one in client.call(request, node=node).groups:
         yield one.group_id, one.error_code, one.error_message, one
 
 

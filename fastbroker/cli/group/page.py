@@ -4,9 +4,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from fastbroker.cli.group.description import DEAD, Description, Member
-from fastbroker.cli.output import count, fields, table, wrapped
+from fastbroker.cli.durations import duration, moment
+from fastbroker.cli.group.description import DEAD, Description, Member, Wait
+from fastbroker.cli.output import fields, table
 from fastbroker.cli.spans import topics_text
+from fastbroker.protocol.explanation import AwaitedMember, Explanation
+from fastbroker.protocol.schema import Struct
+
+DEADLINES_SHOWN = 3  # the soonest ones; --json has all
 
 # What a state means to somebody who has not read the protocol.
 MEANINGS = {
@@ -23,18 +28,17 @@ MEANINGS = {
 def page(group: Description, address: str, *, width: int | None) -> str:
     """The description for people; address: of the coordinator."""
     meaning = MEANINGS.get(group.state)
-    named = [
+    named: list[tuple[str, object]] = [
         ("state", f"{group.state}, {meaning}" if meaning else group.state),
         ("coordinator", f"{group.coordinator} at {address}"),
         ("protocol", _protocol(group)),
-        ("generation", "" if group.epoch is None or group.is_consumer else group.epoch),
         ("epoch", _epochs(group)),
         ("members", len(group.members) or "none"),
     ]
+    named += _explained(group.explanation) if group.explanation is not None else []
+    if group.explanation is None or not group.explanation.awaited:
+        named += [("waits for", f"{_name(one)}: it {one.what}") for one in group.waits]
     lines = [f"{group.group}  ({group.type} group)", fields(named, width=width)]
-    for one in group.waits:
-        text = f"  waits for {one.client_id} ({one.member_id}): it {one.what}"
-        lines.append(wrapped(text, width, indent="    "))
     if group.members:
         lines.append(_members(group.members, width))
     return "\n".join(lines)
@@ -54,6 +58,34 @@ def _epochs(group: Description) -> str:
     if group.assignment_epoch == group.epoch:
         return str(group.epoch)
     return f"{group.epoch}, partitions dealt in {group.assignment_epoch}"
+
+
+def _explained(why: Explanation) -> list[tuple[str, object]]:
+    """What our broker adds: since when, for whom the group waits, and what ends next."""
+    out: list[tuple[str, object]] = [("now", why.summary)]
+    if why.since_ms >= 0:
+        out.append(("since", f"{moment(why.since_ms)}, {duration(why.now_ms - why.since_ms)} ago"))
+    out.append(("because", why.reason))
+    for one in why.awaited:
+        since = f", for {duration(why.now_ms - one.since_ms)}" if one.since_ms >= 0 else ""
+        out.append(("waits for", f"{_name(one)}: it has to {one.what}{since}"))
+    for end in why.deadlines[:DEADLINES_SHOWN]:
+        whose = f" of {end.member_id}" if end.member_id else ""
+        left = end.at_ms - why.now_ms
+        when = f"ends in {duration(left)}" if left > 0 else "is over"
+        then = f": {end.consequence}" if end.consequence else ""
+        out.append(("next", f"{end.what}{whose} {when}{then}"))
+    topics: dict[str, list[int]] = {}
+    for offset in why.unstable_offsets:
+        topics.setdefault(offset.topic, []).append(offset.partition)
+    if topics:
+        text = "offsets wait for the end of a transaction (see: fastbroker txn list)"
+        out.append(("pending", f"{topics_text(topics)}: {text}"))
+    return out
+
+
+def _name(one: Wait | AwaitedMember) -> str:
+    return f"{one.client_id} ({one.member_id})" if one.client_id else one.member_id
 
 
 def _members(members: Sequence[Member], width: int | None) -> str:
@@ -103,9 +135,12 @@ def as_json(group: Description, address: str) -> dict[str, Any]:
             for one in group.members
         ],
         "waits_for": [one._asdict() for one in group.waits],
+        "explanation": None if group.explanation is None else plain(group.explanation),
     }
 
 
-def summary(group: Description) -> str:
-    """In a line: `billing (classic, Stable, 3 members)`."""
-    return f"{group.group} ({group.type}, {group.state}, {count(len(group.members), 'member')})"
+def plain(value: Any) -> Any:
+    """A message's struct as dicts and lists."""
+    if isinstance(value, Struct):
+        return {name: plain(getattr(value, name)) for name in value.FIELDS}
+    return [plain(one) for one in value] if isinstance(value, list | tuple) else value
