@@ -32,7 +32,7 @@ Ask = Callable[[int, list[str]], Iterable[tuple[str, int, str | None, Any]]]
 
 
 def answers(client: Client, kind: int, names: Iterable[str], ask: Ask) -> Iterator[Answer]:
-    """The answer for each of `names` (kind: client.GROUP or TRANSACTION), a batch at a time.
+    """The answer for each of `names` (kind: client.GROUP or TRANSACTION), in their order.
 
     What fails for a passing reason is asked again, at the coordinator looked for anew; other errors
     are answers. Raises KafkaError, Failure when no coordinator answers in time.
@@ -62,4 +62,5 @@ def _of_batch(client: Client, kind: int, names: list[str], ask: Ask) -> list[Ans
             raise failed
 
     client.attempt(asked_once)
-    return found
+    place = {name: n for n, name in enumerate(names)}
+    return sorted(found, key=lambda one: place.get(one.name, 0))

@@ -1,10 +1,15 @@
 """A broker for the tests of a module, and the command line as people run it."""
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import os
+import pty
 import re
+import struct
 import subprocess
 import sys
+import termios
 from collections.abc import Iterator
 
 import pytest
@@ -14,6 +19,8 @@ from tests.broker_process import ROOT, BrokerProcess, free_ports
 from tests.interop.installs import kafka_jars
 
 TIMEOUT_S = 60
+# Transactions that no coordinator knows can be made.
+UNVERIFIED = {"transaction.partition.verification.enable": "false"}
 
 
 class CommandLine:
@@ -38,6 +45,23 @@ class CommandLine:
         assert done.returncode == status, f"{args}: {done.returncode}\n{done.stdout}{done.stderr}"
         assert "Traceback" not in done.stderr
         return done
+
+    def answer(self, text: str, *args: str) -> tuple[int, str]:
+        """(status, what was printed) on a terminal of 80 columns whose user types `text`."""
+        mine, its = pty.openpty()
+        fcntl.ioctl(its, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
+        env = {one: value for one, value in self.env.items() if one not in ("COLUMNS", "LINES")}
+        with subprocess.Popen(
+            self.command(*args), env=env, cwd=ROOT, stdin=its, stdout=its, stderr=its
+        ) as process:
+            os.close(its)
+            os.write(mine, text.encode())
+            said = b""
+            with contextlib.suppress(OSError):  # EIO: all of its other ends are closed
+                while data := os.read(mine, 65536):
+                    said += data
+        os.close(mine)
+        return process.wait(TIMEOUT_S), said.decode().replace("\r\n", "\n")
 
     def error(self, *args: str, stdin: str = "", status: int = 1) -> str:
         """The one line of a command that fails."""
@@ -69,7 +93,8 @@ def anywhere(
         yield request.getfixturevalue("fastbroker")
         return
     kafka_jars()
-    with KafkaNode(tmp_path_factory.mktemp("kafka"), port=free_ports(2)) as kafka:
+    directory = tmp_path_factory.mktemp("kafka")
+    with KafkaNode(directory, port=free_ports(2), settings=UNVERIFIED) as kafka:
         yield CommandLine(kafka.bootstrap)
 
 

@@ -2,11 +2,12 @@
 from __future__ import annotations
 
 from fastbroker.cli.log_offsets import NO_TIME, first_time
-from fastbroker.records.builder import build_batch
+from fastbroker.records.builder import RawRecord, build_batch
 
 
 def batch(base: int, times: list[int], *, is_control: bool = False) -> bytes:
-    records = [(b"\0\0\0\1" if is_control else None, b"v", [], time) for time in times]
+    key = b"\0\0\0\1" if is_control else None
+    records: list[RawRecord] = [(key, b"v", [], time) for time in times]
     return bytes(build_batch(records, base_offset=base, is_control=is_control))
 
 

@@ -31,8 +31,7 @@ def delete(names: tuple[str, ...], yes: bool, bootstrap: str) -> None:
             refuse_members(one, "a group in use cannot be deleted")
         if not yes and sys.stdin.isatty():
             what = f"group {wanted[0]!r}" if len(wanted) == 1 else count(len(wanted), "group")
-            question = f"delete {what}? A reader of that name begins anew, without its offsets"
-            if not click.confirm(question, err=True):
+            if not click.confirm(f"delete {what} and all that was committed?", err=True):
                 raise Failure("nothing was deleted")
         failed: Failure | None = None
         for answer in answers(client, GROUP, wanted, partial(_delete, client)):

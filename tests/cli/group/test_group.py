@@ -160,6 +160,45 @@ def test_deletion(anywhere: CommandLine, topic: str) -> None:
     assert topic not in anywhere.run("group", "list").stdout.split()
 
 
+def test_a_terminal_is_asked_first(anywhere: CommandLine, topic: str) -> None:
+    commit(anywhere, topic, topic, {0: 4})
+    status, said = anywhere.answer("n\n", "group", "delete", topic)
+    assert (status, said.endswith("error: nothing was deleted\n")) == (1, True)
+    assert f"delete group '{topic}' and all that was committed? [y/N]" in said
+    status, said = anywhere.answer("y\n", "group", "delete", topic)
+    assert (status, said.endswith(f"deleted group '{topic}'\n")) == (0, True)
+
+
+def test_lines_keep_to_the_terminal(anywhere: CommandLine, topic: str) -> None:
+    commit(anywhere, topic, topic, {0: 4, 1: 9})
+    with member(anywhere, f"m-{topic}", topic, **{"group.instance.id": "i" * 40}):
+        for args in (["list"], ["describe", f"m-{topic}"], ["lag"], ["lag", topic]):
+            status, said = anywhere.answer("", "group", *args)
+            assert status == 0
+            assert max(map(len, said.splitlines())) <= 80, said
+
+
+@pytest.mark.parametrize(
+    "anywhere", [pytest.param("kafka", marks=pytest.mark.kafka)], indirect=True
+)
+def test_a_group_of_kip_848(anywhere: CommandLine, topic: str) -> None:
+    with member(anywhere, topic, topic, **{"group.protocol": "consumer"}):
+        rows = anywhere.run("group", "list", "--type", "consumer").stdout.splitlines()
+        assert [topic, "consumer"] in [row.split()[:2] for row in rows]
+        page = anywhere.run("group", "describe", topic).stdout
+        assert page.startswith(f"{topic}  (consumer group)\n")
+        assert "consumer (KIP-848), assignor uniform" in page
+        (shown,) = json.loads(anywhere.run("group", "describe", topic, "--json").stdout)
+        (one,) = shown["members"]
+        assert one["target_partitions"] == {topic: [0, 1, 2]}
+        assert shown["epoch"] >= one["epoch"] >= 1
+        assert "has 1 member" in anywhere.error("group", "delete", topic)
+    commit(anywhere, topic, topic, {0: 4})
+    moved = ["group", "reset-offsets", topic, "--all-topics", "--to-latest", "--execute"]
+    assert anywhere.run(*moved).stdout.endswith("moved 1 partition\n")
+    assert anywhere.run("group", "delete", topic).stdout == f"deleted group '{topic}'\n"
+
+
 def test_what_fails_says_why(anywhere: CommandLine, topic: str) -> None:
     commit(anywhere, topic, topic, {0: 4})
     for command in ("describe", "lag", "delete"):

@@ -40,8 +40,8 @@ def test_a_line_a_group() -> None:
     totals = [("g", total(PARTS)), ("idle", total([])), ("new", total(PARTS[2:4]))]
     assert summary(totals, width=None).splitlines() == [
         "group  partitions  lag  behind  deleted in  note",
-        "g               6   14  1m 10s  any time    lost 45 records, 2 not committed, 1 without an "
-        "answer",
+        "g               6   14  1m 10s  any time    "
+        "lost 45 records, 2 not committed, 1 without an answer",
         "idle            0    -  -       -",
         "new             2    -  -       -           2 not committed",
     ]
