@@ -1,6 +1,7 @@
 """fastbroker: a Kafka broker for Linux. Floors, lowest first; a package imports only lower ones.
 
-    0  errors, model, uuids      words and numbers
+    0  errors, model, uuids,     words and numbers
+       log_rate                  few lines in the log, whatever clients do
     1  config, _c                Kafka's configuration keys; bytes at C speed (bodies in cext/)
     2  protocol, records         codec of messages and record batches, no I/O
     3  storage, raft             the log on disk; the metadata quorum as a state machine

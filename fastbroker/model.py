@@ -80,6 +80,33 @@ class Deferred(Generic[T]):
             callback(self)
 
 
+class Holding(Deferred[T]):
+    """An answer of a two-stage handler that holds its connection, so that the next request is not
+    begun, until `let_go()` or until it is there."""
+
+    __slots__ = ("_resume", "holds")
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.holds = True
+        self._resume: Callable[[], object] | None = None
+
+    def on_let_go(self, resume: Callable[[], object]) -> None:
+        """`resume()` once the connection need not be held any more."""
+        self._resume = resume
+
+    def let_go(self) -> None:
+        """The next request may begin; nothing when it may already."""
+        if self.holds:
+            self.holds = False
+            if self._resume is not None:
+                self._resume()
+
+    def _finish(self) -> None:
+        super()._finish()
+        self.let_go()
+
+
 class Timer(Protocol):
     """A pending call; cancelling one that ran does nothing."""
 

@@ -11,6 +11,7 @@ from fastbroker.coordination.append_error import append_error
 from fastbroker.errors import KafkaError
 from fastbroker.group import listing, offset_commit, offset_fetch, transactional_commit
 from fastbroker.group.caller import Caller
+from fastbroker.group.classic.explain import explain
 from fastbroker.group.classic.group import ClassicGroup
 from fastbroker.group.classic.join import join
 from fastbroker.group.classic.membership import SINGLE_MEMBER, heartbeat, leave, leaving_members
@@ -141,7 +142,8 @@ class GroupCoordinator:
         self, caller: Caller, request: JoinGroupRequest
     ) -> JoinGroupResponse | Deferred[JoinGroupResponse]:
         try:
-            self._check_session_timeout(request.session_timeout_ms)
+            if request.group_id:  # whose absence is told first
+                self._check_session_timeout(request.session_timeout_ms)
             shard = self.shards.of(request.group_id)
             if request.member_id and request.group_id not in shard.groups:
                 raise errors.UnknownMemberId("the group does not exist: join without a member id")
@@ -150,6 +152,8 @@ class GroupCoordinator:
                 return join(group, caller, request, self._new_member_id)
             finally:
                 shard.forget_if_vacant(group)
+        except errors.GroupMaxSizeReached as error:
+            return JoinGroupResponse(error_code=error.code)  # the id is forgotten
         except KafkaError as error:
             return JoinGroupResponse(error_code=error.code, member_id=request.member_id)
 
@@ -414,20 +418,31 @@ class GroupCoordinator:
     def describe_groups(
         self, caller: Caller, request: DescribeGroupsRequest
     ) -> DescribeGroupsResponse:
-        """DescribeGroups 0-6."""
+        """DescribeGroups 0-6; with an explanation for whoever asks for it, from version 5 on."""
         return DescribeGroupsResponse(
-            groups=[self._described(group_id, caller.api_version) for group_id in request.groups]
+            groups=[
+                self._described(group_id, caller.api_version, explains=request.explain)
+                for group_id in request.groups
+            ]
         )
 
-    def _described(self, group_id: str, api_version: int) -> listing.Described:
+    def _described(
+        self, group_id: str, api_version: int, *, explains: bool
+    ) -> listing.Described:
         try:
             shard = self.shards.of(group_id, may_be_empty=True)
         except KafkaError as error:
-            return listing.Described(group_id=group_id, error_code=error.code)
+            return listing.Described(
+                group_id=group_id, error_code=error.code, error_message=error.message
+            )
         group = shard.groups.get(group_id)
         if group is None or group.state is State.DEAD:
             return listing.not_found(group_id, api_version)
-        return listing.described(group)
+        told = listing.described(group)
+        if explains:
+            told.explanation = explain(group)
+            told.explanation.unstable_offsets = listing.unstable_offsets(shard.pending, group_id)
+        return told
 
     def delete_groups(
         self, caller: Caller, request: DeleteGroupsRequest

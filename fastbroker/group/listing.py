@@ -1,9 +1,13 @@
 """ListGroups and DescribeGroups: what administrators see of groups."""
 from __future__ import annotations
 
+from itertools import islice
+
 from fastbroker.errors import GroupIdNotFound
 from fastbroker.group.classic.group import ClassicGroup
 from fastbroker.group.classic.state import State
+from fastbroker.group.pending_offsets import PendingOffsets
+from fastbroker.protocol.explanation import LONGEST, UnstableOffset
 from fastbroker.protocol.messages.describe_groups import DescribeGroupsResponse
 from fastbroker.protocol.messages.list_groups import ListGroupsRequest, ListGroupsResponse
 
@@ -57,6 +61,14 @@ def described(group: ClassicGroup) -> Described:
     )
 
 
+def unstable_offsets(pending: PendingOffsets, group_id: str) -> list[UnstableOffset]:
+    """The offsets of a group that wait for the end of a transaction."""
+    return [
+        UnstableOffset(topic=at.topic, partition=at.partition, producer_id=producer_id)
+        for at, producer_id in islice(pending.producers(group_id), LONGEST)
+    ]
+
+
 def not_found(group_id: str, api_version: int) -> Described:
     """The answer for a group that does not exist."""
     if api_version < NOT_FOUND_IS_AN_ERROR:
@@ -64,6 +76,9 @@ def not_found(group_id: str, api_version: int) -> Described:
     return Described(
         group_id=group_id,
         error_code=GroupIdNotFound.code,
-        error_message=f"Group {group_id} not found.",
+        error_message=(
+            f"group {group_id!r} does not exist: nobody is a member and no offsets are committed;"
+            " check its name, or list the groups"
+        ),
         group_state=str(State.DEAD),
     )

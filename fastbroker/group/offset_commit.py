@@ -141,7 +141,7 @@ def delete(
 ) -> tuple[OffsetDeleteResponse, list[TopicPartition]]:
     """The answer to an OffsetDelete, and the partitions whose offsets are to go."""
     answered, gone = [], []
-    read = group.subscribed_topics()
+    read = group.subscribed_topics
     for topic in request.topics:
         is_read = topic.name in read if read is not None else group.is_consumer
         told = OffsetDeleteResponse.OffsetDeleteResponseTopic(

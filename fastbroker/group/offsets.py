@@ -121,7 +121,7 @@ def expired(
     and for topics that a stable consumer group no longer subscribes to. KIP-211, KIP-496.
     """
     empty = group.protocol_type is not None and group.state is State.EMPTY
-    topics = group.subscribed_topics()
+    topics = group.subscribed_topics
     stable = group.state is State.STABLE and topics is not None
     if not empty and not stable and group.protocol_type is not None:
         return []

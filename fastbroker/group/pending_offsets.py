@@ -6,7 +6,7 @@ after compaction has removed the earlier. An abort drops them, and so does a tom
 """
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 
 from fastbroker.group.offsets import CommittedOffset
@@ -45,6 +45,11 @@ class PendingOffsets:
     def of(self, group_id: str) -> Collection[TopicPartition]:
         """The partitions that a group has pending offsets for."""
         return self._groups.get(group_id, {}).keys()
+
+    def producers(self, group_id: str) -> Iterator[tuple[TopicPartition, int]]:
+        """(partition, producer id) of every pending offset of a group."""
+        for at, producers in self._groups.get(group_id, {}).items():
+            yield from ((at, producer_id) for producer_id in producers)
 
     def on_topics(self, names: set[str]) -> Iterable[Place]:
         """Every place with a pending offset on one of the topics."""

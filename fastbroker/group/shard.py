@@ -15,6 +15,7 @@ from fastbroker.errors import CoordinatorLoadInProgress, CorruptFrame, GroupIdNo
 from fastbroker.group.classic.group import ClassicGroup
 from fastbroker.group.classic.record import Record, group_tombstone
 from fastbroker.group.classic.state import State
+from fastbroker.group.group_log import GroupLog
 from fastbroker.group.offsets import CommittedOffset, OffsetTable, expired, tombstone
 from fastbroker.group.pending_offsets import PendingOffsets, Place
 from fastbroker.group.settings import GroupSettings
@@ -58,6 +59,7 @@ class Shard:
     ) -> None:
         self.partition, self.leader_epoch = partition, leader_epoch
         self.settings, self.timers, self.log = settings, timers, log
+        self._group_log = GroupLog(log, timers)
         self.groups: dict[str, ClassicGroup] = {}
         self.offsets = OffsetTable()
         self.pending = PendingOffsets()
@@ -85,7 +87,7 @@ class Shard:
                 settings=self.settings,
                 timers=self.timers,
                 store=self.write,
-                log=self.log,
+                log=self._group_log,
                 vacated=self.forget_if_vacant,
             )
         return group

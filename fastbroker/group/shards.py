@@ -9,7 +9,7 @@ from fastbroker.group.settings import GroupSettings
 from fastbroker.group.shard import Append, Shard
 from fastbroker.group.transactions import Transactions
 from fastbroker.model import Timers
-from fastbroker.records.control import ABORT, COMMIT, control_kind
+from fastbroker.records.control import read_marker
 from fastbroker.records.reader import Batch
 
 TOPIC = "__consumer_offsets"
@@ -59,10 +59,9 @@ class Shards(TopicShards[Shard]):
     def replay_batch(self, shard: Shard, batch: Batch) -> None:
         header = batch.header
         if header.is_control:
-            for record in batch.records():
-                kind = control_kind(record.key or b"")
-                if kind in (ABORT, COMMIT):
-                    shard.end_transaction(header.producer_id, commit=kind == COMMIT)
+            marker = read_marker(batch)
+            if marker is not None:
+                shard.end_transaction(marker.producer_id, commit=marker.commit)
             return
         shard.replaying = header.producer_id if header.is_transactional else None
         super().replay_batch(shard, batch)

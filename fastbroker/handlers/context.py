@@ -2,7 +2,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from fastbroker.config.broker import BrokerConfig
 from fastbroker.config.topic import TopicConfig
@@ -46,12 +46,30 @@ class RequestContext(NamedTuple):
     connection: Any
 
 
+class Enlist(Protocol):
+    """Has the coordinator of a transaction add partitions to it, or say whether they belong to it.
+
+    Done with an error code for each partition, 0: it belongs to the transaction now.
+    """
+
+    def __call__(
+        self,
+        *,
+        transactional_id: str,
+        producer_id: int,
+        producer_epoch: int,
+        partitions: list[TopicPartition],
+        add: bool,
+    ) -> Deferred[dict[TopicPartition, int]]: ...
+
+
 class Broker:
     """One worker's broker, as handlers see it. Wired by the worker; owned by its loop.
 
     forward(request, ctx): sends a client's request on to the controller; a Deferred of the
         response of the same API.
     allocate_producer_id(): a Deferred of a fresh producer id.
+    enlist: asks the coordinator of a transaction about its partitions; see Enlist.
     """
 
     def __init__(
@@ -71,6 +89,7 @@ class Broker:
         self.image = MetadataImage.empty()
         self.partitions: dict[TopicPartition, Partition] = {}
         self.groups: GroupCoordinator
+        self.enlist: Enlist
         self.clients: dict[Any, tuple[str, str]] = {}  # connection -> software name and version
         self._conditions: dict[Deferred[None], Callable[[], bool]] = {}
         self._on_close: dict[Any, Callable[[], object]] = {}

@@ -10,7 +10,7 @@ from fastbroker.errors import CloseConnection, CorruptFrame, UnsupportedVersion
 from fastbroker.handlers.context import Broker, RequestContext
 from fastbroker.handlers.registry import Served
 from fastbroker.handlers.served import SERVED
-from fastbroker.model import Deferred
+from fastbroker.model import Deferred, Holding
 from fastbroker.protocol.api import NAMES, api
 from fastbroker.protocol.header import (
     API_VERSIONS,
@@ -90,6 +90,9 @@ class Dispatch:
         if isinstance(answer, Deferred):
             if not answer.done:
                 answer.then(_Later(connection, place, route, correlation_id))
+                if isinstance(answer, Holding) and answer.holds:
+                    answer.on_let_go(connection.resume)
+                    return False
                 return bool(route.served.two_stage)
             answer = answer.result()
         if answer is None:
@@ -160,6 +163,9 @@ class _Later:
     def __call__(self, answer: Deferred[Any]) -> None:
         connection, route = self.connection, self.route
         if connection.is_closed:
+            return
+        if isinstance(answer.error, CloseConnection):
+            connection.close(str(answer.error), answer.error)
             return
         if answer.error is not None:
             name = NAMES[route.ctx.api_key]

@@ -149,6 +149,9 @@ def describe_groups(ctx: RequestContext, request: DescribeGroupsRequest) -> Desc
     """Behaviour
     - Metadata of members only while the group is stable; their last assignment always.
 
+    - Whoever asks for it in a tagged field of our own gets an explanation of each group: what it
+      waits for and what ends next, see protocol/explanation.py.
+
     Versions: 3 authorized operations: all of them; 4 static members; 6 a missing group is an error
     instead of a dead group.
     """

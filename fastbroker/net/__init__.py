@@ -1,7 +1,6 @@
 """Sockets and frames: who connects, what may be in flight, how processes call each other.
 
     listener.py   accepts on one address; knows its connections; closes idle ones
-    log_rate.py   few log lines for each client, whatever it does
     client.py     a process's calls to another broker or controller, over one connection
     address.py    TCP and Unix addresses, listening and connecting sockets
 

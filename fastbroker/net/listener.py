@@ -8,8 +8,8 @@ from asyncio import AbstractEventLoop, TimerHandle
 from collections.abc import Callable
 
 from fastbroker._c.connection import Connection, receive_bytes_left
+from fastbroker.log_rate import LogRate
 from fastbroker.net.address import unmapped
-from fastbroker.net.log_rate import LogRate
 
 log = logging.getLogger(__name__)
 

@@ -13,11 +13,15 @@ from fastbroker.errors import (
 )
 from fastbroker.model import OffsetAndEpoch, TopicPartition
 from fastbroker.partition.purgatory import Purgatory
+from fastbroker.records.control import EndTransactionMarker
 from fastbroker.storage.flush_job import FlushJob
 from fastbroker.storage.log import AppendInfo, Log, Slice
+from fastbroker.storage.producer_state import Producer, Verification
 from fastbroker.storage.time_search import Found
+from fastbroker.storage.txn_index import AbortedTransaction
 
 NOBODY = -1
+READ_UNCOMMITTED, READ_COMMITTED = 0, 1  # isolation levels
 # ListOffsets: what a negative timestamp asks for.
 LATEST, EARLIEST, MAX_TIMESTAMP, EARLIEST_LOCAL, LATEST_TIERED, EARLIEST_PENDING_UPLOAD = (
     -1, -2, -3, -4, -5, -6,
@@ -59,6 +63,7 @@ class Partition:
         self.broker_id, self.request_flush = broker_id, request_flush
         self.leadership = Leadership(NOBODY, -1, -1, (), ())
         self.high_watermark = log.flushed_offset
+        log.producers.commit_below(self.high_watermark)
         self.purgatory = Purgatory()
         self.failure: BaseException | None = None
 
@@ -110,21 +115,56 @@ class Partition:
 
     # ---- writing
 
-    def append(self, data: memoryview, *, now_ms: int, produce_version: int) -> AppendInfo:
-        """Append a client's batch; see Log.append. `await_commit` says when it is on disk."""
+    def begin_verification(
+        self, producer_id: int, producer_epoch: int, *, base_sequence: int = -1,
+        own_epoch: bool = False,
+    ) -> Verification | None:  # fmt: skip
+        """A guard for the first batch of a transaction, taken before its coordinator is asked
+        whether this partition belongs to it; None: the transaction is open here already.
+
+        The guard is void once a marker of that producer has been appended: what the coordinator
+        said may be about the transaction before. base_sequence: of that batch, -1: it has none.
+        own_epoch: each of the producer's transactions has an epoch of its own (KIP-890).
+        """
+        return self.log.producers.begin_verification(
+            producer_id, producer_epoch, base_sequence=base_sequence, own_epoch=own_epoch
+        )
+
+    def append(
+        self, data: memoryview, *, now_ms: int, produce_version: int,
+        verification: Verification | None = None,
+    ) -> AppendInfo:  # fmt: skip
+        """Append a client's batch; see Log.append. `await_commit` says when it is on disk.
+
+        A transactional one needs an open transaction or `verification`.
+        """
         info = self.log.append(
             data,
             leader_epoch=self.leadership.leader_epoch,
             now_ms=now_ms,
             produce_version=produce_version,
+            verification=verification,
         )
         self._appended()
         return info
 
-    def append_internal(self, batch: bytes | bytearray, *, now_ms: int) -> AppendInfo:
-        """Append a batch of this broker's own making."""
+    def append_internal(
+        self, batch: bytes | bytearray, *, now_ms: int, verification: Verification | None = None
+    ) -> AppendInfo:
+        """Append a batch of this broker's own making; see Log.append_internal."""
         info = self.log.append_internal(
-            batch, leader_epoch=self.leadership.leader_epoch, now_ms=now_ms
+            batch,
+            leader_epoch=self.leadership.leader_epoch,
+            now_ms=now_ms,
+            verification=verification,
+        )
+        self._appended()
+        return info
+
+    def append_marker(self, marker: EndTransactionMarker, *, now_ms: int) -> AppendInfo:
+        """End a producer's transaction here; see Log.append_marker."""
+        info = self.log.append_marker(
+            marker, leader_epoch=self.leadership.leader_epoch, now_ms=now_ms
         )
         self._appended()
         return info
@@ -161,27 +201,55 @@ class Partition:
         durable = log.flushed_offset if log.config.flush_messages == 1 else log.log_end_offset
         if durable > self.high_watermark:
             self.high_watermark = durable
+            if log.producers.has_unstable:
+                log.producers.commit_below(durable)
             self.purgatory.advance(durable)
 
     # ---- reading
 
     @property
     def last_stable_offset(self) -> int:
-        return self.high_watermark
+        """The first offset that a transaction which is open, or has ended at or above the high
+        watermark, may still decide; the high watermark when there is none.
 
-    def read(self, offset: int, *, max_bytes: int, at_least_one: bool) -> Slice:
-        """What a consumer may have from `offset` on, up to the high watermark.
+        It moves only when the high watermark or the log's start does: readers are woken then.
+        """
+        producers = self.log.producers
+        if not producers.has_unstable:
+            return self.high_watermark
+        first = max(producers.first_unstable_offset(), self.log.log_start_offset)
+        return min(first, self.high_watermark)
+
+    def end_for(self, isolation_level: int) -> int:
+        """The offset that a consumer can read up to."""
+        return self.last_stable_offset if isolation_level else self.high_watermark
+
+    def aborted_transactions(self, start: int, end: int) -> list[AbortedTransaction]:
+        """What a reader of [start, end) that wants committed data has to leave out."""
+        return self.log.aborted_transactions(start, end)
+
+    def producers(self) -> dict[int, Producer]:
+        """Producer id -> what is known of it; not to be changed."""
+        return self.log.producers.producers
+
+    def read(
+        self, offset: int, *, max_bytes: int, at_least_one: bool,
+        isolation_level: int = READ_UNCOMMITTED,
+    ) -> Slice:  # fmt: skip
+        """What a consumer may have from `offset` on: up to the high watermark, or with
+        READ_COMMITTED up to the last stable offset.
 
         max_bytes, at_least_one: see Log.read. Raises OffsetOutOfRange, KafkaStorageError.
         """
-        if offset > self.high_watermark:
+        high_watermark = self.high_watermark
+        if offset > high_watermark:
             raise OffsetOutOfRange(
-                f"offset {offset} of {self.name}: consumers can read up to {self.high_watermark}"
+                f"offset {offset} of {self.name}: consumers can read up to {high_watermark}"
             )
         return self.log.read(
             offset,
             max_bytes=max_bytes,
-            max_offset=self.high_watermark,
+            max_offset=self.last_stable_offset if isolation_level else high_watermark,
             at_least_one=at_least_one,
         )
 
@@ -202,14 +270,16 @@ class Partition:
         """The last offset of a leader epoch; see LeaderEpochs.end_of."""
         return self.log.epochs.end_of(epoch, self.log.log_end_offset)
 
-    def find(self, timestamp: int) -> Found | None:
+    def find(self, timestamp: int, isolation_level: int = READ_UNCOMMITTED) -> Found | None:
         """ListOffsets: the offset that a timestamp, or a special one, stands for.
 
-        Found.timestamp is -1 for the log's start and end.
+        Found.timestamp is -1 for the log's start and end. What a consumer cannot read yet is not
+        found.
         """
         epochs = self.log.epochs
+        end = self.end_for(isolation_level)
         if timestamp == LATEST:
-            return Found(-1, self.high_watermark, self.leader_epoch)
+            return Found(-1, end, self.leader_epoch)
         if timestamp in (EARLIEST, EARLIEST_LOCAL):
             start = self.log.log_start_offset
             return Found(-1, start, epochs.epoch_of(start))
@@ -219,7 +289,7 @@ class Partition:
             found = self.log.record_of_max_timestamp()
         else:
             found = self.log.offset_for_timestamp(timestamp)
-        if found is None or found.offset >= self.high_watermark:
+        if found is None or found.offset >= end:
             return None
         return found
 

@@ -13,6 +13,7 @@ earlier.
 """
 from __future__ import annotations
 
+from bisect import bisect_left
 from struct import Struct as Layout
 
 from fastbroker._c.record_batch import floor_entry
@@ -55,6 +56,10 @@ class IndexFile:
     def size(self) -> int:
         """Bytes of all entries."""
         return len(self._load())
+
+    def entries(self) -> Buffer:
+        """The bytes of all entries, to be read at once: the next append may move them."""
+        return self._load()
 
     def append(self, entry: bytes) -> None:
         """Add an entry behind the last; in memory until `write`."""
@@ -113,6 +118,10 @@ class IndexFile:
     def release(self) -> None:
         """Let go of memory; the file has everything."""
         self.write()
+        self.forget()
+
+    def forget(self) -> None:
+        """Let go of memory; what is not in the file is lost."""
         self._entries = None
 
 
@@ -131,6 +140,15 @@ class OffsetIndex:
         """The largest known position of a batch with a last offset <= `offset`; 0: none is."""
         number = self.file.floor(max(offset - self.base_offset, -1))
         return 0 if number < 0 else self.file.entry(_OFFSET, number)[1]
+
+    def bound(self, position: int) -> int | None:
+        """The smallest known last offset of a batch that begins at or behind `position`."""
+        number = bisect_left(
+            range(len(self.file)), position, key=lambda n: self.file.entry(_OFFSET, n)[1]
+        )
+        if number == len(self.file):
+            return None
+        return self.base_offset + self.file.entry(_OFFSET, number)[0]
 
     def last(self) -> tuple[int, int]:
         """(offset, position) of the last entry; (base offset, 0) without entries."""

@@ -16,15 +16,17 @@ from fastbroker._c.record_batch import BatchHeader, read_header, stamp, whole_ba
 from fastbroker.config.topic import TopicConfig
 from fastbroker.errors import KafkaStorageError, OffsetOutOfRange, RecordListTooLarge
 from fastbroker.model import TopicPartition
+from fastbroker.records.control import EndTransactionMarker, marker_batch
 from fastbroker.records.reader import Batch, iter_batches
 from fastbroker.storage.disk import Buffer, Disk
 from fastbroker.storage.flush_job import FlushJob
 from fastbroker.storage.leader_epochs import LeaderEpochs
-from fastbroker.storage.producer_state import ProducerState
-from fastbroker.storage.recovery import find_segments, load_producers, recover
+from fastbroker.storage.producer_state import ProducerState, Verification
+from fastbroker.storage.recovery import drop_snapshots, find_segments, producers_at, recover
 from fastbroker.storage.retention import expired
 from fastbroker.storage.segment import RELATIVE_MAX, SNAPSHOT, Segment, file_name
 from fastbroker.storage.time_search import Found, first_since
+from fastbroker.storage.txn_index import AbortedTransaction
 from fastbroker.storage.validator import validate
 from fastbroker.uuids import uuid_text
 
@@ -84,6 +86,7 @@ class Log:
         self._dirty: list[Segment] = []
         self._dirty_directories: set[str] = set()
         self._recent: dict[int, tuple[Segment, int]] = {}
+        self._last_abort = -1  # no abort marker is behind this offset
 
     # ---- opening
 
@@ -122,22 +125,29 @@ class Log:
         self.segments = find_segments(self.disk, self.directory)
         first = self.segments[0].base_offset if self.segments else 0
         self.log_start_offset = max(log_start_offset, first)
-        if self.segments and is_clean:
+        # A transaction index that cannot be right is made anew, from the batches.
+        damaged = [one.base_offset for one in self.segments if not one.txn_index.load()]
+        if self.segments and is_clean and not damaged:
             for segment in self.segments:
                 segment.load_times()
             end = self.segments[-1].next_offset()
+            self.producers = self._producers_at(end)
         elif self.segments:
-            self.segments, end = recover(
+            recovery_point = self.segments[-1].base_offset if is_clean else recovery_point
+            self.segments, end, self.producers = recover(
                 self.segments,
                 self.epochs,
-                recovery_point=recovery_point,
+                recovery_point=min([recovery_point, *damaged]),
                 index_interval_bytes=self.config.index_interval_bytes,
+                known_at=self._producers_at,
             )
         if self.segments and end < self.log_start_offset:
             # Everything that was left lies below the start: begin anew there.
             for segment in self.segments:
                 segment.remove()
             self.segments = []
+            self.producers = ProducerState()
+            drop_snapshots(self.disk, self.directory, [], -1)
         if not self.segments:
             end = self.log_start_offset
             self._add_segment(end, now_ms)
@@ -145,7 +155,11 @@ class Log:
         self._bases = [segment.base_offset for segment in self.segments]
         self.log_end_offset = self.flushed_offset = end
         self.epochs.cut_from(end)
-        self.producers = load_producers(self.disk, self.directory, self.segments, end)
+        self._last_abort = max(one.txn_index.last_marker for one in self.segments)
+        drop_snapshots(self.disk, self.directory, self.segments, end)
+
+    def _producers_at(self, offset: int) -> ProducerState:
+        return producers_at(self.disk, self.directory, self.segments, offset)
 
     def _next_base(self, segment: Segment) -> int:
         return self._bases[bisect_right(self._bases, segment.base_offset)]
@@ -160,22 +174,24 @@ class Log:
     # ---- appending
 
     def append(
-        self, data: memoryview, *, leader_epoch: int, now_ms: int, produce_version: int
-    ) -> AppendInfo:
+        self, data: memoryview, *, leader_epoch: int, now_ms: int, produce_version: int,
+        verification: Verification | None = None,
+    ) -> AppendInfo:  # fmt: skip
         """Check one batch from a client, assign its offsets and write it at the log's end.
 
         data: the records of one partition in a Produce request; stamped in place.
+        verification: what a transaction's first batch needs, see ProducerState.
         A batch that a producer repeats is answered with its old offsets, and not written.
         Raises the errors of `validate`, OutOfOrderSequenceNumber, InvalidProducerEpoch,
-        RecordListTooLarge, KafkaStorageError; the log is unchanged then.
-        Kafka: UnifiedLog.appendAsLeader; KIP-98.
+        InvalidTxnState, RecordListTooLarge, KafkaStorageError; the log is unchanged then.
+        Kafka: UnifiedLog.appendAsLeader; KIP-98, KIP-890.
         """
         batch = validate(
             data, config=self.config, now_ms=now_ms, produce_version=produce_version
         )
         header = batch.header
         if header.producer_id >= 0:
-            repeated = self.producers.check(header)
+            repeated = self.producers.check(header, verification)
             if repeated is not None:
                 return AppendInfo(
                     repeated.first_offset, repeated.last_offset, repeated.timestamp
@@ -187,17 +203,45 @@ class Log:
             self.producers.appended(header, first, batch.max_timestamp)
         return AppendInfo(first, self.log_end_offset - 1, batch.append_time)
 
-    def append_internal(self, batch: Buffer, *, leader_epoch: int, now_ms: int) -> AppendInfo:
-        """Write one batch of the broker's own making (records.builder) at the log's end.
+    def append_internal(
+        self, batch: Buffer, *, leader_epoch: int, now_ms: int,
+        verification: Verification | None = None,
+    ) -> AppendInfo:  # fmt: skip
+        """Write one batch of the broker's own making (records.builder), no marker, at the log's
+        end.
 
-        Raises RecordListTooLarge, KafkaStorageError; the log is unchanged then.
+        verification: see `append`; one with a producer id is of a client's transaction.
+        Raises InvalidProducerEpoch, InvalidTxnState, RecordListTooLarge, KafkaStorageError; the log
+        is unchanged then.
         """
         if not isinstance(batch, bytearray):
             batch = bytearray(batch)
         header = read_header(batch)
+        if header.producer_id >= 0:
+            self.producers.check_internal(header, verification)
         first = self.log_end_offset
         self._write(batch, header, leader_epoch, header.max_timestamp, now_ms)
+        if header.producer_id >= 0:
+            self.producers.appended(header, first, header.max_timestamp)
         return AppendInfo(first, self.log_end_offset - 1)
+
+    def append_marker(
+        self, marker: EndTransactionMarker, *, leader_epoch: int, now_ms: int
+    ) -> AppendInfo:
+        """Write the marker that ends a producer's transaction, whether it has one here or not.
+
+        Raises InvalidProducerEpoch, TransactionCoordinatorFenced, RecordListTooLarge,
+        KafkaStorageError; the log is unchanged then.
+        """
+        self.producers.check_marker(marker)
+        batch = marker_batch(marker, now_ms=now_ms)
+        offset = self.log_end_offset
+        self._write(batch, read_header(batch), leader_epoch, now_ms, now_ms)
+        aborted = self.producers.ended(marker, offset, now_ms)
+        if aborted is not None:
+            self.segments[-1].txn_index.append(aborted)
+            self._last_abort = offset
+        return AppendInfo(offset, offset)
 
     def _write(
         self, data: Buffer, header: BatchHeader, leader_epoch: int, max_timestamp: int, now_ms: int
@@ -369,6 +413,30 @@ class Log:
     def _size_at(self, segment: Segment, position: int) -> int:
         return read_header(segment.read(position, 61)).size
 
+    def aborted_transactions(self, start: int, end: int) -> list[AbortedTransaction]:
+        """Those that were aborted and have an offset in [start, end), in the order of markers.
+
+        Its time goes with what was aborted from `start` until everything begun before `end` had
+        ended; where nothing was, it is constant.
+        """
+        found: list[AbortedTransaction] = []
+        if self._last_abort < start:
+            return found
+        for number in range(max(bisect_right(self._bases, start) - 1, 0), len(self.segments)):
+            more, is_all = self.segments[number].txn_index.overlapping(start, end)
+            found += more
+            if is_all:
+                break
+        return found
+
+    def bound(self, piece: Slice) -> int:
+        """An offset above everything in `piece`, and not far above."""
+        segment = piece.segment
+        found = segment.bound(piece.position + piece.size)
+        if found is not None:
+            return found
+        return self.log_end_offset if segment is self.segments[-1] else self._next_base(segment)
+
     def batches(self, offset: int, max_bytes: int, max_offset: int) -> Iterator[Batch]:
         """The whole batches that one `read` gives, checked."""
         piece = self.read(offset, max_bytes=max_bytes, max_offset=max_offset, at_least_one=True)
@@ -451,9 +519,9 @@ class Log:
         self.log_end_offset = max(last.next_offset(), self.log_start_offset)
         self.flushed_offset = min(self.flushed_offset, self.log_end_offset)
         self.epochs.cut_from(self.log_end_offset)
-        self.producers = load_producers(
-            self.disk, self.directory, self.segments, self.log_end_offset
-        )
+        self._last_abort = max(one.txn_index.last_marker for one in self.segments)
+        self.producers = self._producers_at(self.log_end_offset)
+        drop_snapshots(self.disk, self.directory, self.segments, self.log_end_offset)
 
     # ---- the end
 

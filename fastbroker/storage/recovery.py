@@ -2,14 +2,18 @@
 from __future__ import annotations
 
 import os.path
-from collections.abc import Iterator
+from collections.abc import Callable
 from itertools import pairwise
 
 from fastbroker._c.record_batch import BatchHeader
+from fastbroker.errors import CorruptMessage
+from fastbroker.records.control import read_marker
+from fastbroker.records.reader import iter_batches
 from fastbroker.storage.disk import Disk
 from fastbroker.storage.leader_epochs import LeaderEpochs
 from fastbroker.storage.producer_state import ProducerState
-from fastbroker.storage.segment import LOG, SNAPSHOT, Segment, file_name
+from fastbroker.storage.segment import LOG, SNAPSHOT, TXN_INDEX, Segment, file_name
+from fastbroker.storage.txn_index import AbortedTransaction
 
 LEFTOVERS = (".deleted", ".cleaned", ".swap", ".tmp")
 
@@ -20,25 +24,33 @@ def find_segments(disk: Disk, directory: str) -> list[Segment]:
     for name in names:
         if name.endswith(LEFTOVERS):
             disk.remove(os.path.join(directory, name))
-    segments = []
+    segments, there = [], set(names)
     for base_offset in sorted(_offsets_of(names, LOG)):
         size = disk.size(os.path.join(directory, file_name(base_offset, LOG)))
-        segment = Segment(disk, directory, base_offset, size=size)
+        has_txn_index = file_name(base_offset, TXN_INDEX) in there
+        segment = Segment(disk, directory, base_offset, size=size, has_txn_index=has_txn_index)
         segment.created_ms = disk.modified_ms(segment.path)
         segments.append(segment)
     return segments
 
 
 def recover(
-    segments: list[Segment], epochs: LeaderEpochs, *, recovery_point: int, index_interval_bytes: int
-) -> tuple[list[Segment], int]:
+    segments: list[Segment],
+    epochs: LeaderEpochs,
+    *,
+    recovery_point: int,
+    index_interval_bytes: int,
+    known_at: Callable[[int], ProducerState],
+) -> tuple[list[Segment], int, ProducerState]:
     """Check the segments that hold offsets from `recovery_point` on; cut at the first bad batch.
 
-    Returns the segments that are left, on the medium, and the offset behind their last batch.
-    `epochs` learns those of the batches.
+    known_at(offset): what was known of producers there, at the beginning of a segment.
+    Returns the segments that are left, on the medium, the offset behind their last batch, and what
+    is known of producers there. `epochs` learns those of the batches.
     """
     kept: list[Segment] = []
     end = segments[0].base_offset
+    producers: ProducerState | None = None
     following = [after.base_offset for _, after in pairwise(segments)]
     for number, segment in enumerate(segments):
         if number < len(following) and following[number] <= recovery_point:
@@ -49,49 +61,93 @@ def recover(
         if segment.base_offset < end or (kept and segment.base_offset > end):
             break  # the segment before it was cut: this one does not follow any more
         end = segment.base_offset
-        for batch in segment.recover(index_interval_bytes=index_interval_bytes):
+        if producers is None:
+            producers = known_at(end)
+        for position, batch in segment.recover(index_interval_bytes=index_interval_bytes):
             end = batch.last_offset + 1
             epochs.assign(batch.leader_epoch, batch.base_offset)
+            aborted = replay(producers, segment, position, batch)
+            if aborted is not None:
+                segment.txn_index.append(aborted)
         segment.write_indexes()
         kept.append(segment)
     for segment in segments[len(kept) :]:
         segment.remove()
-    return kept, end
+    assert producers is not None  # the last segment is always checked
+    return kept, end, producers
 
 
-def load_producers(
-    disk: Disk, directory: str, segments: list[Segment], log_end_offset: int
+def replay(
+    producers: ProducerState, segment: Segment, position: int, header: BatchHeader
+) -> AbortedTransaction | None:
+    """`producers` learns of a batch in the log; what it aborted."""
+    if header.producer_id < 0:
+        return None
+    if not header.is_control:
+        producers.appended(header, header.base_offset, header.max_timestamp)
+        return None
+    try:
+        batch = next(iter_batches(segment.read(position, header.size), check_crc=False))
+        marker = read_marker(batch)
+    except CorruptMessage:
+        return None  # its CRC is right: somebody has written it so
+    if marker is None:
+        return None
+    return producers.ended(marker, header.base_offset, header.max_timestamp)
+
+
+def producers_at(
+    disk: Disk, directory: str, segments: list[Segment], offset: int
 ) -> ProducerState:
-    """The newest usable snapshot, then the batches behind it; snapshots of no use are removed."""
-    bases = {segment.base_offset for segment in segments}
-    producers, begin = ProducerState(), segments[0].base_offset
-    offsets = sorted(_offsets_of(disk.list(directory), SNAPSHOT), reverse=True)
-    for offset in offsets:
-        path = os.path.join(directory, file_name(offset, SNAPSHOT))
-        if offset <= log_end_offset:
-            found = ProducerState.from_snapshot(disk.read_file(path))
-            if found is not None:
-                producers, begin = found, offset
-                break
-        disk.remove(path)
-    for offset in offsets:
-        # One written by a clean end belongs to no segment: no deletion would take it along.
-        if offset < begin and offset not in bases:
-            disk.remove(os.path.join(directory, file_name(offset, SNAPSHOT)))
-    for header in _headers_from(segments, begin):
-        if header.producer_id >= 0:
-            producers.appended(header, header.base_offset, header.max_timestamp)
+    """What was known of producers at `offset`: the newest snapshot up to it, then the batches."""
+    producers, begin = _newest_snapshot(disk, directory, segments, offset)
+    _replay_between(producers, segments, begin, offset)
     return producers
 
 
-def _headers_from(segments: list[Segment], offset: int) -> Iterator[BatchHeader]:
+def drop_snapshots(disk: Disk, directory: str, segments: list[Segment], end: int) -> None:
+    """Remove snapshots that are of no use to a log that ends at `end`.
+
+    One written by a clean end belongs to no segment: no deletion would take it along.
+    """
+    bases = {segment.base_offset for segment in segments}
+    offsets = _offsets_of(disk.list(directory), SNAPSHOT)
+    newest = max((offset for offset in offsets if offset <= end), default=-1)
+    for offset in offsets:
+        if offset > end or (offset not in bases and offset != newest):
+            disk.remove(os.path.join(directory, file_name(offset, SNAPSHOT)))
+
+
+def _newest_snapshot(
+    disk: Disk, directory: str, segments: list[Segment], offset: int
+) -> tuple[ProducerState, int]:
+    """The newest usable snapshot up to `offset`, and of which offset it is; damaged ones go."""
+    for found in sorted(_offsets_of(disk.list(directory), SNAPSHOT), reverse=True):
+        if found > offset:
+            continue
+        path = os.path.join(directory, file_name(found, SNAPSHOT))
+        producers = ProducerState.from_snapshot(disk.read_file(path))
+        if producers is not None:
+            return producers, found
+        disk.remove(path)
+    return ProducerState(), segments[0].base_offset
+
+
+def _replay_between(
+    producers: ProducerState, segments: list[Segment], begin: int, end: int
+) -> None:
     ends = [after.base_offset for _, after in pairwise(segments)]
     for number, segment in enumerate(segments):
-        if number == len(ends) or ends[number] > offset:
-            located = segment.locate(max(offset, segment.base_offset))
-            if located is not None:
-                for _, header in segment.headers(located.position):
-                    yield header
+        if segment.base_offset >= end:
+            return
+        if number < len(ends) and ends[number] <= begin:
+            continue
+        located = segment.locate(max(begin, segment.base_offset))
+        if located is None:
+            continue
+        for position, header in segment.headers(located.position):
+            if header.base_offset >= begin:
+                replay(producers, segment, position, header)
 
 
 def _offsets_of(names: list[str], suffix: str) -> list[int]:

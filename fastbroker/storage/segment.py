@@ -16,6 +16,7 @@ from fastbroker._c.record_batch import (
 )
 from fastbroker.storage.disk import Buffer, Disk
 from fastbroker.storage.index import OffsetIndex, TimeIndex
+from fastbroker.storage.txn_index import TxnIndex
 
 LOG, INDEX, TIME_INDEX, TXN_INDEX, SNAPSHOT, DELETED = (
     ".log", ".index", ".timeindex", ".txnindex", ".snapshot", ".deleted",
@@ -47,12 +48,18 @@ class Segment:
     The file is opened when first used. An open FileRange keeps it open, see `range`.
     """
 
-    def __init__(self, disk: Disk, directory: str, base_offset: int, *, size: int = 0) -> None:
+    def __init__(
+        self, disk: Disk, directory: str, base_offset: int, *, size: int = 0,
+        has_txn_index: bool = False,
+    ) -> None:  # fmt: skip
         self.disk, self.directory, self.base_offset = disk, directory, base_offset
         self.path = os.path.join(directory, file_name(base_offset, LOG))
         self.size = size
         self.offset_index = OffsetIndex(disk, self._beside(INDEX), base_offset)
         self.time_index = TimeIndex(disk, self._beside(TIME_INDEX), base_offset)
+        self.txn_index = TxnIndex(
+            disk, self._beside(TXN_INDEX), base_offset, is_there=has_txn_index
+        )
         self.max_timestamp, self.offset_of_max = -1, base_offset
         self.first_timestamp = -1
         self.created_ms = 0
@@ -76,7 +83,7 @@ class Segment:
         return self.file.fd
 
     def create(self) -> None:
-        """Make the files of a new segment; Kafka's tools expect all of them."""
+        """Make the files of a new segment; Kafka's tools expect all of them but a .txnindex."""
         for path in (self.path, self.offset_index.file.path, self.time_index.file.path):
             self.disk.close(self.disk.open(path, create=True))
 
@@ -143,14 +150,16 @@ class Segment:
                 return
             position += at
 
-    def recover(self, *, index_interval_bytes: int) -> Iterator[BatchHeader]:
+    def recover(self, *, index_interval_bytes: int) -> Iterator[tuple[int, BatchHeader]]:
         """Check every batch and make the indexes anew; the file is cut behind the last good one.
 
-        A generator of the headers of good batches; it must be run to its end. Bytes are good as far
-        as CRCs are right and offsets ascend.
+        A generator of (position, header) of good batches; it must be run to its end. Bytes are good
+        as far as CRCs are right and offsets ascend. The transaction index is left empty: what goes
+        into it depends on what came before this segment.
         """
         self.offset_index.file.clear()
         self.time_index.file.clear()
+        self.txn_index.clear()
         self.max_timestamp, self.offset_of_max = -1, self.base_offset
         self._since_index = self.largest_batch = 0
         end = self.disk.size(self.path)
@@ -167,7 +176,7 @@ class Segment:
             self._since_index += batch.size
             self.largest_batch = max(self.largest_batch, batch.size)
             position += batch.size
-            yield batch
+            yield position - batch.size, batch
         if position < end:
             self.disk.truncate(self.fd, position)
         self.size = position
@@ -223,6 +232,12 @@ class Segment:
             self.time_index.append(self.max_timestamp, self.offset_of_max)
         self.offset_index.file.release()
         self.time_index.file.release()
+        self.txn_index.release()
+
+    def bound(self, position: int) -> int | None:
+        """An offset above all batches that end at or before `position`, from the index; None: it
+        knows none but the segment's end."""
+        return self.offset_index.bound(position)
 
     def cut(self, position: int, offset: int) -> None:
         """Drop the batches from `position` on, the first of which holds `offset`."""
@@ -230,6 +245,7 @@ class Segment:
         self.size = position
         self.offset_index.cut(offset)
         self.time_index.cut(offset)
+        self.txn_index.cut(offset)
         self.max_timestamp, self.offset_of_max = -1, self.base_offset
         self.load_times()
 
@@ -247,6 +263,7 @@ class Segment:
         self.disk.sync(self.fd)
         self.offset_index.file.write()
         self.time_index.file.write()
+        self.txn_index.write()
 
     def remove(self) -> None:
         """Delete the files."""

@@ -19,7 +19,7 @@ import pytest
 from confluent_kafka.admin import AdminClient, NewTopic
 
 from fastbroker.errors import MessageTooLarge
-from fastbroker.net.log_rate import BURST
+from fastbroker.log_rate import BURST
 from fastbroker.protocol.header import encode_request
 from fastbroker.protocol.messages.api_versions import ApiVersionsRequest, ApiVersionsResponse
 from fastbroker.protocol.messages.create_topics import CreateTopicsRequest

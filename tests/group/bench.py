@@ -28,7 +28,7 @@ from fastbroker.protocol.messages.txn_offset_commit import (
     TxnOffsetCommitResponse,
 )
 from fastbroker.records.builder import build_batch
-from fastbroker.records.control import ABORT, COMMIT, EndTransactionMarker, control_key
+from fastbroker.records.control import EndTransactionMarker, marker_batch
 from tests.group.virtual_timers import VirtualTimers
 
 PARTITIONS = 4
@@ -149,16 +149,7 @@ class Log:
 
 def _batch(item: Any, offset: int) -> bytearray:
     if isinstance(item, EndTransactionMarker):
-        key = control_key(COMMIT if item.commit else ABORT)
-        value = b"\0\0" + item.coordinator_epoch.to_bytes(4, "big")
-        return build_batch(
-            [(key, value, (), 0)],
-            base_offset=offset,
-            producer_id=item.producer_id,
-            producer_epoch=item.producer_epoch,
-            is_transactional=True,
-            is_control=True,
-        )
+        return marker_batch(item, now_ms=0)
     if isinstance(item, InTransaction):
         return build_batch(
             [(item.key, item.value, (), 0)],
@@ -235,6 +226,7 @@ class Bench:
         protocols: tuple[tuple[str, bytes], ...] = (("range", b"m"),),
         protocol_type: str = "consumer",
         group_id: str = "g",
+        reason: str | None = None,
     ) -> Any:
         request = JoinGroupRequest(
             group_id=group_id,
@@ -243,6 +235,7 @@ class Bench:
             member_id=member_id,
             group_instance_id=instance,
             protocol_type=protocol_type,
+            reason=reason,
             protocols=[
                 JoinGroupRequest.JoinGroupRequestProtocol(name=name, metadata=memoryview(metadata))
                 for name, metadata in protocols
@@ -447,8 +440,8 @@ class Bench:
         request = ListGroupsRequest(states_filter=list(states), types_filter=list(types))
         return self.coordinator.list_groups(Client(5), request)
 
-    def describe(self, group_id: str = "g", version: int = 6) -> Any:
-        request = DescribeGroupsRequest(groups=[group_id])
+    def describe(self, group_id: str = "g", version: int = 6, *, explain: bool = False) -> Any:
+        request = DescribeGroupsRequest(groups=[group_id], explain=explain)
         (one,) = self.coordinator.describe_groups(Client(version), request).groups
         return one
 

@@ -197,6 +197,12 @@ def test_describe() -> None:
     assert (bench.describe("none", 5).error_code, bench.describe("none", 5).group_state) == (
         0, "Dead",
     )  # fmt: skip
+    assert "check its name" in bench.describe("none").error_message
+
+
+def test_describe_says_why_it_cannot() -> None:
+    told = Bench(elect=False).describe()
+    assert (told.error_code, "led by another broker" in told.error_message) == (16, True)
 
 
 def test_delete() -> None:

@@ -71,6 +71,11 @@ def test_an_empty_group_id_is_refused() -> None:
     assert bench.leave(("m", None), group_id="").error_code == 24
 
 
+def test_which_of_two_errors_is_told() -> None:
+    assert Bench().join(group_id="", session=1).error_code == 24
+    assert Bench(elect=False).join(session=1).error_code == 26
+
+
 def test_a_full_group_takes_nobody_new() -> None:
     bench = Bench(group_max_size=2)
     first, second = bench.stable(2)
@@ -79,7 +84,8 @@ def test_a_full_group_takes_nobody_new() -> None:
     told = bench.join()
     assert told.error_code == 79
     bench.join(second.member_id)
-    assert bench.join(told.member_id).error_code == 81
+    refused = bench.join(told.member_id)
+    assert (refused.error_code, refused.member_id) == (81, "")
     assert bench.group().generation_id == 2, "who was turned away is not waited for"
 
 

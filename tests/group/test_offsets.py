@@ -286,6 +286,18 @@ def test_a_group_that_does_not_say_what_it_reads_reads_everything() -> None:
     assert code(bench.delete_offsets(HERE)) == 86
 
 
+def test_what_a_group_reads_is_what_its_generation_joined_with() -> None:
+    bench = Bench()
+    bench.commit({HERE: 5, ("clicks", 0): 6})
+    waiting = bench.join(instance="i1", protocols=(("range", subscription("orders")),))
+    bench.timers.advance(20)
+    bench.assign([waiting.result()])
+    back = bench.join(instance="i1", protocols=(("range", subscription("clicks")),))
+    assert back.generation_id == 1, "it has still to read what it was assigned"
+    assert code(bench.delete_offsets(HERE)) == 86
+    assert code(bench.delete_offsets(("clicks", 0))) == 0
+
+
 def test_offset_delete_refuses() -> None:
     bench = Bench()
     assert bench.delete_offsets(HERE).error_code == 69

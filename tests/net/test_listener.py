@@ -10,9 +10,9 @@ from collections.abc import Callable
 import pytest
 
 from fastbroker._c.connection import Connection, limit_receive_bytes
+from fastbroker.log_rate import BURST
 from fastbroker.net.address import AddressInUse, connect_unix, listen
 from fastbroker.net.listener import Listener
-from fastbroker.net.log_rate import BURST
 
 DEADLINE_S = 10
 

@@ -15,12 +15,14 @@ from logging import Logger
 
 from fastbroker.coordination.append_error import append_error
 from fastbroker.errors import KafkaError, RebalanceInProgress, UnknownMemberId
+from fastbroker.group.caller import Caller
 from fastbroker.group.classic.member import Member
 from fastbroker.group.classic.record import Record, group_record, members_of
-from fastbroker.group.classic.roster import Roster
+from fastbroker.group.classic.roster import Expected, Roster
 from fastbroker.group.classic.session import Sessions
 from fastbroker.group.classic.state import PRECEDING, State
 from fastbroker.group.classic.subscription import CONSUMER, subscribed_topics
+from fastbroker.group.group_log import GroupLog, listed
 from fastbroker.group.settings import GroupSettings
 from fastbroker.model import Deferred, Timer, Timers
 from fastbroker.protocol.group_records import GroupMetadataValue
@@ -38,6 +40,10 @@ class ClassicGroup:
     generation_id: counts completed joins; protocol_type and protocol_name are None before the
     first one. state_since_ms: wall clock of the last transition, None when a record lacks it.
     storing: the leader's assignment of this generation is being written.
+    subscribed_topics: what the members of a consumer group read in this generation; None when that
+    cannot be known. reason: why the newest rebalance began.
+    join_deadline_ms, sync_deadline_ms: when who is missing is not waited for any more, by the
+    monotonic clock; None: nobody is waited for.
     vacated: called when an id handed out was not used and may have been all there was.
     """
 
@@ -48,7 +54,7 @@ class ClassicGroup:
         settings: GroupSettings,
         timers: Timers,
         store: Store,
-        log: Logger,
+        log: Logger | GroupLog,
         vacated: Callable[[ClassicGroup], object] = lambda group: None,
     ) -> None:
         self.group_id = group_id
@@ -62,6 +68,10 @@ class ClassicGroup:
         self.protocol_type: str | None = None
         self.protocol_name: str | None = None
         self.storing = False
+        self.subscribed_topics: set[str] | None = None
+        self.reason = ""
+        self.join_deadline_ms: int | None = None
+        self.sync_deadline_ms: int | None = None
         self._gathering_since_ms: int | None = None  # the group was empty: first joins are awaited
         self._not_synced: set[str] = set()
         self._join_timer: Timer | None = None
@@ -84,7 +94,7 @@ class ClassicGroup:
         self.roster.add(member)
         self.roster.await_join(member, answer)
         self.touch(member, self.settings.new_member_timeout_ms)
-        if self._gathering:
+        if self.gathering:
             self._await_more_joins()
         self.rebalance_or_complete(reason)
 
@@ -137,14 +147,19 @@ class ClassicGroup:
         else:
             self.complete_if_all_joined()
 
-    def hand_out(self, member_id: str, timeout_ms: int) -> None:
+    def hand_out(self, member_id: str, caller: Caller, timeout_ms: int) -> None:
         """Expect a JoinGroup with `member_id`, which a newcomer is being told (KIP-394)."""
         if len(self.roster.pending) >= self.settings.max_pending_members:
             self.roster.forget_pending(next(iter(self.roster.pending)))
-        self.roster.pending[member_id] = self.timers.after(
-            timeout_ms, self._pending_over, member_id
+        now_ms = self.timers.monotonic_ms()
+        self.roster.pending[member_id] = Expected(
+            timer=self.timers.after(timeout_ms, self._pending_over, member_id),
+            client_id=caller.client_id or "",
+            client_host=caller.client_host,
+            since_ms=now_ms,
+            deadline_ms=now_ms + timeout_ms,
         )
-        if self._gathering:
+        if self.gathering:
             self._await_more_joins()
 
     def _pending_over(self, member_id: str) -> None:
@@ -163,7 +178,8 @@ class ClassicGroup:
     # Rebalance.
 
     @property
-    def _gathering(self) -> bool:
+    def gathering(self) -> bool:
+        """Whether first joins of an empty group are awaited."""
         return self._gathering_since_ms is not None
 
     def rebalance_or_complete(self, reason: str) -> None:
@@ -179,6 +195,7 @@ class ClassicGroup:
         self._stop_awaiting_syncs()
         first, members = self.state is State.EMPTY, len(self.roster)
         self._enter(State.PREPARING)
+        self.reason = reason
         self.log.info(
             "group %s: rebalance after generation %d with %d members: %s",
             self.group_id, self.generation_id, members, reason,
@@ -195,14 +212,12 @@ class ClassicGroup:
 
     def complete_if_all_joined(self) -> None:
         """Complete the rebalance if nobody is missing; first joins are gathered to the end."""
-        if self.state is State.PREPARING and not self._gathering and self.roster.everyone_joined:
+        if self.state is State.PREPARING and not self.gathering and self.roster.everyone_joined:
             self.complete_join()
 
     def complete_join(self) -> None:
         """The next generation: whoever joined, and static members who are still expected."""
-        if self._join_timer is not None:
-            self._join_timer.cancel()
-            self._join_timer = None
+        self._stop_awaiting_joins()
         self._gathering_since_ms = None
         for member in list(self.roster):
             if member.awaiting_join is None and member.group_instance_id is None:
@@ -217,11 +232,10 @@ class ClassicGroup:
             self._become_empty()
             return
         self.protocol_name = self.roster.select_protocol()
+        self._learn_topics()
         self._enter(State.COMPLETING)
         self._not_synced = set(self.roster.members)
-        self._sync_timer = self.timers.after(
-            self.roster.rebalance_timeout_ms, self._sync_over, self.generation_id
-        )
+        self._await_syncs(self.roster.rebalance_timeout_ms)
         answers = []
         for member in self.roster:
             member.is_new = False
@@ -255,6 +269,12 @@ class ClassicGroup:
 
     def _await_joins(self, delay_ms: int) -> None:
         self._join_timer = self.timers.after(delay_ms, self.complete_join)
+        self.join_deadline_ms = self.timers.monotonic_ms() + delay_ms
+
+    def _stop_awaiting_joins(self) -> None:
+        if self._join_timer is not None:
+            self._join_timer.cancel()
+            self._join_timer = self.join_deadline_ms = None
 
     def _await_more_joins(self) -> None:
         """First joins end a while after the last one, and in any case a while after the first."""
@@ -264,12 +284,12 @@ class ClassicGroup:
             quiet_ms = self.settings.initial_rebalance_delay_ms
             limit_ms = max(quiet_ms, self.roster.rebalance_timeout_ms)
         left_ms = self._gathering_since_ms + limit_ms - self.timers.monotonic_ms()
-        if self._join_timer is not None:
-            self._join_timer.cancel()
+        self._stop_awaiting_joins()
         self._await_joins(max(0, min(quiet_ms, left_ms)))
 
     def _become_empty(self) -> None:
         self.protocol_name = None
+        self._learn_topics()
         self._enter(State.EMPTY)
         self.log.info("group %s: empty, generation %d", self.group_id, self.generation_id)
         self.store([group_record(self, {})]).then(self._empty_stored)
@@ -357,22 +377,36 @@ class ClassicGroup:
         if not self._not_synced:
             self._stop_awaiting_syncs()
 
+    def _await_syncs(self, delay_ms: int) -> None:
+        self._sync_timer = self.timers.after(delay_ms, self._sync_over, self.generation_id)
+        self.sync_deadline_ms = self.timers.monotonic_ms() + delay_ms
+
     def _stop_awaiting_syncs(self) -> None:
         self._not_synced.clear()
         if self._sync_timer is not None:
             self._sync_timer.cancel()
-            self._sync_timer = None
+            self._sync_timer = self.sync_deadline_ms = None
 
     def _sync_over(self, generation: int) -> None:
-        self._sync_timer = None
+        self._sync_timer = self.sync_deadline_ms = None
         missing = [m for m in self.roster if m.member_id in self._not_synced]
         if generation != self.generation_id or not missing:
             return
-        names = ", ".join(member.member_id for member in missing)
+        names = listed(member.member_id for member in missing)
         answers = [self.strike_out(member) for member in missing]
         self.prepare_rebalance(f"members that did not sync were removed: {names}")
         for answer in answers:
             answer()
+
+    # What people ask.
+
+    def is_missing(self, member: Member) -> bool:
+        """Whether a group that is completing has yet to hear from `member`."""
+        return member.member_id in self._not_synced
+
+    def wall_ms(self, monotonic_ms: int) -> int:
+        """A time of the monotonic clock as one of the wall's."""
+        return self.timers.now_ms() + monotonic_ms - self.timers.monotonic_ms()
 
     # Topics.
 
@@ -380,12 +414,12 @@ class ClassicGroup:
     def is_consumer(self) -> bool:
         return self.protocol_type == CONSUMER
 
-    def subscribed_topics(self) -> set[str] | None:
-        """What the members of a consumer group read; None when that cannot be known."""
-        if not self.is_consumer:
-            return None
-        chosen = self.protocol_name or ""
-        return subscribed_topics(m.protocols.get(chosen, b"") for m in self.roster)
+    def _learn_topics(self) -> None:
+        """A generation begins, and with it what its members read."""
+        self.subscribed_topics = None
+        if self.is_consumer:
+            chosen = self.protocol_name or ""
+            self.subscribed_topics = subscribed_topics(m.protocols[chosen] for m in self.roster)
 
     # A coordinator takes over, and gives up.
 
@@ -399,6 +433,7 @@ class ClassicGroup:
             self.roster.add(member)
         if value.leader in self.roster.members:
             self.roster.leader = value.leader
+        self._learn_topics()
         self.state = State.STABLE if len(self.roster) else State.EMPTY
         since = value.current_state_timestamp
         self.state_since_ms = since if since >= 0 else None
@@ -416,8 +451,7 @@ class ClassicGroup:
         for member_id in list(self.roster.pending):
             self.roster.forget_pending(member_id)
         self._stop_awaiting_syncs()
-        if self._join_timer is not None:
-            self._join_timer.cancel()
+        self._stop_awaiting_joins()
         answers: list[Callable[[], object]] = []
         for member in self.roster:
             if member.session is not None:

@@ -21,6 +21,7 @@ from fastbroker.group.classic.group import ClassicGroup
 from fastbroker.group.classic.member import Member
 from fastbroker.group.classic.record import group_record
 from fastbroker.group.classic.state import State
+from fastbroker.group.group_log import shortened
 from fastbroker.model import Deferred
 from fastbroker.protocol.messages.join_group import JoinGroupRequest, JoinGroupResponse
 from fastbroker.protocol.messages.sync_group import SyncGroupResponse
@@ -55,7 +56,7 @@ def join(
     if instance_id in group.roster.static:
         return _replace(group, caller, request, protocols, member_id)
     if instance_id is None and caller.api_version >= MEMBER_ID_FIRST:
-        group.hand_out(member_id, request.session_timeout_ms)
+        group.hand_out(member_id, caller, request.session_timeout_ms)
         return JoinGroupResponse(error_code=MemberIdRequired.code, member_id=member_id)
     return _admit(group, caller, request, protocols, member_id)
 
@@ -227,4 +228,4 @@ def _update(
 
 
 def _because(what: str, request: JoinGroupRequest) -> str:
-    return f"{what}; client's reason: {request.reason or 'not given'}"
+    return f"{what}; client's reason: {shortened(request.reason or 'not given')}"

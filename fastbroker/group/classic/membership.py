@@ -12,6 +12,7 @@ from fastbroker.errors import (
 )
 from fastbroker.group.classic.group import ClassicGroup
 from fastbroker.group.classic.state import State
+from fastbroker.group.group_log import listed, shortened
 from fastbroker.protocol.messages.heartbeat import HeartbeatRequest
 from fastbroker.protocol.messages.leave_group import LeaveGroupRequest, LeaveGroupResponse
 
@@ -61,7 +62,7 @@ def leave(group: ClassicGroup, request: LeaveGroupRequest, api_version: int) -> 
             )
         )
     if gone:
-        group.after_removal("left: " + "; ".join(gone))
+        group.after_removal("left: " + listed(gone, separator="; "))
     for answer in answers:
         answer()
     return LeaveGroupResponse(members=told)
@@ -92,4 +93,5 @@ def _strike_out(
 
 
 def _name(one: LeaveGroupRequest.MemberIdentity) -> str:
-    return f"{one.group_instance_id or one.member_id} ({one.reason or 'no reason given'})"
+    reason = shortened(one.reason or "no reason given")
+    return f"{one.group_instance_id or one.member_id} ({reason})"

@@ -3,6 +3,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from typing import NamedTuple
 
 from fastbroker.errors import FencedInstanceId, UnknownMemberId
 from fastbroker.group.classic.member import Member
@@ -10,20 +11,32 @@ from fastbroker.model import Deferred, Timer
 from fastbroker.protocol.messages.join_group import JoinGroupResponse
 
 
+class Expected(NamedTuple):
+    """Whoever was given a member id in advance. Times are of the monotonic clock.
+
+    timer: forgets the id at `deadline_ms`.
+    """
+
+    timer: Timer
+    client_id: str
+    client_host: str
+    since_ms: int
+    deadline_ms: int
+
+
 class Roster:
     """The members of one group.
 
     members: by member id, in the order they came.
     static: member id by group instance id.
-    pending: ids given out with MEMBER_ID_REQUIRED whose owners have not come back, with the timer
-    that forgets them; oldest first.
+    pending: ids given out with MEMBER_ID_REQUIRED whose owners have not come back; oldest first.
     Invariant: the leader is a member; there is one whenever there are members.
     """
 
     def __init__(self) -> None:
         self.members: dict[str, Member] = {}
         self.static: dict[str, str] = {}
-        self.pending: dict[str, Timer] = {}
+        self.pending: dict[str, Expected] = {}
         self.leader: str | None = None
         self._supported: Counter[str] = Counter()
         self.joining = 0  # members that wait with a JoinGroup
@@ -94,9 +107,9 @@ class Roster:
 
     def forget_pending(self, member_id: str) -> None:
         """Forget an id handed out, if it is one."""
-        timer = self.pending.pop(member_id, None)
-        if timer is not None:
-            timer.cancel()
+        expected = self.pending.pop(member_id, None)
+        if expected is not None:
+            expected.timer.cancel()
 
     def supports(self, protocols: Iterable[str]) -> bool:
         """Whether every member could use one of `protocols`."""
