@@ -99,6 +99,13 @@ _OWN = (
         CLUSTER_WIDE),
     Key("producer.id.expiration.check.interval.ms", integer(1), 600000,
         "between two looks for idle producer ids"),
+    # Transactions.
+    Key("transaction.partition.verification.enable", BOOLEAN, True,
+        "the coordinator is asked before a transaction's first batch is written", CLUSTER_WIDE),
+    Key("add.partitions.to.txn.retry.backoff.ms", integer(1), 20,
+        "between two tries to add partitions while the transaction before is being ended"),
+    Key("add.partitions.to.txn.retry.backoff.max.ms", integer(0), 100,
+        "how long that is tried before the client is told to try itself"),
     # Fetch.
     Key("fetch.max.bytes", integer(1024), 57671680, "largest fetch response"),
     Key("max.incremental.fetch.session.cache.slots", integer(0), 1000, "fetch sessions kept"),

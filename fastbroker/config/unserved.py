@@ -5,8 +5,6 @@ A key leaves this list when it gets its row in keys.py.
 from __future__ import annotations
 
 _NAMES = """
-add.partitions.to.txn.retry.backoff.max.ms
-add.partitions.to.txn.retry.backoff.ms
 alter.config.policy.class.name
 alter.log.dirs.replication.quota.window.num
 alter.log.dirs.replication.quota.window.size.seconds
@@ -221,7 +219,6 @@ ssl.truststore.type
 telemetry.max.bytes
 transaction.abort.timed.out.transaction.cleanup.interval.ms
 transaction.max.timeout.ms
-transaction.partition.verification.enable
 transaction.remove.expired.transaction.cleanup.interval.ms
 transaction.state.log.load.buffer.size
 transaction.state.log.num.partitions

@@ -6,7 +6,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from fastbroker.config.broker import BrokerConfig
 from fastbroker.config.topic import TopicConfig
-from fastbroker.errors import NotLeaderOrFollower, UnknownTopicId, UnknownTopicOrPartition
+from fastbroker.errors import (
+    CoordinatorNotAvailable,
+    NotLeaderOrFollower,
+    UnknownTopicId,
+    UnknownTopicOrPartition,
+)
 from fastbroker.metadata.image import BrokerImage, MetadataImage, TopicImage
 from fastbroker.model import WORKER_STRIDE, Deferred, Timers, TopicPartition
 from fastbroker.partition.fetch_session import FetchSessions
@@ -63,6 +68,13 @@ class Enlist(Protocol):
     ) -> Deferred[dict[TopicPartition, int]]: ...
 
 
+def _nobody_enlists(*, partitions: list[TopicPartition], **_: Any) -> Deferred[Any]:
+    """Until the worker knows a coordinator."""
+    answer: Deferred[Any] = Deferred()
+    answer.complete(dict.fromkeys(partitions, CoordinatorNotAvailable.code))
+    return answer
+
+
 class Broker:
     """One worker's broker, as handlers see it. Wired by the worker; owned by its loop.
 
@@ -89,7 +101,7 @@ class Broker:
         self.image = MetadataImage.empty()
         self.partitions: dict[TopicPartition, Partition] = {}
         self.groups: GroupCoordinator
-        self.enlist: Enlist
+        self.enlist: Enlist = _nobody_enlists
         self.clients: dict[Any, tuple[str, str]] = {}  # connection -> software name and version
         self._conditions: dict[Deferred[None], Callable[[], bool]] = {}
         self._on_close: dict[Any, Callable[[], object]] = {}

@@ -31,6 +31,7 @@ from fastbroker.storage.log import Slice
 
 TopicData = FetchResponse.FetchableTopicResponse
 PartitionData = TopicData.PartitionData
+AbortedTransaction = PartitionData.AbortedTransaction
 
 BY_ID_SINCE = 13
 SESSIONS_SINCE = 7
@@ -61,9 +62,11 @@ def fetch(
     ctx: RequestContext, request: FetchRequest
 ) -> FetchResponse | Deferred[FetchResponse]:
     """Behaviour
-    - Gives what is committed from each offset on, at most max_bytes and partition_max_bytes, in the
-      order of the request; but the first batch of the first partition that has data is always
-      whole. A response may end inside a batch.
+    - Gives what is below the high watermark from each offset on, at most max_bytes and
+      partition_max_bytes, in the order of the request; but the first batch of the first partition
+      that has data is always whole. A response may end inside a batch.
+    - With isolation level READ_COMMITTED, what is below the last stable offset; and the producers
+      whose transactional batches, from an offset up to an abort marker, the client leaves out.
     - Waits until min_bytes are there or max_wait_ms is over; answers at once when a partition has
       an error.
     - Data is sent from the segment file from SENDFILE_MIN bytes on, and copied below.
@@ -145,8 +148,7 @@ class _Reading:
     ) -> None:  # fmt: skip
         self.ctx, self.broker, self.asked, self.session = ctx, ctx.broker, asked, session
         self.is_full, self.is_replica = is_full, is_replica
-        # Null says that nobody looked for aborted transactions; there are none yet.
-        self.aborted: list[Any] | None = [] if request.isolation_level else None
+        self.isolation_level = request.isolation_level
         self.min_bytes = request.min_bytes
         self.max_wait_ms = request.max_wait_ms
         self.max_bytes = min(request.max_bytes, self.broker.config["fetch.max.bytes"])
@@ -190,6 +192,7 @@ class _Reading:
                 wanted.fetch_offset,
                 max_bytes=max(min(wanted.partition_max_bytes, left), 0),
                 at_least_one=at_least_one,
+                isolation_level=self.isolation_level,
             )
             return Found(asked, partition, piece if piece.size else None, None, None)
         except OSError as why:
@@ -276,7 +279,8 @@ class _Reading:
             high_watermark=high_watermark,
             last_stable_offset=one.partition.last_stable_offset,
             log_start_offset=one.partition.log.log_start_offset,
-            aborted_transactions=self.aborted,
+            # Null says that nobody looked for aborted transactions.
+            aborted_transactions=[] if self.isolation_level else None,
             records=b"",
         )
         if one.diverging is not None:
@@ -286,6 +290,8 @@ class _Reading:
         elif one.slice is not None:
             size = one.slice.size
             try:
+                if self.isolation_level:
+                    data.aborted_transactions = _aborted_in(one.partition, one.asked, one.slice)
                 if (
                     size >= SENDFILE_MIN
                     or self.copied + size > COPIED_BYTES_MAX
@@ -333,3 +339,14 @@ class _Reading:
             node_id=node.id, host=node.host, port=node.port, rack=node.rack
         )
         response.node_endpoints = [*response.node_endpoints, endpoint]
+
+
+def _aborted_in(partition: Partition, asked: SessionPartition, piece: Slice) -> list[Any]:
+    """What a reader that wants committed data leaves out of `piece`."""
+    start = asked.asked.fetch_offset
+    if not partition.log.has_aborted_since(start):
+        return []
+    return [
+        AbortedTransaction(producer_id=one.producer_id, first_offset=one.first_offset)
+        for one in partition.aborted_transactions(start, partition.log.bound(piece))
+    ]

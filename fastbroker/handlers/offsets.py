@@ -46,9 +46,11 @@ LOWEST_SPECIAL = EARLIEST_PENDING_UPLOAD
 @handles(ListOffsetsRequest)
 def list_offsets(ctx: RequestContext, request: ListOffsetsRequest) -> ListOffsetsResponse:
     """Behaviour
-    - timestamp >= 0: the first offset with a timestamp at or after it; -1 when there is none.
-    - -1 the high watermark, -2 the log's start, -3 the record with the largest timestamp, -4 the
-      local log's start, -5 and -6 what is tiered or waits for it: nothing (-1).
+    - timestamp >= 0: the first offset with a timestamp at or after it; -1 when there is none that
+      the client can read.
+    - -1 the high watermark, or with isolation level READ_COMMITTED the last stable offset; -2 the
+      log's start, -3 the record with the largest timestamp, -4 the local log's start, -5 and -6
+      what is tiered or waits for it: nothing (-1).
     - A partition named twice is INVALID_REQUEST.
 
     Versions: 1 one offset; 2 isolation level; 4 leader epochs; 7 -3; 8 -4; 9 -5; 10 timeout;
@@ -65,7 +67,10 @@ def list_offsets(ctx: RequestContext, request: ListOffsetsRequest) -> ListOffset
             ListedTopic(
                 name=topic.name,
                 partitions=[
-                    _list_one(ctx, topic.name, part, (topic.name, part.partition_index) in twice)
+                    _list_one(
+                        ctx, topic.name, part, (topic.name, part.partition_index) in twice,
+                        request.isolation_level,
+                    )
                     for part in topic.partitions
                 ],
             )
@@ -74,7 +79,9 @@ def list_offsets(ctx: RequestContext, request: ListOffsetsRequest) -> ListOffset
     )
 
 
-def _list_one(ctx: RequestContext, topic: str, asked: Any, is_twice: bool) -> Any:
+def _list_one(
+    ctx: RequestContext, topic: str, asked: Any, is_twice: bool, isolation_level: int
+) -> Any:
     number, timestamp = asked.partition_index, asked.timestamp
     try:
         if is_twice:
@@ -84,7 +91,7 @@ def _list_one(ctx: RequestContext, topic: str, asked: Any, is_twice: bool) -> An
             raise UnsupportedVersion(f"timestamp {timestamp} means nothing in v{ctx.api_version}")
         partition = ctx.broker.partition(topic, number)
         partition.check_leader(asked.current_leader_epoch)
-        found = partition.find(timestamp)
+        found = partition.find(timestamp, isolation_level)
     except KafkaError as error:
         return Listed(partition_index=number, error_code=error.code)
     if found is None:

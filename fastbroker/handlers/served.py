@@ -9,6 +9,7 @@ from fastbroker.handlers import (  # noqa: F401
     fetch,
     groups,
     log_dirs,
+    markers,
     metadata,
     offsets,
     produce,

@@ -420,7 +420,7 @@ class Log:
         ended; where nothing was, it is constant.
         """
         found: list[AbortedTransaction] = []
-        if self._last_abort < start:
+        if not self.has_aborted_since(start):
             return found
         for number in range(max(bisect_right(self._bases, start) - 1, 0), len(self.segments)):
             more, is_all = self.segments[number].txn_index.overlapping(start, end)
@@ -428,6 +428,10 @@ class Log:
             if is_all:
                 break
         return found
+
+    def has_aborted_since(self, offset: int) -> bool:
+        """Whether an abort marker stands at `offset` or behind it."""
+        return self._last_abort >= offset
 
     def bound(self, piece: Slice) -> int:
         """An offset above everything in `piece`, and not far above."""

@@ -145,6 +145,9 @@ class Bench:
                 lambda name, number: number in self.image.topics[name].partitions,
             ),
         )
+        self.enlisted: list[tuple[dict[str, Any], Deferred[dict[TopicPartition, int]]]] = []
+        self.verdict = 0  # the transaction coordinator's, for every partition
+        self.broker.enlist = self._enlist
         self.dirty: dict[Partition, None] = {}
         self.removed: list[str] = []
         self.replicas = Replicas(
@@ -231,6 +234,25 @@ class Bench:
             if job is not None:
                 job.run()
                 partition.flushed(job)
+
+    # ---- the transaction coordinator
+
+    def _enlist(self, **asked: Any) -> Deferred[dict[TopicPartition, int]]:
+        answer: Deferred[dict[TopicPartition, int]] = Deferred()
+        self.enlisted.append((asked, answer))
+        if self.instant:
+            self.judge()
+        return answer
+
+    def judge(self, **codes: int) -> None:
+        """Answer the oldest question that is open: `verdict`, but for partitions named like t_0."""
+        asked, answer = next(one for one in self.enlisted if not one[1].done)
+        answer.complete(
+            {
+                name: codes.get(f"{name.topic}_{name.partition}", self.verdict)
+                for name in asked["partitions"]
+            }
+        )
 
     # ---- the controller
 

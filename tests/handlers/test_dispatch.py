@@ -36,7 +36,8 @@ def test_every_handler_is_collected() -> None:
         kind = api(key)
         assert kind.first <= served.first <= served.last <= kind.last
         assert served.handler.__doc__, f"{kind.name}: how it behaves"
-    assert [key for key, one in SERVED.items() if one.two_stage] == [0], "Produce"
+    two_stage = [key for key, one in SERVED.items() if one.two_stage]
+    assert two_stage == [0, 27], "Produce, WriteTxnMarkers"
 
 
 def test_an_unknown_version_of_api_versions_is_answered_in_version_0(bench: Bench) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from fastbroker import errors
-from fastbroker.handlers.produce import FLUSH_PATIENCE_MS
+from fastbroker.handlers.produce_answer import FLUSH_PATIENCE_MS
 from fastbroker.protocol.messages.produce import ProduceRequest
 from tests.handlers.bench import ELSEWHERE, NEIGHBOUR, Bench
 from tests.storage.logs import batch

@@ -17,7 +17,7 @@ from fastbroker.protocol.messages.produce import ProduceRequest, ProduceResponse
 from tests.group.virtual_timers import VirtualTimers
 from tests.storage.logs import TP, batch, open_log
 
-INVALID_TXN_STATE, TRANSACTIONAL_ID_AUTHORIZATION_FAILED = 48, 53
+TRANSACTIONAL_ID_AUTHORIZATION_FAILED = 53
 CORRUPT_MESSAGE, INVALID_RECORD, MESSAGE_TOO_LARGE = 2, 87, 10
 LOG_START = 2
 
@@ -62,16 +62,12 @@ def codes(answer: ProduceResponse) -> list[int]:
 TRANSACTIONAL = batch("t", is_transactional=True, producer_id=7, producer_epoch=0, base_sequence=0)
 
 
-@pytest.mark.parametrize(
-    ("transactional_id", "code"),
-    [(None, TRANSACTIONAL_ID_AUTHORIZATION_FAILED), ("id", INVALID_TXN_STATE)],
-)
-def test_a_transactional_batch_refuses_the_request(
-    broker: OnePartition, transactional_id: str | None, code: int
+def test_a_transactional_batch_without_a_transactional_id_refuses_the_request(
+    broker: OnePartition,
 ) -> None:
     end = broker.partition_.log.log_end_offset
-    answer = broker.produce(batch("plain"), TRANSACTIONAL, transactional_id=transactional_id)
-    assert codes(answer) == [code, code]
+    answer = broker.produce(batch("plain"), TRANSACTIONAL)
+    assert codes(answer) == [TRANSACTIONAL_ID_AUTHORIZATION_FAILED] * 2
     assert answer.responses[0].partition_responses[0].error_message
     assert broker.partition_.log.log_end_offset == end
     with pytest.raises(CloseConnection):

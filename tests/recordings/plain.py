@@ -35,12 +35,13 @@ BLANK = {
 }
 # A time near now; those of our records are older.
 TIMES = {"log_append_time_ms", "timestamp", "base_timestamp", "max_timestamp"}
+TIMES |= {"last_timestamp", "transaction_start_time_ms"}
 # What most batches have is not written.
 USUAL = {"leader_epoch": 0, "magic": 2, "crc_is_right": True, "attributes": 0}
 USUAL |= {"producer_id": -1, "producer_epoch": -1, "base_sequence": -1}
 LEFT_OUT = {"throttle_time_ms"}
 NOTHING: tuple[Any, ...] = (None, "", -1, 0)
-NAMES = ("name", "topic", "group_id", "resource_name", "topic_name")
+NAMES = ("name", "topic", "group_id", "resource_name", "topic_name", "transactional_id")
 PARTITIONS = ("partition_index", "partition", "index")
 
 
@@ -78,6 +79,8 @@ def _value(
 ) -> Any:
     if field.kind == Kind.ARRAY and value is not None:
         if isinstance(field.item, Field):
+            if name == "partitions":  # a set
+                value = sorted(value)
             return [_value(name, field.item, item, version, ids, only) for item in value]
         kept = value
         if only is not None:

@@ -10,7 +10,7 @@ from tests.recordings.play import Played
 from tests.recordings.scenario import Scenario
 
 KEYS = ("name", "topic", "topic_id", "group_id", "resource_name", "key", "api_key")
-KEYS += ("partition_index", "partition", "index", "member_id")
+KEYS += ("partition_index", "partition", "index", "member_id", "transactional_id", "producer_id")
 DATA = pathlib.Path(__file__).with_name("data")
 
 
