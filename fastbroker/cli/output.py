@@ -82,8 +82,7 @@ def wrapped(text: str, width: int | None, *, indent: str = "") -> str:
     begin = text[: len(text) - len(text.lstrip())]
     return textwrap.fill(
         text[len(begin) :], max(width, len(indent) + 20), initial_indent=begin,
-        subsequent_indent=indent, break_long_words=False, break_on_hyphens=False,
-        replace_whitespace=False, drop_whitespace=True,
+        subsequent_indent=indent, break_on_hyphens=False,
     )  # fmt: skip
 
 

@@ -8,10 +8,8 @@ from fastbroker.cli.durations import duration, moment
 from fastbroker.cli.group.description import DEAD, Description, Member, Wait
 from fastbroker.cli.output import fields, table
 from fastbroker.cli.spans import topics_text
-from fastbroker.protocol.explanation import AwaitedMember, Explanation
+from fastbroker.protocol.explanation import AwaitedMember, Deadline, Explanation
 from fastbroker.protocol.schema import Struct
-
-DEADLINES_SHOWN = 3  # the soonest ones; --json has all
 
 # What a state means to somebody who has not read the protocol.
 MEANINGS = {
@@ -22,6 +20,14 @@ MEANINGS = {
     "Assigning": "the coordinator deals the partitions",
     "Reconciling": "members give up and take partitions; the others go on reading",
     DEAD: "there is no such group",
+}
+# What each deadline of our broker's explanation is about.
+ENDS = {
+    "rebalance": "the rebalance ends",
+    "first joins": "the wait for the first members ends",
+    "sync": "the wait for their sync ends",
+    "session": "its session ends",
+    "offsets": "the offsets expire",
 }
 
 
@@ -66,15 +72,14 @@ def _explained(why: Explanation) -> list[tuple[str, object]]:
     if why.since_ms >= 0:
         out.append(("since", f"{moment(why.since_ms)}, {duration(why.now_ms - why.since_ms)} ago"))
     out.append(("because", why.reason))
+    ends = {one.member_id: one for one in why.deadlines}
     for one in why.awaited:
         since = f", for {duration(why.now_ms - one.since_ms)}" if one.since_ms >= 0 else ""
-        out.append(("waits for", f"{_name(one)}: it has to {one.what}{since}"))
-    for end in why.deadlines[:DEADLINES_SHOWN]:
-        whose = f" of {end.member_id}" if end.member_id else ""
-        left = end.at_ms - why.now_ms
-        when = f"ends in {duration(left)}" if left > 0 else "is over"
-        then = f": {end.consequence}" if end.consequence else ""
-        out.append(("next", f"{end.what}{whose} {when}{then}"))
+        end = ends.get(one.member_id)
+        then = f"; {_deadline(end, why.now_ms)}" if end is not None else ""
+        out.append(("waits for", f"{_name(one)}: it has to {one.what}{since}{then}"))
+    # The sessions of the others are prolonged all the time, and nobody waits for their end.
+    out += [("next", _deadline(one, why.now_ms)) for one in why.deadlines if not one.member_id]
     topics: dict[str, list[int]] = {}
     for offset in why.unstable_offsets:
         topics.setdefault(offset.topic, []).append(offset.partition)
@@ -82,6 +87,12 @@ def _explained(why: Explanation) -> list[tuple[str, object]]:
         text = "offsets wait for the end of a transaction (see: fastbroker txn list)"
         out.append(("pending", f"{topics_text(topics)}: {text}"))
     return out
+
+
+def _deadline(end: Deadline, now_ms: int) -> str:
+    what = ENDS.get(end.what, f"{end.what} ends")
+    when = f"in {duration(end.at_ms - now_ms)}" if end.at_ms > now_ms else "now"
+    return f"{what} {when}" + (f": {end.consequence}" if end.consequence else "")
 
 
 def _name(one: Wait | AwaitedMember) -> str:

@@ -3,8 +3,11 @@ from __future__ import annotations
 
 import contextlib
 import json
+import signal
+import subprocess
 import threading
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from confluent_kafka import Consumer, TopicPartition
@@ -216,3 +219,44 @@ def test_what_fails_says_why(anywhere: CommandLine, topic: str) -> None:
     )
     both = ["--all-topics", "--to-latest", "--to-earliest"]
     assert "Say where to, once" in anywhere.error(*reset, *both, status=2)
+
+
+def test_a_broker_of_ours_says_what_a_rebalance_waits_for(
+    fastbroker: CommandLine, name: str
+) -> None:
+    """One member joins and does not answer any more; the next one waits for it."""
+    fastbroker.run("topic", "create", name)
+    stuck = subprocess.Popen(
+        fastbroker.command("consume", name, "--group", name), env=fastbroker.env,
+        stdout=subprocess.DEVNULL,
+    )  # fmt: skip
+    waiting = None
+
+    def described() -> Any:
+        (shown,) = json.loads(fastbroker.run("group", "describe", name, "--json").stdout)
+        return shown
+
+    def has_a_member() -> bool:
+        listed = json.loads(fastbroker.run("group", "list", "--state", "stable", "--json").stdout)
+        return [one["members"] for one in listed if one["group"] == name] == [1]
+
+    try:
+        wait_until(has_a_member, DEADLINE_S, "a member")
+        ((only,),) = [described()["members"]]
+        stuck.send_signal(signal.SIGSTOP)
+        waiting = subprocess.Popen(
+            fastbroker.command("consume", name, "--group", name), env=fastbroker.env,
+            stdout=subprocess.DEVNULL,
+        )  # fmt: skip
+        wait_until(
+            lambda: described()["state"] == "PreparingRebalance", DEADLINE_S, "a rebalance"
+        )
+        (awaited,) = described()["explanation"]["awaited"]
+        assert (awaited["member_id"], awaited["what"]) == (only["member_id"], "join")
+        page = fastbroker.run("group", "describe", name).stdout
+        assert f"({only['member_id']}): it has to join, for " in page
+        assert "\n  next         the rebalance ends in " in page
+    finally:
+        for process in filter(None, (stuck, waiting)):
+            process.kill()
+            process.wait(DEADLINE_S)

@@ -51,7 +51,8 @@ EXPLANATION = Explanation(
     deadlines=[
         Deadline(what="rebalance", at_ms=148_000, consequence="c-1-9a8 is removed"),
         Deadline(what="session", member_id="c-1-9a8", at_ms=99_000, consequence="it is removed"),
-        *(Deadline(what="session", at_ms=200_000) for _ in range(9)),
+        Deadline(what="session", member_id="c-2-5b7", at_ms=200_000, consequence="it is removed"),
+        Deadline(what="offsets", at_ms=3_700_000),
     ],
     unstable_offsets=[UnstableOffset(topic="t", partition=n, producer_id=5) for n in (0, 1)],
 )  # fmt: skip
@@ -64,10 +65,9 @@ def test_what_our_broker_explains() -> None:
         "  now          1 member has yet to join",
         "  since        1970-01-01 00:01:28Z, 12s ago",
         "  because      c-3 joined",
-        "  waits for    c-1 (c-1-9a8): it has to join, for 12s",
-        "  next         rebalance ends in 48s: c-1-9a8 is removed",
-        "  next         session of c-1-9a8 is over: it is removed",
-        "  next         session ends in 1m 40s",
+        "  waits for    c-1 (c-1-9a8): it has to join, for 12s; its session ends now: it is removed",
+        "  next         the rebalance ends in 48s: c-1-9a8 is removed",
+        "  next         the offsets expire in 1h",
         "  pending      t:0-1: offsets wait for the end of a transaction "
         "(see: fastbroker txn list)",
     ]
@@ -88,7 +88,7 @@ def test_json_holds_everything() -> None:
     assert shown["members"][1]["partitions"] == {"orders": [0, 1], "clicks": [5]}
     assert shown["coordinator"] == {"id": 1, "address": "h:1"}
     assert shown["explanation"]["awaited"][0]["what"] == "join"
-    assert len(shown["explanation"]["deadlines"]) == 11
+    assert len(shown["explanation"]["deadlines"]) == 4
     assert json.loads(json.dumps(as_json(CONSUMER, "h:1")))["waits_for"] == [
         {"member_id": "m2", "client_id": "c-2", "what": "has to give up t:0"}
     ]
