@@ -18,7 +18,11 @@ from fastbroker.cli.output import json_option, screen_width
 @json_option
 @bootstrap_option
 def describe(names: tuple[str, ...], as_json: bool, bootstrap: str) -> None:
-    """Show members of groups, what each reads, and what a rebalance waits for."""
+    """Show members, and what a rebalance waits for.
+
+    Of every NAME: the state, the coordinator, members with their partitions. A broker of ours also
+    says what the group waits for, since when, and what ends next; others say less.
+    """
     with Client(bootstrap) as client:
         found = {one.group: one for one in described(client, names, explain=True)}
         for one in found.values():

@@ -65,7 +65,8 @@ def test_what_our_broker_explains() -> None:
         "  now          1 member has yet to join",
         "  since        1970-01-01 00:01:28Z, 12s ago",
         "  because      c-3 joined",
-        "  waits for    c-1 (c-1-9a8): it has to join, for 12s; its session ends now: it is removed",
+        "  waits for    c-1 (c-1-9a8): it has to join, for 12s; "
+        "its session ends now: it is removed",
         "  next         the rebalance ends in 48s: c-1-9a8 is removed",
         "  next         the offsets expire in 1h",
         "  pending      t:0-1: offsets wait for the end of a transaction "
