@@ -30,12 +30,17 @@ class Found(NamedTuple, Generic[T]):
 
 
 class Leaders:
-    """What the cluster knows of some topics; those that it does not know are left out."""
+    """What the cluster knows of some topics.
+
+    topics: by name, those that it knows; refused: why it does not tell of others, except that there
+    are none.
+    """
 
     def __init__(self, client: Client, names: Iterable[str]) -> None:
         """Raises KafkaError, Failure."""
         self.client = client
         self.topics: dict[str, Topic] = {}
+        self.refused: dict[str, errors.KafkaError] = {}
         self._look(names)
 
     def partitions(self, name: str) -> list[TopicPartition]:
@@ -49,6 +54,8 @@ class Leaders:
 
     def leader(self, partition: TopicPartition) -> int:
         """The broker that leads a partition. Raises LeaderNotAvailable, UnknownTopicOrPartition."""
+        if partition.topic in self.refused:
+            raise self.refused[partition.topic]
         topic = self.topics.get(partition.topic)
         for one in topic.partitions if topic is not None else ():
             if one.partition_index == partition.partition:
@@ -84,7 +91,7 @@ class Leaders:
 
         try:
             self.client.attempt(
-                once, timeout_s=LEADER_S, again=lambda: self._look(list(self.topics))
+                once, timeout_s=LEADER_S, again=lambda: self._look([*self.topics, *self.refused])
             )
         except (errors.KafkaError, ConnectionLost):
             if not out.failed:  # metadata could not be had
@@ -116,7 +123,12 @@ class Leaders:
         for chunk in chunks(dict.fromkeys(names), TOPICS_MAX):
             for topic in self.client.attempt(partial(self.client.topics, chunk)):
                 name = topic.name or ""
-                if topic.error_code == errors.UnknownTopicOrPartition.code:
-                    self.topics.pop(name, None)
-                else:
+                self.topics.pop(name, None)
+                self.refused.pop(name, None)
+                try:
+                    check(topic.error_code, where=f"topic {name!r}")
                     self.topics[name] = topic
+                except errors.UnknownTopicOrPartition:
+                    continue
+                except errors.KafkaError as error:
+                    self.refused[name] = error

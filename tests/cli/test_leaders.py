@@ -24,13 +24,14 @@ class Cluster(Client):
     def __init__(self, topics: dict[str, list[int]]) -> None:
         super().__init__("a:1")
         self.known, self.asked = topics, list[tuple[int, Asked]]()
+        self.codes: dict[str, int] = {}
 
     def topics(self, names: Sequence[str] | None = None, *, create: bool = False) -> list[Topic]:
         unknown = errors.UnknownTopicOrPartition.code
         return [
             Topic(
                 name=name,
-                error_code=0 if name in self.known else unknown,
+                error_code=self.codes.get(name, 0 if name in self.known else unknown),
                 partitions=[
                     PARTITION(partition_index=n, leader_id=leader)
                     for n, leader in enumerate(self.known.get(name, ()))
@@ -104,3 +105,12 @@ def test_what_does_not_exist_is_said() -> None:
     leaders = Leaders(Cluster({"a": [1]}), ["a"])
     with pytest.raises(errors.UnknownTopicOrPartition, match="there is no partition a-7"):
         leaders.leader(TopicPartition("a", 7))
+
+
+def test_a_topic_that_may_not_be_seen_is_not_one_that_there_is_not() -> None:
+    cluster = Cluster({"a": [1]})
+    cluster.codes["secret"] = errors.TopicAuthorizationFailed.code
+    leaders = Leaders(cluster, ["a", "secret", "gone"])
+    assert (list(leaders.topics), list(leaders.refused)) == (["a"], ["secret"])
+    with pytest.raises(errors.TopicAuthorizationFailed, match="topic 'secret'"):
+        leaders.leader(TopicPartition("secret", 0))

@@ -106,7 +106,8 @@ def deleted_in(
 class Total(NamedTuple):
     """The sum of a group's partitions: records add up, times are those of the worst one.
 
-    uncommitted: partitions with records and no committed offset; unknown: those not answered for.
+    uncommitted: partitions with records and no committed offset; unknown: those not answered for;
+    untimed: those with unread records of unknown age.
     """
 
     partitions: int
@@ -117,6 +118,7 @@ class Total(NamedTuple):
     is_estimate: bool
     uncommitted: int
     unknown: int
+    untimed: int
 
 
 def total(partitions: Iterable[Unread]) -> Total:
@@ -134,6 +136,7 @@ def total(partitions: Iterable[Unread]) -> Total:
         is_estimate=soonest[1],
         uncommitted=sum(is_uncommitted(one) for one in parts),
         unknown=sum(one.problem is not None and one.records is None for one in parts),
+        untimed=sum(bool(one.records) and one.behind_ms is None for one in parts),
     )
 
 
@@ -159,5 +162,4 @@ class Limit(NamedTuple):
 
     def is_unclear(self, sum_: Total) -> bool:
         """Whether it may be further behind than what could be found out."""
-        is_untimed = self.ms is not None and sum_.records > 0 and not sum_.behind_ms
-        return sum_.unknown > 0 or is_untimed
+        return sum_.unknown > 0 or (self.ms is not None and sum_.untimed > 0)

@@ -27,7 +27,7 @@ def delete(names: tuple[str, ...], yes: bool, bootstrap: str) -> None:
     with Client(bootstrap) as client:
         for one in described(client, wanted):
             if one.state == DEAD:
-                raise missing(one.group, [each.group for each in listed(client)])
+                raise missing(one.group, listed(client))
             refuse_members(one, "a group in use cannot be deleted")
         if not yes and sys.stdin.isatty():
             what = f"group {wanted[0]!r}" if len(wanted) == 1 else count(len(wanted), "group")

@@ -27,7 +27,7 @@ def describe(names: tuple[str, ...], as_json: bool, bootstrap: str) -> None:
         found = {one.group: one for one in described(client, names, explain=True)}
         for one in found.values():
             if one.state == DEAD:
-                raise missing(one.group, [each.group for each in listed(client)])
+                raise missing(one.group, listed(client))
         chosen = [found[name] for name in dict.fromkeys(names)]
         addresses = {one.coordinator: client.address(one.coordinator) for one in chosen}
     if as_json:

@@ -131,8 +131,14 @@ def _offsets(
         yield group.group_id, group.error_code, None, found
 
 
-def missing(name: str, known: Sequence[str]) -> Failure:
+def missing(name: str, known: Sequence[Listed]) -> Failure:
     """That there is no such group, and which of the `known` may be meant."""
-    near = difflib.get_close_matches(name, known, n=1)
+    for one in known:
+        if one.group == name:
+            return Failure(
+                f"group {name!r} is of type {one.type}; this command knows {CLASSIC} and "
+                f"{CONSUMER} groups"
+            )
+    near = difflib.get_close_matches(name, [one.group for one in known], n=1)
     remedy = f"did you mean {near[0]!r}?" if near else "list them with: fastbroker group list"
     return Failure(f"there is no group {name!r}; {remedy}")

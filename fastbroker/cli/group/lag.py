@@ -18,6 +18,7 @@ from fastbroker.cli.log_offsets import bounds, times
 from fastbroker.cli.output import Failure, count, json_option, screen_width
 from fastbroker.cli.progress import Progress
 from fastbroker.cli.retention import retentions, sizes
+from fastbroker.errors import KafkaError
 from fastbroker.model import TopicPartition
 
 GROUPS_MAX = 50  # looked at together; their partitions are held until they are shown
@@ -93,7 +94,7 @@ def _chosen(client: Client, names: Iterable[str]) -> list[str]:
         return [one.group for one in listed(client) if one.type in (CLASSIC, CONSUMER)]
     for one in described(client, wanted):
         if one.state == DEAD:
-            raise missing(one.group, [each.group for each in listed(client)])
+            raise missing(one.group, listed(client))
     return wanted
 
 
@@ -120,21 +121,25 @@ def lags(client: Client, names: Iterable[str]) -> Iterator[tuple[str, list[Unrea
     Of a topic with a committed offset all partitions are told. Raises KafkaError, Failure.
     """
     batch: dict[str, Committed] = {}
+    failed: dict[TopicPartition, KafkaError] = {}
     for group, offsets in committed(client, names):
         batch[group] = offsets
         if len(batch) == GROUPS_MAX:
-            yield from _of_batch(client, batch)
+            yield from _of_batch(client, batch, failed)
             batch = {}
     if batch:
-        yield from _of_batch(client, batch)
+        yield from _of_batch(client, batch, failed)
 
 
 def _of_batch(
-    client: Client, groups: dict[str, Committed]
+    client: Client, groups: dict[str, Committed], failed: dict[TopicPartition, KafkaError]
 ) -> Iterator[tuple[str, list[Unread]]]:
+    """failed: partitions that were waited for in vain; they are not waited for again."""
     names = sorted({one.topic for offsets in groups.values() for one in offsets})
     leaders = Leaders(client, names)
-    found = bounds(leaders, [one for name in leaders.topics for one in leaders.partitions(name)])
+    there = [one for name in leaders.topics for one in leaders.partitions(name)]
+    found = bounds(leaders, [one for one in there if one not in failed])
+    failed.update(found.failed)
     kept = retentions(client, leaders.topics)
     bytes_of = sizes(leaders, [name for name, one in kept.items() if one.bytes >= 0])
     for group, offsets in groups.items():
@@ -155,11 +160,13 @@ def _of_batch(
                         retention=kept.get(one.topic), size=bytes_of.get(one),
                     )
                 )
+            elif one.topic in leaders.refused:
+                parts.append(Unread(one, at, problem=leaders.refused[one.topic].message))
             elif one.topic not in leaders.topics:
                 gone = "the topic does not exist any more"
                 parts.append(Unread(one, at, records=0, behind_ms=0, problem=gone))
             else:
-                error = found.failed.get(one)
+                error = failed.get(one)
                 why = error.message if error is not None else "the topic has no such partition"
                 parts.append(Unread(one, at, problem=why))
         yield group, parts

@@ -59,7 +59,7 @@ def notes(one: Unread) -> list[str]:
     if one.held:
         out.append(
             f"an open transaction holds back {count(one.held, 'record')}; "
-            "see: fastbroker txn list"
+            "see: fastbroker txn list, or fastbroker txn hanging"
         )
     if is_uncommitted(one):
         out.append("nothing committed here; its readers begin where auto.offset.reset says")

@@ -1,7 +1,7 @@
 """`fastbroker txn`: transactions as people ask about them.
 
 Reading order: txn (the commands together); transaction (what one is: pure) and transactions (what
-is asked of coordinators and leaders); listing, describe with page, abort.
+is asked of coordinators and leaders); listing, describe with page, hanging, abort.
 
 Non-obvious:
 - Aborting by id fences the producer, whatever transaction it has open by then: that is the only way

@@ -14,8 +14,9 @@ from fastbroker.cli.leaders import Leaders
 from fastbroker.cli.log_offsets import bounds
 from fastbroker.cli.output import Failure, count, screen_width, table, wrapped
 from fastbroker.cli.spans import topics_text
-from fastbroker.cli.txn.transaction import ONGOING, Producer, Transaction
-from fastbroker.cli.txn.transactions import described, known, listed, producers
+from fastbroker.cli.txn.hanging import HEADER, Open, hanging_in, is_living, open_in, owners, row
+from fastbroker.cli.txn.transaction import ONGOING, Transaction
+from fastbroker.cli.txn.transactions import known
 from fastbroker.model import TopicPartition
 from fastbroker.protocol.messages.init_producer_id import InitProducerIdRequest
 from fastbroker.protocol.messages.write_txn_markers import WriteTxnMarkersRequest
@@ -60,8 +61,8 @@ def abort(
             where = TopicPartition(topic, partition)
             leaders.leader(where)  # it exists, and can be asked
             found = _chosen(leaders, where, start_offset=start_offset, producer_id=producer_id)
-            _refuse_living(client, where, found)
-            _mark(leaders, where, found, yes=yes)
+            _refuse_living(client, found)
+            _mark(leaders, found, yes=yes)
 
 
 def _confirm(what: str, *, yes: bool) -> None:
@@ -108,61 +109,46 @@ def _fence(client: Client, one: Transaction, *, yes: bool) -> None:
 
 def _chosen(
     leaders: Leaders, where: TopicPartition, *, start_offset: int | None, producer_id: int | None
-) -> Producer:
+) -> Open:
     """The open transaction that is meant. Raises Failure that shows those there are."""
-    found = producers(leaders, [where])
-    for error in found.failed.values():
-        raise error
-    is_open = [one for one in found.values[where] if one.start_offset >= 0]
+    is_open = open_in(leaders, [where])
     if not is_open:
         raise Failure(f"{where} has no open transaction")
     meant = [
         one
         for one in is_open
-        if start_offset in (None, one.start_offset) and producer_id in (None, one.producer_id)
+        if start_offset in (None, one.producer.start_offset)
+        and producer_id in (None, one.producer.producer_id)
     ]
     if (start_offset is None and producer_id is None) or not meant:
         now_ms = round(time.time() * 1000)
-        rows = [
-            (one.start_offset, one.producer_id, one.producer_epoch,
-             f"{duration(now_ms - one.last_time_ms)} ago")
-            for one in sorted(is_open, key=lambda one: one.start_offset)
-        ]  # fmt: skip
-        click.echo(table(("start offset", "producer", "epoch", "last write"), rows))
-        which = "name one of these" if meant else "none of these is the one named"
+        rows = [row(one, now_ms) for one in sorted(is_open)]
+        click.echo(table(HEADER, rows, width=screen_width()))
+        which = "say which with" if meant else "none of them has that"
         raise Failure(
-            f"{where} has {count(len(is_open), 'open transaction')}: {which} with "
+            f"{where} has {count(len(is_open), 'open transaction')}: {which} "
             "--start-offset N or --producer-id N"
         )
     return meant[0]
 
 
-def _refuse_living(client: Client, where: TopicPartition, found: Producer) -> None:
-    """Raise Failure when a coordinator will still end the transaction in this partition.
-
-    All coordinators are asked; one that does not answer might know it, and its error is raised. The
-    id may have been given another producer id since, but then its old transaction was ended first.
-    """
-    ids = [
-        one.transactional_id
-        for one in listed(client, producer_ids=[found.producer_id])
-        if one.producer_id == found.producer_id
-    ]
-    for name, one in described(client, ids):
-        if one is not None and one.is_open and where in one.partitions:
-            ends = "is being ended" if one.state != ONGOING else "is open"
-            remedy = (
-                f"abort it with: fastbroker txn abort {name}"
-                if one.state == ONGOING
-                else "wait for its coordinator"
-            )
-            raise Failure(
-                f"it does not hang: it is the transaction of {name!r}, which {ends}; {remedy}"
-            )
+def _refuse_living(client: Client, found: Open) -> None:
+    """Raise Failure when a coordinator will still end the transaction in this partition."""
+    known_ones = owners(client, [found.producer.producer_id])
+    if not is_living(found, known_ones):
+        return
+    one = known_ones[found.producer.producer_id]
+    name = one.transactional_id
+    if one.state == ONGOING:
+        how = f"which is open; abort it with: fastbroker txn abort {name}"
+    else:
+        how = "which is being ended; wait for its coordinator"
+    raise Failure(f"it does not hang: it is the transaction of {name!r}, {how}")
 
 
-def _mark(leaders: Leaders, where: TopicPartition, found: Producer, *, yes: bool) -> None:
+def _mark(leaders: Leaders, hung: Open, *, yes: bool) -> None:
     """As Kafka's Admin.abortTransaction: an abort marker written by the partition's leader."""
+    where, found = hung
     known_bounds = bounds(leaders, [where])
     for error in known_bounds.failed.values():
         raise error
@@ -174,6 +160,8 @@ def _mark(leaders: Leaders, where: TopicPartition, found: Producer, *, yes: bool
         "abort marker there: readers of committed records will pass over its records, and go on",
         yes=yes,
     )
+    if hung.identity not in {one.identity for one in hanging_in(leaders, [where])}:
+        raise Failure(f"{where}: the transaction has ended meanwhile; nothing was changed")
     marker = WriteTxnMarkersRequest.WritableTxnMarker
     request = WriteTxnMarkersRequest(
         markers=[

@@ -5,6 +5,7 @@ import click
 
 from fastbroker.cli.txn.abort import abort
 from fastbroker.cli.txn.describe import describe
+from fastbroker.cli.txn.hanging import hanging
 from fastbroker.cli.txn.listing import list_
 
 
@@ -13,5 +14,5 @@ def txn() -> None:
     """List, describe and abort transactions."""
 
 
-for command in (list_, describe, abort):
+for command in (list_, describe, abort, hanging):
     txn.add_command(command)

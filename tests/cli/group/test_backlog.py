@@ -118,6 +118,8 @@ def test_a_limit_of_records_or_of_time(limit: Limit, is_passed: bool) -> None:
 def test_a_limit_is_not_kept_where_it_cannot_be_known() -> None:
     unknown = total([Unread(T0, 1, problem="no leader")])
     assert Limit(records=5, ms=None).is_unclear(unknown)
-    untimed = total([Unread(T0, 1, Bounds(0, 9, 9), records=8)])
+    read = Unread(T0, 9, Bounds(0, 9, 9), records=0, behind_ms=0)
+    untimed = total([Unread(T0, 1, Bounds(0, 9, 9), records=8), read])
+    assert untimed.untimed == 1
     assert not Limit(records=9, ms=None).is_unclear(untimed)
     assert Limit(records=None, ms=9).is_unclear(untimed)

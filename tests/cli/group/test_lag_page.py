@@ -29,7 +29,8 @@ def test_partitions_their_sum_and_what_is_not_in_order() -> None:
         "  u              0          5   60   10  5ms     any time",
         "  v              0          5    -    -  -       -",
         "  total          -          -    -   14  1m 10s  any time",
-        "  t:0: an open transaction holds back 3 records; see: fastbroker txn list",
+        "  t:0: an open transaction holds back 3 records; see: fastbroker txn list, or "
+        "fastbroker txn hanging",
         "  t:2-3: nothing committed here; its readers begin where auto.offset.reset says",
         "  u:0: already lost 45 records, deleted before the group read them",
         "  v:0: v-0 has no leader now",

@@ -109,15 +109,16 @@ def test_what_a_coordinator_will_end_does_not_hang(anywhere: CommandLine, topic:
     producer = begun(anywhere, topic, topic)
     where = ["--topic", topic, "--partition", "0"]
     said = anywhere.run("txn", "abort", *where, status=1)
-    assert said.stdout.splitlines()[0].split() == ["start", "offset", "producer", "epoch", "last",
-                                                   "write"]  # fmt: skip
+    assert said.stdout.splitlines()[1].split()[:3] == [topic, "0", "0"]
     assert "has 1 open transaction" in said.stderr
     said_of_it = anywhere.error("txn", "abort", *where, "--start-offset", "0")
     assert said_of_it == (
         f"it does not hang: it is the transaction of '{topic}', which is open; "
         f"abort it with: fastbroker txn abort {topic}"
     )
-    anywhere.run("txn", "abort", *where, "--producer-id", "999999", status=1)
+    other = anywhere.run("txn", "abort", *where, "--producer-id", "999999", status=1)
+    assert "none of them has that --start-offset" in other.stderr
+    assert anywhere.run("txn", "hanging", "--topic", topic).stderr == "no transaction hangs\n"
     producer.abort_transaction(DEADLINE_S)
     said_of_none = anywhere.error("txn", "abort", *where, "--start-offset", "0")
     assert said_of_none == f"{topic}-0 has no open transaction"
@@ -129,6 +130,11 @@ def test_a_hanging_transaction(anywhere: CommandLine, topic: str) -> None:
     reset = ["group", "reset-offsets", topic, "--topic", f"{topic}:1", "--to-latest", "--json"]
     (moved,) = json.loads(anywhere.run(*reset).stdout)["partitions"]
     assert moved["after"] == 0, "it holds back what was written"
+    (hung,) = json.loads(anywhere.run("txn", "hanging", "--topic", topic, "--json").stdout)
+    assert (hung["partition"], hung["start_offset"], hung["producer_id"]) == (1, 0, 987_654)
+    everywhere = anywhere.run("txn", "hanging").stdout.splitlines()
+    assert [topic, "1", "0", "987654", "4"] in [line.split()[:5] for line in everywhere]
+    assert "no transaction hangs" in anywhere.run("txn", "hanging", "--topic", f"{topic}:0").stderr
     status, said = anywhere.answer("n\n", *args, "--start-offset", "0")
     assert (status, said.endswith("error: nothing was changed\n")) == (1, True)
     done = anywhere.run(*args, "--producer-id", "987654")
@@ -185,4 +191,5 @@ def test_what_fails_says_why(anywhere: CommandLine, topic: str) -> None:
     assert f"there is no partition {topic}-9" in anywhere.error(
         "txn", "abort", "--topic", topic, "--partition", "9", "--start-offset", "0"
     )
+    assert "there is no topic" in anywhere.error("txn", "hanging", "--topic", topic + "x")
     assert "is no duration" in anywhere.error("txn", "list", "--older-than", "long", status=2)
