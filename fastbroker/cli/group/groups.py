@@ -30,6 +30,8 @@ STATES = (
     "Dead",
 )  # fmt: skip
 TYPES = ("classic", "consumer", "share", "streams")
+# The second one from a broker that knows KIP-848 and has it switched off.
+NOT_OF_KIP_848 = {errors.GroupIdNotFound.code, errors.UnsupportedVersion.code}
 # From 8 on for many groups; 10 gives ids instead of names, and leaves deleted topics out.
 OFFSET_FETCH_VERSIONS = (8, 9)
 
@@ -73,7 +75,7 @@ def described(
     maybe = [name for name in left if known.get(name, CONSUMER) == CONSUMER]
     try:
         for answer in answers(client, GROUP, maybe, partial(_consumer, client, explain)):
-            if answer.code != errors.GroupIdNotFound.code:
+            if answer.code not in NOT_OF_KIP_848:
                 del left[answer.name]
                 yield of_consumer(answer.node, _value(answer))
     except NotServed:  # a broker without KIP-848 has classic groups only
