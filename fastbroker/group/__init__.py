@@ -11,6 +11,8 @@ Invariants
 - A committed offset is visible, and acknowledged, only once it is below the high watermark.
 - `append` completes in the order it was called; what completes is applied as its replay would be.
 - State is changed before a waiting request is answered: an answer may start the next request.
+- An offset of a transaction counts once its commit marker is below the high watermark, and of all
+  offsets of a partition the one whose record is the last in the log; a reload finds the same.
 
 Reading order
     coordinator.py     every API
@@ -20,6 +22,10 @@ Reading order
     classic/roster.py  who is a member, who leads, which protocol wins
     classic/record.py  what is kept of a group
     offsets.py         committed offsets as values and as records; offset_commit.py, offset_fetch.py
+    pending_offsets.py those of open transactions; transactional_commit.py; transactions.py says
+                       what that asks of the log and of transaction coordinators
+    classic/explain.py what people are told of a group, see protocol/explanation.py
+    group_log.py       a line for each rebalance, few in a flood
 
 Non-obvious
 - A group that exists only because someone asked for a member id has no record, unlike in Apache
@@ -28,7 +34,15 @@ Non-obvious
   unless group.initial.rebalance.delay.ms is set: a lone consumer starts at once.
 - A second JoinGroup or SyncGroup of a member answers the first one (REBALANCE_IN_PROGRESS): an
   unanswered request would hold up its connection.
+- A transaction is verified before its group is looked at: while its coordinator is asked, others
+  have their turn.
+- An offset that a later record of the log has overtaken stays pending: OffsetFetch with
+  require_stable waits for the marker all the same, as in Apache Kafka.
+- Writes of one shard are not gathered into one batch while a flush runs: measured, it costs what
+  it saves (loadtests/micro/offset_commits.py), the flush is shared already.
+- A group that was only offsets outlives the last of them, as in Apache Kafka: it can be deleted,
+  and goes by itself when expiry comes by.
 - A repeated SyncGroup of the leader does not store a second assignment for the same generation.
 
-Not done: KIP-848 consumer groups, share and streams groups, transactional offset commits.
+Not done: KIP-848 consumer groups, share and streams groups.
 """

@@ -93,7 +93,10 @@ class Shard:
         return group
 
     def forget_if_vacant(self, group: ClassicGroup) -> None:
-        """Drop a group that has no record: nobody ever joined it, and it has no offsets."""
+        """Drop a group that has no record: nobody ever joined it, and it has no offsets.
+
+        One whose offsets were all deleted stays until expiry comes by, as in Apache Kafka.
+        """
         if (
             group.state is State.EMPTY
             and group.generation_id == 0
@@ -154,12 +157,6 @@ class Shard:
     def _remove_offset(self, group_id: str, at: TopicPartition) -> None:
         self.offsets.remove(group_id, at)
         self.pending.remove(group_id, at)
-        self._forget_group_if_vacant(group_id)
-
-    def _forget_group_if_vacant(self, group_id: str) -> None:
-        group = self.groups.get(group_id)
-        if group is not None:
-            self.forget_if_vacant(group)
 
     def offsets_on_topics(self, names: set[str]) -> set[Place]:
         """Every place with an offset, set or pending, on one of the topics."""
@@ -223,8 +220,6 @@ class Shard:
         for group_id, at, committed in self.pending.end(producer_id, commit=commit):
             if committed is not None:
                 self.offsets.put(group_id, at, committed)
-            else:
-                self._forget_group_if_vacant(group_id)
 
     def delete_group(self, group: ClassicGroup) -> Deferred[None]:
         """Delete an empty group and all its offsets; it takes no requests meanwhile."""
@@ -332,8 +327,6 @@ class Shard:
 
     def begin(self) -> None:
         """The log is replayed: serve."""
-        for group in list(self.groups.values()):
-            self.forget_if_vacant(group)  # its offsets were deleted after it was made by them
         self.loaded = True
         for group in list(self.groups.values()):
             group.begin()

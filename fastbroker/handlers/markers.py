@@ -6,12 +6,14 @@ from typing import Any
 from fastbroker.errors import (
     CoordinatorLoadInProgress,
     CoordinatorNotAvailable,
+    InvalidRequest,
     KafkaError,
     NotCoordinator,
     NotLeaderOrFollower,
     UnknownServerError,
 )
 from fastbroker.handlers.context import OFFSETS_TOPIC, Broker, RequestContext
+from fastbroker.handlers.metadata import check_topic_name
 from fastbroker.handlers.registry import handles
 from fastbroker.model import Deferred
 from fastbroker.partition.partition import Partition
@@ -83,6 +85,8 @@ class _Answer:
         result = MarkerPartition(partition_index=number, error_code=0)
         numbers[number] = result
         try:
+            if min(marker.producer_id, marker.producer_epoch, marker.transaction_version) < 0:
+                raise InvalidRequest("producer ids, their epochs and versions are 0 or more")
             partition = self.broker.partition(topic, number)
             partition.check_leader()
             if topic == OFFSETS_TOPIC:
@@ -164,6 +168,7 @@ def describe_producers(
 
 def _describe(ctx: RequestContext, topic: str, number: int) -> Any:
     try:
+        check_topic_name(topic)
         partition = ctx.broker.partition(topic, number)
         partition.check_leader()
     except KafkaError as error:

@@ -115,7 +115,7 @@ class ProduceAnswer:
             if enlisted is not NOBODY:
                 error = told(enlisted.codes.get(partition.name, 0), ctx.api_version)
                 if error is not None:
-                    raise error
+                    return self._failed(ctx, number, error, None)
                 guard = enlisted.guards.get(partition.name)
             info = partition.append(
                 memoryview(b"") if records is None else records,

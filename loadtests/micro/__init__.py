@@ -1,1 +1,1 @@
-"""Small timings, each a module to run: codec, append, fetch, connection, start."""
+"""Small timings, each a module to run: codec, append, fetch, connection, start, offset_commits."""

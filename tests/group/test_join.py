@@ -178,6 +178,57 @@ def test_a_newcomer_starts_a_rebalance_that_waits_for_the_others() -> None:
     assert newcomer.result().generation_id == 2
 
 
+def test_a_newcomer_during_completion_starts_another_rebalance() -> None:
+    bench = Bench()
+    waiting = [bench.enter(), bench.enter()]
+    bench.timers.advance(200)
+    leader, follower = (one.result().member_id for one in waiting)
+    synced = bench.sync(follower, 1)
+    bench.enter()
+    assert synced.result().error_code == 27
+    assert bench.heartbeat(leader, 1) == 27
+    assert bench.group().state is State.PREPARING
+
+
+def test_the_longest_rebalance_timeout_counts() -> None:
+    bench = Bench()
+    waiting = [bench.enter(rebalance=ms, session=100_000) for ms in (5_000, 9_000)]
+    bench.timers.advance(200)
+    joined = [one.result() for one in waiting]
+    bench.assign(joined)
+    again = bench.join(joined[0].member_id, rebalance=5_000, session=100_000)
+    bench.timers.advance(8_999)
+    assert not again.done
+    bench.timers.advance(1)
+    assert again.done
+
+
+def test_a_member_that_joins_again_may_change_its_timeouts() -> None:
+    bench = Bench()
+    (only,) = bench.stable(session=100_000, rebalance=100_000)
+    bench.join(only.member_id, session=6_000, rebalance=7_000)
+    (member,) = bench.group().roster
+    assert (member.session_timeout_ms, member.rebalance_timeout_ms) == (6_000, 7_000)
+    bench.timers.advance(6_000)
+    assert bench.heartbeat(only.member_id, 2) == 25
+
+
+def test_an_id_handed_out_is_no_static_members() -> None:
+    bench = Bench()
+    told = bench.join()
+    assert bench.join(told.member_id, instance="i1").error_code == 25
+    assert isinstance(bench.join(told.member_id), Deferred)
+
+
+def test_groups_do_not_know_each_other() -> None:
+    bench = Bench()
+    (mine,) = bench.stable()
+    (theirs,) = bench.stable(group_id="other", protocol_type="connect")
+    assert bench.heartbeat(mine.member_id, 1, group_id="other") == 25
+    bench.leave((theirs.member_id, None), group_id="other")
+    assert bench.heartbeat(mine.member_id, 1) == 0
+
+
 def test_an_id_handed_out_is_waited_for() -> None:
     bench = Bench()
     (leader,) = bench.stable()
@@ -390,6 +441,54 @@ def test_static_members_that_do_not_join_stay_until_their_session_ends() -> None
     joined = newcomer.result()
     assert joined.leader == joined.member_id, "one who is there leads"
     assert len(joined.members) == 3
+
+
+def test_a_static_member_goes_when_its_session_ends() -> None:
+    bench = Bench()
+    leader, follower = static_pair(bench)
+    bench.timers.advance(9_000)
+    bench.heartbeat(leader, 1, "i1")
+    bench.timers.advance(1_000)
+    assert bench.heartbeat(follower, 1, "i2") == 25
+    assert bench.heartbeat(leader, 1, "i1") == 27
+
+
+def test_who_was_replaced_is_fenced_everywhere() -> None:
+    bench = Bench()
+    _, old = static_pair(bench)
+    new = bench.join(instance="i2").member_id
+    assert bench.heartbeat(old, 1, "i2") == 82
+    assert bench.sync(old, 1, instance="i2").error_code == 82
+    assert bench.join(old, instance="i2").error_code == 82
+    assert bench.leave((old, "i2")).members[0].error_code == 82
+    commit = {"generation": 1, "instance": "i2"}
+    told = bench.commit({("orders", 0): 1}, member_id=old, **commit)
+    assert told.topics[0].partitions[0].error_code == 82
+    assert bench.commit_in_transaction({("orders", 0): 1}, member_id=old, **commit) == [82]
+    assert bench.heartbeat(new, 1, "i2") == 0
+
+
+def test_of_two_with_one_instance_id_the_last_to_join_stays() -> None:
+    bench = Bench()
+    static_pair(bench)
+    bench.log.instant = False
+    one, other = bench.join(instance="i2"), bench.join(instance="i2")
+    assert one.result().error_code == 82
+    bench.log.complete()
+    assert other.result().error_code == 0
+    assert bench.heartbeat(other.result().member_id, 1, "i2") == 0
+    bench.log.instant = True
+    bench.reload(2)
+    assert bench.heartbeat(other.result().member_id, 1, "i2") == 0
+
+
+def test_who_joins_with_its_old_id_comes_too_late_for_a_rebalance() -> None:
+    bench = Bench()
+    leader, old = static_pair(bench)
+    waiting = bench.join(leader, instance="i1")
+    new = bench.join(instance="i2")
+    assert bench.join(old, instance="i2").error_code == 82
+    assert waiting.result().generation_id == new.generation_id == 2
 
 
 # SyncGroup.

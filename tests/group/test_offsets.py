@@ -7,9 +7,14 @@ import pytest
 
 from fastbroker import errors
 from fastbroker.model import Deferred
-from fastbroker.protocol.group_records import OffsetCommitKey, OffsetCommitValue
+from fastbroker.protocol.group_records import (
+    GroupMetadataKey,
+    GroupMetadataValue,
+    OffsetCommitKey,
+    OffsetCommitValue,
+)
 from fastbroker.protocol.messages.offset_fetch import OffsetFetchRequest
-from fastbroker.protocol.record_frames import decode_key, decode_value
+from fastbroker.protocol.record_frames import decode_key, decode_value, encode_key, encode_value
 from tests.group.bench import TOPIC_PARTITIONS, TOPICS, Bench
 
 DAY_MS = 86_400_000
@@ -366,6 +371,37 @@ def test_topics_a_stable_group_reads_no_more_expire() -> None:
         bench.heartbeat(only.member_id, 1)
     expire(bench, 0)
     assert bench.committed() == {HERE: 1}
+
+
+def test_nothing_expires_during_a_rebalance_or_of_members_whose_topics_are_not_known() -> None:
+    bench = Bench()
+    bench.commit({HERE: 1, ("clicks", 0): 1})
+    bench.commit({HERE: 1}, group_id="other")
+    how = {"session": 1_800_000, "rebalance": 10 * DAY_MS}
+    (only,) = bench.stable(protocols=(("range", subscription("orders")),), **how)
+    bench.stable(protocol_type="connect", group_id="other", **how)
+    bench.enter(protocols=(("range", subscription("orders")),), **how)
+    bench.coordinator.expire(bench.timers.now_ms() + 8 * DAY_MS)
+    assert len(bench.committed()) == 2, "it rebalances"
+    assert len(bench.committed("other")) == 1, "it is no group of consumers"
+    joined = bench.join(only.member_id, protocols=(("range", subscription("orders")),), **how)
+    assert joined.generation_id == 2
+    bench.coordinator.expire(bench.timers.now_ms() + 8 * DAY_MS)
+    assert len(bench.committed()) == 2, "it has no assignment yet"
+
+
+def test_without_a_time_of_becoming_empty_the_commit_counts() -> None:
+    bench = Bench()
+    bench.commit({HERE: 1})
+    value = GroupMetadataValue(protocol_type="consumer", generation=3)
+    record = (encode_key(GroupMetadataKey(group="g")), encode_value(value, 1))
+    bench.log.partitions[bench.coordinator.partition_for("g")].append(record)
+    bench.reload(2)
+    assert bench.group().state_since_ms is None
+    expire(bench, 6.9)
+    assert bench.committed() == {HERE: 1}
+    expire(bench, 0.1)
+    assert bench.list().groups == []
 
 
 def test_a_retention_of_its_own_counts() -> None:
