@@ -217,14 +217,7 @@ ssl.truststore.location
 ssl.truststore.password
 ssl.truststore.type
 telemetry.max.bytes
-transaction.abort.timed.out.transaction.cleanup.interval.ms
-transaction.max.timeout.ms
-transaction.remove.expired.transaction.cleanup.interval.ms
-transaction.state.log.load.buffer.size
-transaction.state.log.num.partitions
-transaction.state.log.segment.bytes
 transaction.two.phase.commit.enable
-transactional.id.expiration.ms
 unclean.leader.election.interval.ms
 unstable.feature.versions.enable
 """

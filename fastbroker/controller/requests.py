@@ -13,6 +13,7 @@ from fastbroker.config.broker import BrokerConfig
 from fastbroker.controller.node import Node, now_ms
 from fastbroker.metadata.controller.brokers import Brokers
 from fastbroker.metadata.controller.configs import alter_configs, incremental_alter_configs
+from fastbroker.metadata.controller.features import update_features
 from fastbroker.metadata.controller.outcome import Outcome
 from fastbroker.metadata.controller.partitions import create_partitions
 from fastbroker.metadata.controller.producer_ids import allocate_producer_ids
@@ -77,6 +78,8 @@ class Requests:
             "AlterConfigs": self._rule(lambda image, request, _: alter_configs(image, request)),
             "IncrementalAlterConfigs": self._rule(
                 lambda image, request, _: incremental_alter_configs(image, request)),
+            "UpdateFeatures": self._rule(lambda image, request, version: update_features(
+                image, request, version=version, node_id=node.identity.node_id)),
         }  # fmt: skip
         own: dict[str, Handler] = {
             "ApiVersions": self._api_versions,

@@ -6,6 +6,7 @@ up when it is not led any more. Everything here is decided from values; the log 
 by whoever passes in its batches and `append`.
 
 Reading order
+    topics.py         the internal topics
     hashing.py        which partition keeps a key
     topic_shards.py   elections, loading, finding the shard of a key
     append_error.py   what a client is told when a write has failed

@@ -4,6 +4,7 @@ from __future__ import annotations
 from logging import Logger
 
 from fastbroker.coordination.topic_shards import TopicShards
+from fastbroker.coordination.topics import OFFSETS_TOPIC
 from fastbroker.errors import InvalidGroupId
 from fastbroker.group.settings import GroupSettings
 from fastbroker.group.shard import Append, Shard
@@ -11,8 +12,6 @@ from fastbroker.group.transactions import Transactions
 from fastbroker.model import Timers
 from fastbroker.records.control import read_marker
 from fastbroker.records.reader import Batch
-
-TOPIC = "__consumer_offsets"
 
 
 class Shards(TopicShards[Shard]):
@@ -27,7 +26,7 @@ class Shards(TopicShards[Shard]):
         transactions: Transactions,
         log: Logger,
     ) -> None:
-        super().__init__(TOPIC, settings.partitions, timers, log)
+        super().__init__(OFFSETS_TOPIC, settings.partitions, timers, log)
         self._settings, self._append, self._transactions = settings, append, transactions
 
     def of(self, group_id: str, *, may_be_empty: bool = False) -> Shard:

@@ -6,12 +6,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from fastbroker.config.broker import BrokerConfig
 from fastbroker.config.topic import TopicConfig
-from fastbroker.errors import (
-    CoordinatorNotAvailable,
-    NotLeaderOrFollower,
-    UnknownTopicId,
-    UnknownTopicOrPartition,
-)
+from fastbroker.coordination.topics import INTERNAL_TOPICS as INTERNAL_TOPICS
+from fastbroker.coordination.topics import OFFSETS_TOPIC as OFFSETS_TOPIC
+from fastbroker.coordination.topics import TRANSACTIONS_TOPIC as TRANSACTIONS_TOPIC
+from fastbroker.errors import NotLeaderOrFollower, UnknownTopicId, UnknownTopicOrPartition
 from fastbroker.metadata.image import BrokerImage, MetadataImage, TopicImage
 from fastbroker.model import WORKER_STRIDE, Deferred, Timers, TopicPartition
 from fastbroker.partition.fetch_session import FetchSessions
@@ -20,9 +18,8 @@ from fastbroker.storage.log_dir import LogDir
 
 if TYPE_CHECKING:
     from fastbroker.group.coordinator import GroupCoordinator
+    from fastbroker.txn.coordinator import TransactionCoordinator
 
-INTERNAL_TOPICS = frozenset({"__consumer_offsets", "__transaction_state", "__share_group_state"})
-OFFSETS_TOPIC = "__consumer_offsets"
 
 
 class Node(NamedTuple):
@@ -68,13 +65,6 @@ class Enlist(Protocol):
     ) -> Deferred[dict[TopicPartition, int]]: ...
 
 
-def _nobody_enlists(*, partitions: list[TopicPartition], **_: Any) -> Deferred[Any]:
-    """Until the worker knows a coordinator."""
-    answer: Deferred[Any] = Deferred()
-    answer.complete(dict.fromkeys(partitions, CoordinatorNotAvailable.code))
-    return answer
-
-
 class Broker:
     """One worker's broker, as handlers see it. Wired by the worker; owned by its loop.
 
@@ -101,7 +91,8 @@ class Broker:
         self.image = MetadataImage.empty()
         self.partitions: dict[TopicPartition, Partition] = {}
         self.groups: GroupCoordinator
-        self.enlist: Enlist = _nobody_enlists
+        self.transactions: TransactionCoordinator
+        self.enlist: Enlist
         self.clients: dict[Any, tuple[str, str]] = {}  # connection -> software name and version
         self._conditions: dict[Deferred[None], Callable[[], bool]] = {}
         self._on_close: dict[Any, Callable[[], object]] = {}

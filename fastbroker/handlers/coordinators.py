@@ -1,15 +1,16 @@
-"""FindCoordinator: which broker looks after a group."""
+"""FindCoordinator: which broker looks after a group, or after a transactional id."""
 from __future__ import annotations
 
 from typing import Any
 
+from fastbroker.coordination.hashing import partition_of
 from fastbroker.errors import (
     CoordinatorNotAvailable,
     InvalidRequest,
     KafkaError,
     UnsupportedVersion,
 )
-from fastbroker.handlers.context import OFFSETS_TOPIC, RequestContext
+from fastbroker.handlers.context import OFFSETS_TOPIC, TRANSACTIONS_TOPIC, RequestContext
 from fastbroker.handlers.creation import create_topics
 from fastbroker.handlers.registry import handles
 from fastbroker.model import Deferred
@@ -21,6 +22,7 @@ from fastbroker.protocol.messages.find_coordinator import (
 Coordinator = FindCoordinatorResponse.Coordinator
 GROUP, TRANSACTION, SHARE = 0, 1, 2
 SEVERAL_SINCE = 4
+TOPICS = {GROUP: OFFSETS_TOPIC, TRANSACTION: TRANSACTIONS_TOPIC}
 
 
 @handles(FindCoordinatorRequest)
@@ -28,15 +30,17 @@ def find_coordinator(
     ctx: RequestContext, request: FindCoordinatorRequest
 ) -> FindCoordinatorResponse | Deferred[FindCoordinatorResponse]:
     """Behaviour
-    - A group's coordinator leads the partition of __consumer_offsets that its id falls on. The
-      topic is created when it is first needed; the answer waits for that up to a second.
-    - Transactional ids and share groups are UNSUPPORTED_VERSION: they are not served yet.
+    - A group's coordinator leads the partition of __consumer_offsets that its id falls on, that of
+      a transactional id one of __transaction_state. The topic is created when it is first needed;
+      the answer waits for that up to a second.
+    - Share groups are UNSUPPORTED_VERSION: they are not served yet.
 
     Versions: 1 key type; 4 several keys; 6 share groups.
     """
-    if request.key_type == GROUP and OFFSETS_TOPIC not in ctx.broker.image.topics:
+    topic = TOPICS.get(request.key_type)
+    if topic is not None and topic not in ctx.broker.image.topics:
         response: Deferred[FindCoordinatorResponse] = Deferred()
-        create_topics(ctx, [OFFSETS_TOPIC]).then(
+        create_topics(ctx, [topic]).then(
             lambda _: response.complete(_answer(ctx, request))
         )
         return response
@@ -61,15 +65,14 @@ def _answer(ctx: RequestContext, request: FindCoordinatorRequest) -> FindCoordin
 def _find(ctx: RequestContext, key_type: int, key: str) -> Any:
     broker = ctx.broker
     try:
-        if key_type in (TRANSACTION, SHARE):
-            what = "transactions" if key_type == TRANSACTION else "share groups"
-            raise UnsupportedVersion(f"{what} are not supported yet")
-        if key_type != GROUP:
+        if key_type == SHARE:
+            raise UnsupportedVersion("share groups are not supported yet")
+        if key_type not in TOPICS:
             raise InvalidRequest(f"no coordinator has the key type {key_type}")
-        topic = broker.image.topics.get(OFFSETS_TOPIC)
+        topic = broker.image.topics.get(TOPICS[key_type])
         if topic is None:
-            raise CoordinatorNotAvailable(f"{OFFSETS_TOPIC} is being created: ask again")
-        partition = topic.partitions[broker.groups.partition_for(key)]
+            raise CoordinatorNotAvailable(f"{TOPICS[key_type]} is being created: ask again")
+        partition = topic.partitions[partition_of(key, len(topic.partitions))]
         node = broker.node(partition.leader, ctx)
         if node is None:
             raise CoordinatorNotAvailable(f"the coordinator of {key!r} is not there now: ask again")

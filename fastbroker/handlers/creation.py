@@ -3,7 +3,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from fastbroker.handlers.context import OFFSETS_TOPIC, RequestContext
+from fastbroker.handlers.context import OFFSETS_TOPIC, TRANSACTIONS_TOPIC, RequestContext
 from fastbroker.model import Deferred
 from fastbroker.protocol.messages.create_topics import CreateTopicsRequest, CreateTopicsResponse
 
@@ -41,19 +41,29 @@ def create_topics(ctx: RequestContext, names: Sequence[str]) -> Deferred[None]:
 
 def _creatable(ctx: RequestContext, name: str) -> Creatable:
     config = ctx.broker.config
-    if name != OFFSETS_TOPIC:
-        return Creatable(
-            name=name, num_partitions=-1, replication_factor=-1, assignments=[], configs=[]
-        )
-    values = {
-        "cleanup.policy": "compact",
-        "compression.type": "producer",
-        "segment.bytes": str(config["offsets.topic.segment.bytes"]),
-    }
+    partitions, replicas, values = -1, -1, {}
+    if name == OFFSETS_TOPIC:
+        partitions = config["offsets.topic.num.partitions"]
+        replicas = config["offsets.topic.replication.factor"]
+        values = {
+            "cleanup.policy": "compact",
+            "compression.type": "producer",
+            "segment.bytes": str(config["offsets.topic.segment.bytes"]),
+        }
+    elif name == TRANSACTIONS_TOPIC:
+        partitions = config["transaction.state.log.num.partitions"]
+        replicas = config["transaction.state.log.replication.factor"]
+        values = {
+            "unclean.leader.election.enable": "false",
+            "compression.type": "uncompressed",
+            "cleanup.policy": "compact",
+            "min.insync.replicas": str(config["transaction.state.log.min.isr"]),
+            "segment.bytes": str(config["transaction.state.log.segment.bytes"]),
+        }
     return Creatable(
         name=name,
-        num_partitions=config["offsets.topic.num.partitions"],
-        replication_factor=config["offsets.topic.replication.factor"],
+        num_partitions=partitions,
+        replication_factor=replicas,
         assignments=[],
         configs=[Creatable.CreatableTopicConfig(name=k, value=v) for k, v in values.items()],
     )

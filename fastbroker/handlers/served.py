@@ -6,6 +6,7 @@ from fastbroker.handlers import (  # noqa: F401
     cluster,
     configs,
     coordinators,
+    features,
     fetch,
     groups,
     log_dirs,
@@ -13,8 +14,8 @@ from fastbroker.handlers import (  # noqa: F401
     metadata,
     offsets,
     produce,
-    producer_ids,
     topics,
+    transactions,
 )
 from fastbroker.handlers.registry import HANDLERS, Served
 

@@ -113,6 +113,7 @@ class MetadataDelta:
             record.fenced,
             record.in_controlled_shutdown,
             tuple(record.log_dirs),
+            {f.name: (f.min_supported_version, f.max_supported_version) for f in record.features},
         )
         self._put_broker(broker)
 

@@ -10,11 +10,19 @@ from fastbroker.protocol.metadata_records import FeatureLevelRecord
 from fastbroker.protocol.schema import Struct
 
 METADATA_VERSION = "metadata.version"
+KRAFT_VERSION = "kraft.version"
+TRANSACTION_VERSION = "transaction.version"
+GROUP_VERSION = "group.version"
 
 # name: (lowest, highest) level; 7 is 3.3-IV3 and 30 is 4.3-IV0.
-SUPPORTED = {METADATA_VERSION: (7, 30), "kraft.version": (0, 1)}
+SUPPORTED = {
+    METADATA_VERSION: (7, 30),
+    KRAFT_VERSION: (0, 1),
+    TRANSACTION_VERSION: (0, 2),
+    GROUP_VERSION: (0, 1),
+}
 
-INITIAL = {METADATA_VERSION: 30}
+INITIAL = {METADATA_VERSION: 30, TRANSACTION_VERSION: 2, GROUP_VERSION: 1}
 
 
 def bootstrap_records() -> list[Struct]:

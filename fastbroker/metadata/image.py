@@ -35,6 +35,7 @@ class BrokerImage(NamedTuple):
     fenced: bool
     in_controlled_shutdown: bool
     log_dirs: tuple[bytes, ...]
+    features: dict[str, tuple[int, int]] = {}  # the levels that it supports, by name
 
     @property
     def is_active(self) -> bool:

@@ -7,6 +7,8 @@
     replicas.py     partitions opened, led, configured and dropped as the image says
     flusher.py      one thread that syncs; everything appended meanwhile is the next flush
     internal_topic.py  what a coordinator reads and writes in its internal topic
+    peers.py        calls between the workers of this host
+    enlistment.py   partitions added to transactions, whoever coordinates those
     upkeep.py       retention, checkpoints, expiry
     removal.py      files of what was deleted
     timers.py       the clock, and one timer wheel

@@ -6,11 +6,18 @@ from collections.abc import Callable, Iterable
 
 from fastbroker.config.broker import BrokerConfig
 from fastbroker.errors import KafkaError
-from fastbroker.handlers.context import OFFSETS_TOPIC, Broker
+from fastbroker.group.coordinator import GroupCoordinator
+from fastbroker.handlers.context import (
+    INTERNAL_TOPICS,
+    OFFSETS_TOPIC,
+    TRANSACTIONS_TOPIC,
+    Broker,
+)
 from fastbroker.metadata.delta import MetadataDelta
 from fastbroker.metadata.image import BROKER, TOPIC, MetadataImage, PartitionImage, TopicImage
 from fastbroker.model import TopicPartition
 from fastbroker.partition.partition import Leadership, Partition
+from fastbroker.txn.coordinator import TransactionCoordinator
 from fastbroker.worker.internal_topic import committed_batches
 
 log = logging.getLogger(__name__)
@@ -42,8 +49,9 @@ class Replicas:
             self._remove(topic)
         for name in delta.changed_topics:
             topic = image.topics[name]
-            if name == OFFSETS_TOPIC:
-                self.broker.groups.topic_has(len(topic.partitions))
+            coordinator = self._coordinator(name)
+            if coordinator is not None:
+                coordinator.topic_has(len(topic.partitions))
             for number, partition in topic.partitions.items():
                 self._update(topic, number, partition, image)
         changed = [name for kind, name in delta.changed_configs if kind == TOPIC]
@@ -89,12 +97,20 @@ class Replicas:
                 image.leader, image.leader_epoch, image.partition_epoch, image.replicas, image.isr
             )
         )
-        if name.topic == OFFSETS_TOPIC:
-            groups = self.broker.groups
+        coordinator = self._coordinator(name.topic)
+        if coordinator is not None:
             if elected:
-                groups.elected(number, image.leader_epoch, committed_batches(partition))
+                coordinator.elected(number, image.leader_epoch, committed_batches(partition))
             elif was_leader and not partition.is_leader:
-                groups.resigned(number)
+                coordinator.resigned(number)
+
+    def _coordinator(self, topic: str) -> GroupCoordinator | TransactionCoordinator | None:
+        """Who keeps its state in a topic."""
+        if topic == OFFSETS_TOPIC:
+            return self.broker.groups
+        if topic == TRANSACTIONS_TOPIC:
+            return self.broker.transactions
+        return None
 
     def _open(self, name: TopicPartition, topic_id: bytes) -> Partition:
         opened = self.broker.log_dir.open_log(
@@ -120,8 +136,9 @@ class Replicas:
 
     def _drop(self, partition: Partition) -> None:
         """Whoever waits is told; the files go after file.delete.delay.ms."""
-        if partition.name.topic == OFFSETS_TOPIC and partition.is_leader:
-            self.broker.groups.resigned(partition.name.partition)
+        coordinator = self._coordinator(partition.name.topic)
+        if coordinator is not None and partition.is_leader:
+            coordinator.resigned(partition.name.partition)
         del self.broker.partitions[partition.name]
         partition.lead(partition.leadership._replace(leader=-1))
         try:
@@ -135,7 +152,7 @@ class Replicas:
 def _warn_of_compaction(partition: Partition) -> None:
     """Once for a topic, by whoever has its first partition: what was asked for is not done yet."""
     topic, number = partition.name
-    if number == 0 and topic != OFFSETS_TOPIC and partition.log.config.is_compacted:
+    if number == 0 and topic not in INTERNAL_TOPICS and partition.log.config.is_compacted:
         log.warning(
             "topic %s has cleanup.policy=compact, but there is no cleaner yet: old values of a key"
             " are kept", topic,

@@ -53,6 +53,14 @@ class Upkeep:
             config["offsets.retention.check.interval.ms"],
             lambda: self.broker.groups.expire(self.broker.timers.now_ms()),
         )
+        self._every(
+            config["transaction.abort.timed.out.transaction.cleanup.interval.ms"],
+            lambda: self.broker.transactions.abort_timed_out(self.broker.timers.now_ms()),
+        )
+        self._every(
+            config["transaction.remove.expired.transaction.cleanup.interval.ms"],
+            lambda: self.broker.transactions.expire(self.broker.timers.now_ms()),
+        )
         self._every(config["log.flush.scheduler.interval.ms"], self.flush_old)
         self._every(LET_GO_MS, self.let_go_of_files)
 

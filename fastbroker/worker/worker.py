@@ -14,12 +14,12 @@ from fastbroker._c.sync_thread import SyncThread
 from fastbroker.config.broker import BrokerConfig, ListenerAddress
 from fastbroker.group.coordinator import GroupCoordinator
 from fastbroker.group.topics import Topics
-from fastbroker.handlers.context import Broker
+from fastbroker.handlers.context import TRANSACTIONS_TOPIC, Broker
 from fastbroker.handlers.dispatch import Dispatch
 from fastbroker.metadata.delta import MetadataDelta
-from fastbroker.metadata.features import SUPPORTED
+from fastbroker.metadata.features import SUPPORTED, TRANSACTION_VERSION
 from fastbroker.metadata.image import MetadataImage
-from fastbroker.model import Deferred, broker_id
+from fastbroker.model import Deferred, TopicPartition, broker_id
 from fastbroker.net.address import listen
 from fastbroker.net.client import BrokerClient
 from fastbroker.net.listener import Listener
@@ -31,10 +31,14 @@ from fastbroker.protocol.messages.describe_cluster import (
 )
 from fastbroker.storage.disk import Disk
 from fastbroker.storage.log_dir import LogDir
+from fastbroker.txn.coordinator import TransactionCoordinator
 from fastbroker.worker.controller import Forwarding, Lifecycle, ProducerIds
+from fastbroker.worker.enlistment import Enlistment
 from fastbroker.worker.flusher import Flusher
+from fastbroker.worker.internal_topic import InternalTopic
 from fastbroker.worker.observer import Observer
 from fastbroker.worker.offsets_topic import OffsetsTopic
+from fastbroker.worker.peers import Peers
 from fastbroker.worker.removal import Removal
 from fastbroker.worker.replicas import Replicas
 from fastbroker.worker.timers import TimerWheel
@@ -44,6 +48,7 @@ log = logging.getLogger(__name__)
 
 PROTOCOL_NUMBERS = {"PLAINTEXT": 0, "SSL": 1, "SASL_PLAINTEXT": 2, "SASL_SSL": 3}
 STOP_DEADLINE_MS = 5000
+MARKERS_VERSION = 2  # of WriteTxnMarkers
 
 
 class Worker:
@@ -109,6 +114,18 @@ class Worker:
             new_member_id=lambda name: f"{name}-{uuid.uuid4()}",
             topics=Topics(self._topic_id, self._topic_name, self._has_partition),
         )
+        self.peers = Peers(loop, self.broker, config.data_dir)
+        self.broker.enlist = Enlistment(self.broker, call=self.peers.call, soon=loop.call_soon)
+        self.broker.transactions = TransactionCoordinator(
+            config,
+            self.timers,
+            append=InternalTopic(self.broker, TRANSACTIONS_TOPIC).append,
+            allocate_producer_id=self.broker.allocate_producer_id,
+            write_markers=lambda to, request: self.peers.call(to, request, MARKERS_VERSION),
+            leader_of=self._leader_of,
+            offsets_partition=self.broker.groups.partition_for,
+            version=lambda: self.broker.image.features.get(TRANSACTION_VERSION, 0),
+        )
         self.flusher = Flusher(loop, SyncThread(), self._sync_failed)
         remove = Removal(loop, self.timers, self.log_dir.disk)
         self.replicas = Replicas(self.broker, config, self.flusher.request, remove)
@@ -171,6 +188,7 @@ class Worker:
 
     def start(self) -> None:
         """Connect to the controller; the rest follows from its answers."""
+        self.peers.start()
         self.client.start()
         self.metadata_client.start()
 
@@ -199,6 +217,7 @@ class Worker:
         self.broker.image = image
         self.replicas.apply(delta, image)
         self.broker.apply(image)
+        self.peers.apply(image)
         self.lifecycle.caught_up()
 
     def _unfenced(self) -> None:
@@ -232,6 +251,11 @@ class Worker:
     def _has_partition(self, topic: str, number: int) -> bool:
         found = self.broker.image.topics.get(topic)
         return found is not None and number in found.partitions
+
+    def _leader_of(self, partition: TopicPartition) -> int | None:
+        topic = self.broker.image.topics.get(partition.topic)
+        found = topic.partitions.get(partition.partition) if topic is not None else None
+        return found.leader if found is not None else None
 
     def _sync_failed(self, error: OSError) -> None:
         """Pages that were not synced may be gone: nothing in this directory is promised again."""
@@ -267,6 +291,7 @@ class Worker:
         threads have still to tell."""
         for listener in self.listeners:
             listener.close()
+        self.peers.close()
         self.observer.close()
         self.client.close()
         self.metadata_client.close()

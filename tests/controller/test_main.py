@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from fastbroker.metadata.features import INITIAL
 from fastbroker.protocol.messages.allocate_producer_ids import AllocateProducerIdsRequest
 from fastbroker.protocol.messages.alter_configs import AlterConfigsRequest
 from fastbroker.protocol.messages.api_versions import ApiVersionsRequest
@@ -76,7 +77,7 @@ def test_a_topic_survives_kill_9(controller: ControllerProcess, worker: Worker) 
     assert topic.id == created.topic_id
     assert [p.leader for p in topic.partitions.values()] == [1, 1]
     assert again.image.topic_configs("t") == {"retention.ms": "5"}
-    assert again.image.features == {"metadata.version": 30}
+    assert again.image.features == INITIAL
     [refused] = again.forward(creation("t")).topics
     assert refused.error_code == 36
     again.close()

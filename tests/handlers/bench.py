@@ -15,17 +15,19 @@ from typing import Any
 from fastbroker.config.broker import BrokerConfig
 from fastbroker.group.coordinator import GroupCoordinator
 from fastbroker.group.topics import Topics
-from fastbroker.handlers.context import Broker, RequestContext
+from fastbroker.handlers.context import TRANSACTIONS_TOPIC, Broker, RequestContext
 from fastbroker.handlers.dispatch import Dispatch
 from fastbroker.metadata.controller.configs import alter_configs, incremental_alter_configs
 from fastbroker.metadata.controller.partitions import create_partitions
 from fastbroker.metadata.controller.topics import create_topics, delete_topics
 from fastbroker.metadata.delta import MetadataDelta
+from fastbroker.metadata.features import TRANSACTION_VERSION
 from fastbroker.metadata.image import TOPIC, MetadataImage
 from fastbroker.model import Deferred, TopicPartition
 from fastbroker.partition.fetch_session import FetchSessions
 from fastbroker.partition.partition import Partition
 from fastbroker.protocol.header import decode_response, encode_request
+from fastbroker.protocol.messages.write_txn_markers import WriteTxnMarkersRequest
 from fastbroker.protocol.metadata_records import (
     ConfigRecord,
     FenceBrokerRecord,
@@ -38,6 +40,8 @@ from fastbroker.protocol.metadata_records import (
 from fastbroker.protocol.schema import Struct
 from fastbroker.storage.disk import Disk
 from fastbroker.storage.log_dir import LogDir
+from fastbroker.txn.coordinator import TransactionCoordinator
+from fastbroker.worker.internal_topic import InternalTopic
 from fastbroker.worker.offsets_topic import OffsetsTopic
 from fastbroker.worker.replicas import Replicas
 from tests.group.virtual_timers import VirtualTimers
@@ -144,6 +148,17 @@ class Bench:
                 lambda topic_id: self.image.topics_by_id[topic_id].name,
                 lambda name, number: number in self.image.topics[name].partitions,
             ),
+        )
+        self.markers: list[tuple[int, WriteTxnMarkersRequest]] = []
+        self.broker.transactions = TransactionCoordinator(
+            self.config,
+            self.timers,
+            append=InternalTopic(self.broker, TRANSACTIONS_TOPIC).append,
+            allocate_producer_id=self._allocate,
+            write_markers=self._write_markers,
+            leader_of=self._leader_of,
+            offsets_partition=self.broker.groups.partition_for,
+            version=lambda: self.broker.image.features.get(TRANSACTION_VERSION, 0),
         )
         self.enlisted: list[tuple[dict[str, Any], Deferred[dict[TopicPartition, int]]]] = []
         self.verdict = 0  # the transaction coordinator's, for every partition
@@ -262,6 +277,16 @@ class Bench:
         if self.instant:
             answer.complete(1000 + len(self.producer_ids))
         return answer
+
+    def _write_markers(self, broker: int, request: WriteTxnMarkersRequest) -> Deferred[Any]:
+        """Nobody writes them: a test looks at them."""
+        self.markers.append((broker, request))
+        return Deferred()
+
+    def _leader_of(self, partition: TopicPartition) -> int | None:
+        topic = self.image.topics.get(partition.topic)
+        found = topic.partitions.get(partition.partition) if topic is not None else None
+        return found.leader if found is not None else None
 
     def _forward(self, request: Any, ctx: RequestContext) -> Deferred[Any]:
         answer: Deferred[Any] = Deferred()

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from fastbroker import errors
-from fastbroker.handlers.context import OFFSETS_TOPIC
+from fastbroker.handlers.context import OFFSETS_TOPIC, TRANSACTIONS_TOPIC
 from fastbroker.protocol.messages.find_coordinator import FindCoordinatorRequest
 from tests.handlers.bench import ELSEWHERE, ME, NEIGHBOUR, Bench
 
@@ -83,8 +83,35 @@ def test_a_topic_of_another_size_than_the_setting_serves_every_group(bench: Benc
 
 
 @pytest.mark.parametrize(("key_type", "error"), [
-    (1, errors.UnsupportedVersion), (2, errors.UnsupportedVersion), (9, errors.InvalidRequest),
+    (2, errors.UnsupportedVersion), (9, errors.InvalidRequest),
 ])  # fmt: skip
 def test_other_coordinators(led: Bench, key_type: int, error: Any) -> None:
     assert find(led, "x", key_type=key_type) == [(error.code, -1)]
     assert find(led, "x", key_type=key_type, version=3) == [(error.code, -1)]
+
+
+@pytest.mark.parametrize("version", range(1, 7))
+def test_the_leader_of_a_transactional_id_s_partition(bench: Bench, version: int) -> None:
+    bench.create(TRANSACTIONS_TOPIC, partitions=3)
+    number = bench.broker.transactions.partition_for("tx")
+    assert find(bench, "tx", version=version, key_type=1) == [(0, ME)]
+    bench.elect(ELSEWHERE, TRANSACTIONS_TOPIC, number)
+    assert find(bench, "tx", version=version, key_type=1) == [(0, ELSEWHERE)]
+
+
+def test_the_topic_of_transactions_is_made_as_kafka_makes_it(slow: Bench) -> None:
+    request = FindCoordinatorRequest(coordinator_keys=["tx"], key_type=1)
+    pending = slow.send(request, 6)
+    ((create, _, _),) = slow.forwarded
+    (topic,) = create.topics
+    assert (topic.name, topic.num_partitions) == (TRANSACTIONS_TOPIC, 50)
+    assert {one.name: one.value for one in topic.configs} == {
+        "cleanup.policy": "compact",
+        "compression.type": "uncompressed",
+        "min.insync.replicas": "1",
+        "segment.bytes": "104857600",
+        "unclean.leader.election.enable": "false",
+    }
+    slow.decide()
+    (found,) = pending.response.coordinators
+    assert found.error_code == 0

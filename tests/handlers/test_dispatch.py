@@ -55,7 +55,7 @@ def test_an_unknown_version_of_api_versions_is_answered_in_version_0(bench: Benc
 @pytest.mark.parametrize(("key", "version", "says"), [
     (3, 99, "Metadata (key 3) v99 was asked for, versions 0 to 13 are served"),
     (0, 2, "Produce (key 0) v2"),
-    (24, 0, "it is not served"),
+    (31, 0, "it is not served"),
     (9999, 0, "unknown (key 9999)"),
 ])  # fmt: skip
 def test_what_is_not_served_closes_the_connection(

@@ -14,6 +14,7 @@ from fastbroker.handlers.served import SERVED
 from fastbroker.metadata.features import bootstrap_records
 from fastbroker.protocol.api import KEYS, NAMES, api
 from fastbroker.protocol.messages.api_versions import ApiVersionsRequest
+from fastbroker.protocol.metadata_records import FeatureLevelRecord
 from tests.handlers.bench import Bench
 
 # Versions that librdkafka before 2.11 wants to find inside an announced range, by API.
@@ -91,12 +92,18 @@ def test_kafkajs_lands_on_a_served_version(
     assert SERVED[KEYS[name]].first <= chosen <= SERVED[KEYS[name]].last
 
 
-def test_the_second_generation_of_transactions_is_not_promised(bench: Bench) -> None:
+def test_a_new_cluster_promises_what_clients_decide_by(bench: Bench) -> None:
+    """Java's producer raises its epoch at every transaction from transaction.version 2 on, if the
+    broker has EndTxn 5; before, and in a cluster that was made before, it does not."""
+    assert not ask(bench, 4).finalized_features
     bench.apply(*bootstrap_records())
-    finalized = {one.name for one in ask(bench, 4).finalized_features}
-    supported = {one.name for one in ask(bench, 4).supported_features}
-    assert "metadata.version" in finalized
-    assert not {"transaction.version", "group.version"} & (finalized | supported)
+    finalized = {one.name: one.max_version_level for one in ask(bench, 4).finalized_features}
+    assert finalized == {"metadata.version": 30, "transaction.version": 2, "group.version": 1}
+    supported = {one.name: one.max_version for one in ask(bench, 4).supported_features}
+    assert supported["transaction.version"] == 2
+    assert SERVED[KEYS["EndTxn"]].last == 5
+    bench.apply(FeatureLevelRecord(name="transaction.version", feature_level=0))
+    assert "transaction.version" not in {f.name for f in ask(bench, 4).finalized_features}
 
 
 @pytest.mark.parametrize("version", [3, 4])

@@ -6,6 +6,7 @@
     topics.py        CreateTopics, DeleteTopics;  partitions.py: CreatePartitions
     placement.py     which brokers hold a new partition
     configs.py       AlterConfigs, IncrementalAlterConfigs
+    features.py      UpdateFeatures
     producer_ids.py  blocks of producer ids
 
 A rule sees the newest image, also of records that are not on disk yet; its answer goes out when

@@ -1,0 +1,39 @@
+"""Transactions: which producer owns a transactional id, and how its transactions end.
+
+The coordinator of a transactional id is the leader of one partition of __transaction_state;
+everything it must not forget is a record there. Nothing here opens a file, reads a clock or draws a
+number: a write is a call of `append`, time comes from `Timers`, producer ids from `allocate`,
+markers go out through `write_markers`. A Shard belongs to the process that leads its partition.
+
+Invariants
+- A decision (PREPARE_*) is never taken back: once it is committed, every partition gets its marker,
+  by this coordinator or by whoever leads the partition after it.
+- Markers are written for committed decisions only, and COMPLETE_* after all of them.
+- An epoch is given to one producer only, and rises whenever its owner may be somebody else.
+- Memory is what a reload would find (but for last_producer_epoch); what is not committed is pending
+  and known to nobody.
+- State is changed before a waiting request is answered: an answer may start the next request.
+
+Reading order
+    state.py         the states, and which follows which: a diagram
+    transaction.py   a state as a value, and every transition
+    initialize.py, end.py, addition.py   what a request may do: decision tables
+    attempt.py       decisions that are made again once something is there
+    record.py        the record of a state
+    shard.py         one partition of __transaction_state: writing, replay, recovery, time
+    markers.py       markers to the leaders of partitions, until they are written
+    coordinator.py   every API
+
+Non-obvious
+- Epoch 32767 is given to nobody: it is left for fencing the owner of 32766. So a repeated EndTxn
+  never matches it: Kafka would let
+  the fenced producer go on.
+- A broker's AddPartitionsToTxn (version 4 and later) waits for a transition on its way and for the
+  completion of the transaction before; Kafka answers CONCURRENT_TRANSACTIONS, and the broker that
+  asked tries again every 20 ms for as long.
+- A failed write that fences a producer leaves its epoch as it was; Kafka keeps the raised one in
+  memory. Either may be in the log, and the next write decides.
+- TV2 raises the epoch twice to fence: once against the producer, once as for every end.
+
+Not done: two-phase commit (KIP-939; InitProducerId 6).
+"""
