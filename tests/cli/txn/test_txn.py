@@ -12,10 +12,6 @@ from fastbroker.protocol.messages.produce import ProduceRequest
 from fastbroker.records.builder import RawRecord, build_batch
 from tests.cli.conftest import CommandLine
 
-# Our coordinator of transactions is not served yet.
-pytestmark = pytest.mark.parametrize(
-    "anywhere", [pytest.param("kafka", marks=pytest.mark.kafka)], indirect=True
-)
 DEADLINE_S = 60
 LAST_VERSION_WITHOUT_ADDING = 11  # of Produce: from 12 on it adds the partition by itself
 
