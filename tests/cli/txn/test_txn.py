@@ -81,6 +81,24 @@ def test_a_transaction_from_its_begin_to_its_commit(anywhere: CommandLine, topic
     )
 
 
+def test_a_groups_lag_tells_what_a_transaction_holds_back(
+    anywhere: CommandLine, topic: str
+) -> None:
+    producer = begun(anywhere, topic, topic)
+    moved = ["group", "reset-offsets", topic, "--topic", topic, "--to-latest", "--execute"]
+    anywhere.run(*moved)
+    page = anywhere.run("group", "lag", topic).stdout
+    assert f"{topic}:0-1: an open transaction holds back 3 records" in page
+    (shown,) = json.loads(anywhere.run("group", "lag", topic, "--json").stdout)
+    assert (shown["lag"], shown["behind_ms"]) == (0, 0)
+    producer.commit_transaction(DEADLINE_S)
+    page = anywhere.run("group", "lag", topic).stdout
+    assert "holds back" not in page
+    (shown,) = json.loads(anywhere.run("group", "lag", topic, "--json").stdout)
+    # Offsets are counted, and each partition's marker has one.
+    assert (shown["lag"], shown["behind_ms"] > 0) == (8, True)
+
+
 def test_an_abort_fences_the_producer(anywhere: CommandLine, topic: str) -> None:
     producer = begun(anywhere, topic, topic)
     status, said = anywhere.answer("n\n", "txn", "abort", topic)
