@@ -9,8 +9,10 @@ A handler is a function (ctx, request) -> response | Deferred | None. Its docstr
 behaves, then what its versions change.
 
 Invariants
-- Answers of one connection keep the order of its requests. Produce is two-stage: the next request
-  is handled before this one is answered; all others hold their connection until they are answered.
+- Answers of one connection keep the order of its requests. Produce and WriteTxnMarkers are
+  two-stage: the next request is handled before this one is answered; all others hold their
+  connection until they are answered. A produce that has to wait before it appends holds its
+  connection until then (Holding).
 - An error belongs to the smallest thing it is about: partition, topic, request.
 - A handler never waits: it gives a Deferred, and whoever completes it runs on the same loop.
 - What a client asks for is bounded before it is made: sizes, counts, waits.

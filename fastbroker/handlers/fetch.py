@@ -290,8 +290,9 @@ class _Reading:
         elif one.slice is not None:
             size = one.slice.size
             try:
-                if self.isolation_level:
-                    data.aborted_transactions = _aborted_in(one.partition, one.asked, one.slice)
+                start = one.asked.asked.fetch_offset
+                if self.isolation_level and start <= one.partition.log.last_abort:
+                    data.aborted_transactions = _aborted_in(one.partition, start, one.slice)
                 if (
                     size >= SENDFILE_MIN
                     or self.copied + size > COPIED_BYTES_MAX
@@ -341,11 +342,8 @@ class _Reading:
         response.node_endpoints = [*response.node_endpoints, endpoint]
 
 
-def _aborted_in(partition: Partition, asked: SessionPartition, piece: Slice) -> list[Any]:
-    """What a reader that wants committed data leaves out of `piece`."""
-    start = asked.asked.fetch_offset
-    if not partition.log.has_aborted_since(start):
-        return []
+def _aborted_in(partition: Partition, start: int, piece: Slice) -> list[Any]:
+    """What a reader from `start` on that wants committed data leaves out of `piece`."""
     return [
         AbortedTransaction(producer_id=one.producer_id, first_offset=one.first_offset)
         for one in partition.aborted_transactions(start, partition.log.bound(piece))

@@ -201,7 +201,7 @@ class Partition:
         durable = log.flushed_offset if log.config.flush_messages == 1 else log.log_end_offset
         if durable > self.high_watermark:
             self.high_watermark = durable
-            if log.producers.has_unstable:
+            if log.producers.late:
                 log.producers.commit_below(durable)
             self.purgatory.advance(durable)
 
@@ -215,7 +215,7 @@ class Partition:
         It moves only when the high watermark or the log's start does: readers are woken then.
         """
         producers = self.log.producers
-        if not producers.has_unstable:
+        if not (producers.begun or producers.late):
             return self.high_watermark
         first = max(producers.first_unstable_offset(), self.log.log_start_offset)
         return min(first, self.high_watermark)

@@ -9,7 +9,8 @@
     time_search.py      from a timestamp to a record
     flush_job.py        what one flush has to sync
     validator.py        what is accepted from a client
-    producer_state.py   idempotent producers, .snapshot
+    producer_state.py   idempotent and transactional producers, .snapshot
+    txn_index.py        which transactions were aborted, .txnindex
     leader_epochs.py    which epoch wrote which offsets
     checkpoints.py      small text files
     log_dir.py          a broker's directory: lock, identity, clean shutdown, all its logs
@@ -22,12 +23,15 @@ Invariants
 - Nothing here waits or has a thread: a FlushJob is handed out, run elsewhere, and given back.
 - Segments before the active one do not change.
 
-Not done: compaction, transactions (.txnindex), tiered storage, several directories, the commit
+Not done: compaction, tiered storage, several directories, the commit
 journal that would make many small dirty partitions cost one sync.
 
 Non-obvious
 - Index entries of the active segment are in memory only; its files are complete after a roll or a
   clean close. Recovery makes them anew from the batches.
+- So are those of its .txnindex; recovery makes them from the markers and from what producers had
+  open where the first checked segment begins, which the snapshot of that segment's base tells.
+- Transactions begin in the order of their first offsets, so those that are open need no sorting.
 - A failed sync means that pages may be gone: the job is not run again, the directory goes offline.
 - An answer on its way may still send from a segment that was dropped: the open file lives as long
   as somebody holds it.

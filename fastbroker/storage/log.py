@@ -63,6 +63,7 @@ class Slice(NamedTuple):
 class Log:
     """Owned by one partition of one process; made by `Log.open`.
 
+    last_abort: no abort marker stands behind this offset; -1: there is none.
     dirty_since_ms: when the oldest batch that waits for a flush was written.
     is_gone: its topic was deleted and its directory renamed; nothing is flushed any more.
     """
@@ -78,6 +79,7 @@ class Log:
         self.log_start_offset = 0
         self.log_end_offset = 0
         self.flushed_offset = 0
+        self.last_abort = -1
         self.dirty_since_ms = 0
         self.is_gone = False
         # A share of segment.jitter.ms that differs from log to log, so that not all roll at once.
@@ -86,7 +88,6 @@ class Log:
         self._dirty: list[Segment] = []
         self._dirty_directories: set[str] = set()
         self._recent: dict[int, tuple[Segment, int]] = {}
-        self._last_abort = -1  # no abort marker is behind this offset
 
     # ---- opening
 
@@ -155,7 +156,7 @@ class Log:
         self._bases = [segment.base_offset for segment in self.segments]
         self.log_end_offset = self.flushed_offset = end
         self.epochs.cut_from(end)
-        self._last_abort = max(one.txn_index.last_marker for one in self.segments)
+        self.last_abort = max(one.txn_index.last_marker for one in self.segments)
         drop_snapshots(self.disk, self.directory, self.segments, end)
 
     def _producers_at(self, offset: int) -> ProducerState:
@@ -240,7 +241,7 @@ class Log:
         aborted = self.producers.ended(marker, offset, now_ms)
         if aborted is not None:
             self.segments[-1].txn_index.append(aborted)
-            self._last_abort = offset
+            self.last_abort = offset
         return AppendInfo(offset, offset)
 
     def _write(
@@ -420,7 +421,7 @@ class Log:
         ended; where nothing was, it is constant.
         """
         found: list[AbortedTransaction] = []
-        if not self.has_aborted_since(start):
+        if self.last_abort < start:
             return found
         for number in range(max(bisect_right(self._bases, start) - 1, 0), len(self.segments)):
             more, is_all = self.segments[number].txn_index.overlapping(start, end)
@@ -428,10 +429,6 @@ class Log:
             if is_all:
                 break
         return found
-
-    def has_aborted_since(self, offset: int) -> bool:
-        """Whether an abort marker stands at `offset` or behind it."""
-        return self._last_abort >= offset
 
     def bound(self, piece: Slice) -> int:
         """An offset above everything in `piece`, and not far above."""
@@ -523,7 +520,7 @@ class Log:
         self.log_end_offset = max(last.next_offset(), self.log_start_offset)
         self.flushed_offset = min(self.flushed_offset, self.log_end_offset)
         self.epochs.cut_from(self.log_end_offset)
-        self._last_abort = max(one.txn_index.last_marker for one in self.segments)
+        self.last_abort = max(one.txn_index.last_marker for one in self.segments)
         self.producers = self._producers_at(self.log_end_offset)
         drop_snapshots(self.disk, self.directory, self.segments, self.log_end_offset)
 

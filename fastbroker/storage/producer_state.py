@@ -12,7 +12,6 @@ until the marker is below the high watermark, too.
 from __future__ import annotations
 
 from collections import OrderedDict, deque
-from collections.abc import Iterator
 from heapq import heappop, heappush
 from struct import Struct as Layout
 from typing import NamedTuple
@@ -98,15 +97,16 @@ class Verification:
 class ProducerState:
     """Producer id -> Producer, for one partition. Owned by its Log.
 
+    begun: first offset -> producer id of the transactions that are open, oldest first.
+    late: a heap of (first offset, marker's offset) of those that have ended; each whose marker is
+        not below the high watermark is in it, and what lies behind such a one.
     The number of producers is bounded by expiry (`expire`) alone, as in Kafka.
     """
 
     def __init__(self) -> None:
         self.producers: dict[int, Producer] = {}
-        self._open: OrderedDict[int, int] = OrderedDict()  # first offset, ascending -> producer id
-        # (first offset, marker's offset) of those that ended: a heap. What lies behind a marker
-        # that is not below the high watermark leaves it later.
-        self._ended: list[tuple[int, int]] = []
+        self.begun: OrderedDict[int, int] = OrderedDict()
+        self.late: list[tuple[int, int]] = []
         self._verifications: dict[int, Verification] = {}
 
     # ---- a batch is to be written
@@ -149,11 +149,13 @@ class ProducerState:
         """
         producer = self.producers.get(batch.producer_id)
         if producer is not None and batch.producer_epoch == producer.epoch:
+            first, last = batch.base_sequence, batch.last_sequence
+            if first == (producer.last_sequence + 1) & 0x7FFFFFFF and (
+                (batch.attributes & _TRANSACTIONAL != 0) is (producer.txn_first_offset >= 0)
+            ):
+                return None  # most batches are the next one of what they belong to
             for kept in producer.batches:
-                if (kept.first_sequence, kept.last_sequence) == (
-                    batch.base_sequence,
-                    batch.last_sequence,
-                ):
+                if kept.first_sequence == first and kept.last_sequence == last:
                     return kept
         guard: Verification | None = None
         if batch.attributes & _TRANSACTIONAL:
@@ -277,7 +279,7 @@ class ProducerState:
             self._verifications.pop(batch.producer_id, None)
             if producer.txn_first_offset < 0:
                 producer.txn_first_offset = first_offset
-                self._open[first_offset] = batch.producer_id
+                self.begun[first_offset] = batch.producer_id
 
     def ended(
         self, marker: EndTransactionMarker, offset: int, timestamp: int
@@ -294,34 +296,25 @@ class ProducerState:
         first, producer.txn_first_offset = producer.txn_first_offset, -1
         if first < 0:
             return None
-        self._open.pop(first, None)
-        heappush(self._ended, (first, offset))
+        self.begun.pop(first, None)
+        heappush(self.late, (first, offset))
         if marker.commit:
             return None
-        stable = next(iter(self._open), offset + 1)
+        stable = next(iter(self.begun), offset + 1)
         return AbortedTransaction(marker.producer_id, first, offset, stable)
 
     # ---- what is stable
 
-    @property
-    def has_unstable(self) -> bool:
-        """Whether a transaction is open, or has ended at or above the high watermark."""
-        return bool(self._open or self._ended)
-
     def commit_below(self, high_watermark: int) -> None:
         """Markers below `high_watermark` have ended their transactions for good."""
-        while self._ended and self._ended[0][1] < high_watermark:
-            heappop(self._ended)
+        while self.late and self.late[0][1] < high_watermark:
+            heappop(self.late)
 
     def first_unstable_offset(self) -> int:
-        """Of what `has_unstable`, as of the last `commit_below`."""
-        if not self._ended:
-            return next(iter(self._open))
-        return min(self._ended[0][0], next(iter(self._open), self._ended[0][0]))
-
-    def open_transactions(self) -> Iterator[tuple[int, int]]:
-        """(first offset, producer id) of those that are open, oldest first."""
-        return iter(self._open.items())
+        """Of what is `begun` or `late`, one at least, as of the last `commit_below`."""
+        if not self.late:
+            return next(iter(self.begun))
+        return min(self.late[0][0], next(iter(self.begun), self.late[0][0]))
 
     # ---- forgetting
 
@@ -399,5 +392,5 @@ class ProducerState:
                         entry.timestamp,
                     )
                 )
-        state._open.update(sorted(begun))
+        state.begun.update(sorted(begun))
         return state

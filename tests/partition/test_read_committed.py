@@ -201,7 +201,7 @@ def test_committed_at_once_where_nobody_waits_for_the_disk(tmp_path: pathlib.Pat
     assert (bench.partition.high_watermark, bench.partition.last_stable_offset) == (1, 0)
     end(bench)
     assert bench.partition.last_stable_offset == 2
-    assert not bench.partition.log.producers.has_unstable
+    assert not bench.partition.log.producers.late
 
 
 def test_records_of_an_open_transaction_can_be_deleted(tmp_path: pathlib.Path) -> None:
