@@ -81,3 +81,19 @@ def parse_moment(text: str) -> int:
             "or with a zone as in 2026-01-31T12:00:00+02:00"
         ) from None
     return round((found if found.tzinfo else found.replace(tzinfo=UTC)).timestamp() * 1000)
+
+
+class Moment(click.ParamType[int]):
+    """An option's value: a time of ISO 8601, in ms since the epoch."""
+
+    name = "time"
+
+    def convert(
+        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+    ) -> int:
+        if isinstance(value, int):
+            return value
+        try:
+            return parse_moment(str(value))
+        except ValueError as error:
+            self.fail(str(error), param, ctx)

@@ -2,7 +2,7 @@
 
 Reading order: group (the commands together); groups (what is asked of coordinators) and
 description (what a group is, from either protocol); listing, describe with page, delete; lag with
-backlog and lag_page; reset with targets.
+backlog and lag_page; reset with targets and reset_page.
 
 Invariants:
 - description, backlog and targets are pure: values in, values out.

@@ -11,8 +11,7 @@ from fastbroker import errors
 from fastbroker.cli.client import GROUP, Client, bootstrap_option
 from fastbroker.cli.coordinators import answers
 from fastbroker.cli.group.description import DEAD
-from fastbroker.cli.group.groups import described, listed, missing
-from fastbroker.cli.group.reset import refuse_members
+from fastbroker.cli.group.groups import described, listed, missing, refuse_members
 from fastbroker.cli.output import Failure, count
 from fastbroker.protocol.messages.delete_groups import DeleteGroupsRequest
 

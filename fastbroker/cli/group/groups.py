@@ -18,7 +18,7 @@ from fastbroker.cli.group.description import (
     of_classic,
     of_consumer,
 )
-from fastbroker.cli.output import Failure
+from fastbroker.cli.output import Failure, count
 from fastbroker.model import TopicPartition
 from fastbroker.protocol.messages.consumer_group_describe import ConsumerGroupDescribeRequest
 from fastbroker.protocol.messages.describe_groups import DescribeGroupsRequest
@@ -144,3 +144,13 @@ def missing(name: str, known: Sequence[Listed]) -> Failure:
     near = difflib.get_close_matches(name, [one.group for one in known], n=1)
     remedy = f"did you mean {near[0]!r}?" if near else "list them with: fastbroker group list"
     return Failure(f"there is no group {name!r}; {remedy}")
+
+
+def refuse_members(group: Description, why: str) -> None:
+    """Raise Failure while the group has members."""
+    if group.members:
+        clients = ", ".join(sorted({one.client_id for one in group.members})[:3])
+        raise Failure(
+            f"group {group.group!r} has {count(len(group.members), 'member')} ({clients}): {why}; "
+            f"stop them first (who they are: fastbroker group describe {group.group})"
+        )

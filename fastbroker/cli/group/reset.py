@@ -10,32 +10,17 @@ import click
 from fastbroker import errors
 from fastbroker.cli import spans
 from fastbroker.cli.client import Client, bootstrap_option, check
-from fastbroker.cli.durations import Duration, moment, parse_moment
+from fastbroker.cli.durations import Duration, Moment, moment
+from fastbroker.cli.group import reset_page
 from fastbroker.cli.group.backlog import NO_COMMIT
-from fastbroker.cli.group.description import DEAD, Description
-from fastbroker.cli.group.groups import Committed, committed, described
-from fastbroker.cli.group.targets import Move, Target, move, skipped
+from fastbroker.cli.group.description import Description
+from fastbroker.cli.group.groups import Committed, committed, described, refuse_members
+from fastbroker.cli.group.targets import Move, Target, move
 from fastbroker.cli.leaders import Leaders
 from fastbroker.cli.log_offsets import Bounds, bounds, offsets_at
-from fastbroker.cli.output import ABSENT, Failure, count, json_option, screen_width, table
+from fastbroker.cli.output import Failure, count, json_option, screen_width
 from fastbroker.model import TopicPartition
 from fastbroker.protocol.messages.offset_commit import OffsetCommitRequest
-
-
-class Moment(click.ParamType[int]):
-    """An option's value: a time of ISO 8601, in ms since the epoch."""
-
-    name = "time"
-
-    def convert(
-        self, value: object, param: click.Parameter | None, ctx: click.Context | None
-    ) -> int:
-        if isinstance(value, int):
-            return value
-        try:
-            return parse_moment(str(value))
-        except ValueError as error:
-            self.fail(str(error), param, ctx)
 
 
 @click.command("reset-offsets")
@@ -104,9 +89,9 @@ def reset_offsets(
         if execute:
             commit(client, group, leaders, changed)
     if as_json:
-        click.echo(json.dumps(_json(name, moves, is_done=execute)))
+        click.echo(json.dumps(reset_page.as_json(name, moves, is_done=execute)))
         return
-    click.echo(_page(group, moves, known, width=screen_width()))
+    click.echo(reset_page.page(group, moves, known, width=screen_width()))
     if target.time_ms is not None:
         click.echo(f"the time is {moment(target.time_ms)}", err=True)
     if execute:
@@ -115,22 +100,14 @@ def reset_offsets(
         click.echo("nothing was changed; add --execute to do it", err=True)
 
 
-def refuse_members(group: Description, why: str) -> None:
-    """Raise Failure while the group has members."""
-    if group.members:
-        clients = ", ".join(sorted({one.client_id for one in group.members})[:3])
-        raise Failure(
-            f"group {group.group!r} has {count(len(group.members), 'member')} ({clients}): {why}; "
-            f"stop them first (who they are: fastbroker group describe {group.group})"
-        )
-
-
 def chosen(
     leaders: Leaders, before: Committed, wanted: list[tuple[str, list[int] | None]]
 ) -> list[TopicPartition]:
     """The partitions that are to be moved, all of which exist. Raises Failure."""
     out: set[TopicPartition] = set()
     for topic, indexes in wanted:
+        if topic in leaders.refused:
+            raise leaders.refused[topic]
         if topic not in leaders.topics:
             raise Failure(f"there is no topic {topic!r}; list them with: fastbroker topic list")
         known = leaders.partitions(topic)
@@ -212,44 +189,3 @@ def commit(client: Client, group: Description, leaders: Leaders, moves: Iterable
             f"group {group.group!r} got members meanwhile; nothing was changed. Stop them, "
             "then try again"
         ) from None
-
-
-def _page(
-    group: Description, moves: list[Move], known: dict[TopicPartition, Bounds], *,
-    width: int | None,
-) -> str:  # fmt: skip
-    rows = []
-    for one in moves:
-        over = skipped(one, known[one.partition])
-        effect = f"skips {count(over, 'record')}" if over > 0 else ""
-        effect = f"reads {count(-over, 'record')} again" if over < 0 else effect
-        rows.append(
-            (
-                one.partition.topic,
-                one.partition.partition,
-                one.before if one.before != NO_COMMIT else ABSENT,
-                one.after,
-                "; ".join(filter(None, (effect, one.note))),
-            )
-        )
-    head = group.group if group.state != DEAD else f"{group.group} (a new group)"
-    return f"{head}\n" + table(
-        ("topic", "partition", "before", "after", ""), rows, indent="  ", width=width
-    )
-
-
-def _json(name: str, moves: list[Move], *, is_done: bool) -> dict[str, object]:
-    return {
-        "group": name,
-        "executed": is_done,
-        "partitions": [
-            {
-                "topic": one.partition.topic,
-                "partition": one.partition.partition,
-                "before": one.before if one.before != NO_COMMIT else None,
-                "after": one.after,
-                "note": one.note or None,
-            }
-            for one in moves
-        ],
-    }
