@@ -1,6 +1,10 @@
 """Which partition of an internal topic keeps a key: Java's hash of a text, as Kafka has it."""
 from __future__ import annotations
 
+from functools import lru_cache
+
+HASHES_KEPT = 10_000  # of texts that were asked for last
+
 
 def partition_of(key: str, count: int) -> int:
     """The partition, of `count`, that keeps `key`: `abs(hash) mod count`."""
@@ -8,6 +12,7 @@ def partition_of(key: str, count: int) -> int:
     return 0 if hashed == -(1 << 31) else abs(hashed) % count
 
 
+@lru_cache(HASHES_KEPT)
 def java_hash(text: str) -> int:
     """String.hashCode of Java: over UTF-16 code units, as a signed 32-bit number."""
     hashed = 0

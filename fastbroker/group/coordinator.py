@@ -2,7 +2,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 
 from fastbroker import errors
@@ -12,11 +12,16 @@ from fastbroker.errors import KafkaError
 from fastbroker.group import listing, offset_commit, offset_fetch, transactional_commit
 from fastbroker.group.caller import Caller
 from fastbroker.group.classic.explain import explain
-from fastbroker.group.classic.group import ClassicGroup
 from fastbroker.group.classic.join import join
 from fastbroker.group.classic.membership import SINGLE_MEMBER, heartbeat, leave, leaving_members
 from fastbroker.group.classic.state import State
 from fastbroker.group.classic.sync import sync
+from fastbroker.group.consumer import classic_members, commit, conversion, describe
+from fastbroker.group.consumer import heartbeat as consumer_heartbeat
+from fastbroker.group.consumer.change import Change
+from fastbroker.group.consumer.environment import Environment
+from fastbroker.group.consumer.group import AnyGroup, ConsumerGroup
+from fastbroker.group.consumer.settings import NO_OVERRIDES, ConsumerSettings, Overrides
 from fastbroker.group.offset_fetch import Asked
 from fastbroker.group.offset_fetch import Group as FetchedGroup
 from fastbroker.group.settings import GroupSettings
@@ -25,6 +30,13 @@ from fastbroker.group.shards import Shards
 from fastbroker.group.topics import Topics
 from fastbroker.group.transactions import Producer, Transactions
 from fastbroker.model import Deferred, Timers
+from fastbroker.protocol.messages.consumer_group_describe import (
+    ConsumerGroupDescribeRequest,
+    ConsumerGroupDescribeResponse,
+)
+from fastbroker.protocol.messages.consumer_group_heartbeat import (
+    ConsumerGroupHeartbeatRequest,
+)
 from fastbroker.protocol.messages.delete_groups import DeleteGroupsRequest, DeleteGroupsResponse
 from fastbroker.protocol.messages.describe_groups import (
     DescribeGroupsRequest,
@@ -51,13 +63,14 @@ NO_PROTOCOL_IS_NULL = 7  # version of JoinGroup; before, an error names the empt
 
 
 class GroupCoordinator:
-    """Every classic group of this broker; belongs to one process and its loop.
+    """Every group of this broker; belongs to one process and its loop.
 
     append: writes (key, value) records as one batch into a partition of __consumer_offsets; done
         once they are below the high watermark, failed with a KafkaError. Completes in call order.
     new_member_id: an id that begins with the text given, followed by "-" and a fresh UUID.
     topics: looks topics up in the newest metadata.
     transactions: the same partitions, as parts of transactions.
+    overrides: a group's own settings, by its id.
     """
 
     def __init__(
@@ -69,13 +82,28 @@ class GroupCoordinator:
         transactions: Transactions,
         new_member_id: Callable[[str], str],
         topics: Topics,
+        overrides: Callable[[str], Overrides] = lambda group_id: NO_OVERRIDES,
         log: logging.Logger | None = None,
     ) -> None:
         self.settings = GroupSettings.of(config)
         self.timers = timers
         log = log or logging.getLogger("fastbroker.group")
+        self.consumers = Environment(
+            ConsumerSettings.of(config),
+            timers,
+            log,
+            topics=topics,
+            overrides=overrides,
+            new_member_id=lambda: new_member_id("consumer"),
+            count_members=self._count_members,
+        )
         self.shards = Shards(
-            self.settings, timers, append=append, transactions=transactions, log=log
+            self.settings,
+            timers,
+            append=append,
+            transactions=transactions,
+            consumers=self.consumers,
+            log=log,
         )
         self._new_member_id = new_member_id
         self._topics, self._enlist = topics, transactions.enlist
@@ -84,7 +112,20 @@ class GroupCoordinator:
         """The partition of __consumer_offsets that keeps a group."""
         return self.shards.partition_for(group_id)
 
+    def _consumer_groups(self) -> Iterator[ConsumerGroup]:
+        for shard in self.shards:
+            for group in shard.groups.values():
+                if isinstance(group, ConsumerGroup):
+                    yield group
+
+    def _count_members(self) -> int:
+        return sum(len(group.members) for group in self._consumer_groups())
+
     # What happens around groups.
+
+    def reconfigure(self, config: BrokerConfig) -> None:
+        """Values of the broker were changed at run time."""
+        self.consumers.settings = ConsumerSettings.of(config)
 
     def topic_has(self, partitions: int) -> None:
         """__consumer_offsets is there, with that many partitions."""
@@ -113,6 +154,17 @@ class GroupCoordinator:
             gone = shard.offsets_on_topics(gone_topics)
             if shard.loaded and gone:
                 shard.delete_offsets(gone)
+
+    def on_topics_changed(self, names: set[str], came_or_went: set[str]) -> None:
+        """Consumer groups that read these topics look at them with their next heartbeat.
+
+        names: topics that came, went or have another number of partitions; came_or_went: those of
+        them that came or went, which may change what a regex matches.
+        """
+        self.consumers.topics_changed(came_or_went)
+        for group in self._consumer_groups():
+            if group.reads_any(names):
+                group.stale = True
 
     def expire(self, now_ms: int) -> None:
         """Give up offsets past retention, and groups that nothing is left of.
@@ -148,6 +200,14 @@ class GroupCoordinator:
             if request.member_id and request.group_id not in shard.groups:
                 raise errors.UnknownMemberId("the group does not exist: join without a member id")
             group = shard.group_or_new(request.group_id)
+            if isinstance(group, ConsumerGroup):
+                if not group.is_empty:
+                    return classic_members.join(self.consumers, shard, group, caller, request)
+                change = Change(shard, group)
+                group = conversion.restart_as_classic(change)
+                failure = change.write().error
+                if failure is not None:
+                    raise errors.of(append_error(failure))(f"nothing can be stored: {failure}")
             try:
                 return join(group, caller, request, self._new_member_id)
             finally:
@@ -164,24 +224,37 @@ class GroupCoordinator:
         try:
             if caller.api_version >= 5 and None in (request.protocol_type, request.protocol_name):
                 raise errors.InconsistentGroupProtocol("a member names its protocol and type")
-            return sync(self._group_of_member(request.group_id), request)
+            group = self._group_of_member(request.group_id)
+            if isinstance(group, ConsumerGroup):
+                return classic_members.sync(self.consumers, group, request)
+            return sync(group, request)
         except KafkaError as error:
             return SyncGroupResponse(error_code=error.code)
 
     def heartbeat(self, caller: Caller, request: HeartbeatRequest) -> HeartbeatResponse:
         """Heartbeat 0-4; while the group is loading everyone is taken to be a member."""
         try:
-            heartbeat(self._group_of_member(request.group_id), request)
+            group = self._group_of_member(request.group_id)
+            if isinstance(group, ConsumerGroup):
+                classic_members.heartbeat(group, request)
+            else:
+                heartbeat(group, request)
         except errors.CoordinatorLoadInProgress:
             return HeartbeatResponse()
         except KafkaError as error:
             return HeartbeatResponse(error_code=error.code)
         return HeartbeatResponse()
 
-    def leave_group(self, caller: Caller, request: LeaveGroupRequest) -> LeaveGroupResponse:
+    def leave_group(
+        self, caller: Caller, request: LeaveGroupRequest
+    ) -> LeaveGroupResponse | Deferred[LeaveGroupResponse]:
         """LeaveGroup 0-5: several members at once from version 3."""
         try:
-            return leave(self._group_of_member(request.group_id), request, caller.api_version)
+            group, version = self._group_of_member(request.group_id), caller.api_version
+            if isinstance(group, ConsumerGroup):
+                shard = self.shards.of(request.group_id)
+                return classic_members.leave(self.consumers, shard, group, request, version)
+            return leave(group, request, version)
         except errors.UnknownMemberId as error:
             if caller.api_version <= SINGLE_MEMBER:
                 return LeaveGroupResponse(error_code=error.code)
@@ -205,11 +278,41 @@ class GroupCoordinator:
                 f"session.timeout.ms={timeout_ms} is not within {least} to {most}"
             )
 
-    def _group_of_member(self, group_id: str) -> ClassicGroup:
+    def _group_of_member(self, group_id: str) -> AnyGroup:
         group = self.shards.of(group_id).groups.get(group_id)
         if group is None:
             raise errors.UnknownMemberId(f"group {group_id!r} does not exist: join again")
         return group
+
+    # Members with the consumer protocol.
+
+    def consumer_group_heartbeat(
+        self, caller: Caller, request: ConsumerGroupHeartbeatRequest
+    ) -> consumer_heartbeat.Answer:
+        """ConsumerGroupHeartbeat 0-1: answered once what it changes is written."""
+        try:
+            shard = self.shards.of(request.group_id, may_be_empty=True)
+            return consumer_heartbeat.heartbeat(self.consumers, shard, caller, request)
+        except KafkaError as error:
+            return consumer_heartbeat.failed(error)
+
+    def consumer_group_describe(
+        self, caller: Caller, request: ConsumerGroupDescribeRequest
+    ) -> ConsumerGroupDescribeResponse:
+        """ConsumerGroupDescribe 0-1."""
+        return ConsumerGroupDescribeResponse(
+            groups=[self._described_consumers(group_id) for group_id in request.group_ids]
+        )
+
+    def _described_consumers(self, group_id: str) -> describe.Described:
+        try:
+            shard = self.shards.of(group_id)
+        except KafkaError as error:
+            return describe.failed(group_id, error)
+        group = shard.groups.get(group_id)
+        if isinstance(group, ConsumerGroup) and not group.dead:
+            return describe.described(self.consumers, group)
+        return describe.not_found(group_id, is_there=group is not None)
 
     # Offsets.
 
@@ -220,7 +323,16 @@ class GroupCoordinator:
         try:
             shard = self.shards.of(request.group_id, may_be_empty=True)
             group = shard.groups.get(request.group_id)
-            offset_commit.check_commit(group, request, caller.api_version)
+            check: commit.PartitionCheck = commit.anything
+            if isinstance(group, ConsumerGroup):
+                check = commit.check_commit(
+                    group,
+                    request,
+                    epoch=request.generation_id_or_member_epoch,
+                    api_version=caller.api_version,
+                )
+            else:
+                offset_commit.check_commit(group, request, caller.api_version)
         except KafkaError as error:
             return offset_commit.all_failed(request, error.code)
         response, commits = offset_commit.sort_out(
@@ -232,6 +344,11 @@ class GroupCoordinator:
         )
         if not commits:
             return response
+        try:
+            for at, committed in commits:
+                check(committed.topic_id, at.partition)
+        except KafkaError as error:
+            return offset_commit.all_failed(request, error.code)
 
         def written(write: Deferred[None]) -> None:
             if write.error is None:
@@ -273,7 +390,7 @@ class GroupCoordinator:
             try:
                 shard = self.shards.of(request.group_id)
                 group = shard.groups.get(request.group_id)
-                transactional_commit.check(group, request)
+                _check_in_transaction(group, request, commits)
                 done = shard.commit_in_transaction(
                     request.group_id, commits, producer, verification
                 )
@@ -367,6 +484,12 @@ class GroupCoordinator:
             shard = self.shards.of(asked.group_id, may_be_empty=True)
         except KafkaError as error:
             return offset_fetch.failed(asked, error.code)
+        group = shard.groups.get(asked.group_id)
+        if isinstance(group, ConsumerGroup):
+            try:
+                commit.check_fetch(group, asked.member_id, asked.member_epoch)
+            except KafkaError as error:
+                return offset_fetch.failed(asked, error.code)
         return offset_fetch.fetch(
             asked,
             shard.offsets.of(asked.group_id),
@@ -436,6 +559,8 @@ class GroupCoordinator:
                 group_id=group_id, error_code=error.code, error_message=error.message
             )
         group = shard.groups.get(group_id)
+        if isinstance(group, ConsumerGroup):
+            return listing.not_found(group_id, api_version, is_other=True)
         if group is None or group.state is State.DEAD:
             return listing.not_found(group_id, api_version)
         told = listing.described(group)
@@ -471,13 +596,26 @@ class GroupCoordinator:
     def _delete(self, result: DeletedGroup, deleted: Callable[[DeletedGroup, int], None]) -> None:
         shard = self.shards.of(result.group_id, may_be_empty=True)
         group = shard.group(result.group_id)
-        if group.state is State.DEAD:
+        if group.dead:
             raise errors.GroupIdNotFound(f"group {group.group_id} is being deleted")
-        if group.state is not State.EMPTY:
+        if not group.is_empty:
             raise errors.NonEmptyGroup(f"group {group.group_id} has members: stop them first")
         shard.delete_group(group).then(
             lambda write: deleted(result, append_error(write.error) if write.error else 0)
         )
+
+
+def _check_in_transaction(
+    group: AnyGroup | None,
+    request: TxnOffsetCommitRequest,
+    commits: transactional_commit.Commits,
+) -> None:
+    if not isinstance(group, ConsumerGroup):
+        transactional_commit.check(group, request)
+        return
+    check = commit.check_commit(group, request, epoch=request.generation_id, api_version=None)
+    for at, committed in commits:
+        check(committed.topic_id, at.partition)
 
 
 def _without_protocol(answer: JoinGroupResponse) -> None:

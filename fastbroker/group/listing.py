@@ -6,31 +6,36 @@ from itertools import islice
 from fastbroker.errors import GroupIdNotFound
 from fastbroker.group.classic.group import ClassicGroup
 from fastbroker.group.classic.state import State
+from fastbroker.group.consumer.group import AnyGroup, ConsumerGroup
 from fastbroker.group.pending_offsets import PendingOffsets
 from fastbroker.protocol.explanation import LONGEST, UnstableOffset
 from fastbroker.protocol.messages.describe_groups import DescribeGroupsResponse
 from fastbroker.protocol.messages.list_groups import ListGroupsRequest, ListGroupsResponse
 
-GROUP_TYPE = "classic"
+CLASSIC_TYPE, CONSUMER_TYPE = "classic", "consumer"
 NOT_FOUND_IS_AN_ERROR = 6  # before this version a missing group is described as Dead
 
 Described = DescribeGroupsResponse.DescribedGroup
 
 
 def listed(
-    group: ClassicGroup, request: ListGroupsRequest
+    group: AnyGroup, request: ListGroupsRequest
 ) -> list[ListGroupsResponse.ListedGroup]:
     """The group as one of a list; nothing if the filters leave it out. They ignore case."""
     states = {state.lower() for state in request.states_filter}
     types = {name.lower() for name in request.types_filter}
-    if (states and group.state.lower() not in states) or (types and GROUP_TYPE not in types):
+    group_type = CONSUMER_TYPE if isinstance(group, ConsumerGroup) else CLASSIC_TYPE
+    if types and group_type not in types:
+        return []
+    state = str(group.state)
+    if states and state.lower() not in states:
         return []
     return [
         ListGroupsResponse.ListedGroup(
             group_id=group.group_id,
             protocol_type=group.protocol_type or "",
-            group_state=str(group.state),
-            group_type=GROUP_TYPE,
+            group_state=state,
+            group_type=group_type,
         )
     ]
 
@@ -69,16 +74,18 @@ def unstable_offsets(pending: PendingOffsets, group_id: str) -> list[UnstableOff
     ]
 
 
-def not_found(group_id: str, api_version: int) -> Described:
-    """The answer for a group that does not exist."""
+def not_found(group_id: str, api_version: int, *, is_other: bool = False) -> Described:
+    """The answer for a group that does not exist, or is of another protocol."""
     if api_version < NOT_FOUND_IS_AN_ERROR:
         return Described(group_id=group_id, group_state=str(State.DEAD))
     return Described(
         group_id=group_id,
         error_code=GroupIdNotFound.code,
         error_message=(
-            f"group {group_id!r} does not exist: nobody is a member and no offsets are committed;"
-            " check its name, or list the groups"
+            f"group {group_id!r} uses the consumer protocol: describe it with ConsumerGroupDescribe"
+            if is_other
+            else f"group {group_id!r} does not exist: nobody is a member and no offsets are"
+            " committed; check its name, or list the groups"
         ),
         group_state=str(State.DEAD),
     )

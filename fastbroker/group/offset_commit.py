@@ -15,6 +15,7 @@ from fastbroker.errors import (
 )
 from fastbroker.group.classic.group import ClassicGroup
 from fastbroker.group.classic.state import State
+from fastbroker.group.consumer.group import AnyGroup
 from fastbroker.group.offsets import NEVER_GIVEN, CommittedOffset
 from fastbroker.group.topics import Topics
 from fastbroker.model import TopicPartition
@@ -125,23 +126,23 @@ def all_failed(request: OffsetCommitRequest, error_code: int) -> OffsetCommitRes
     )
 
 
-def check_delete(group: ClassicGroup) -> None:
+def check_delete(group: AnyGroup) -> None:
     """Whether offsets may be dropped: of an empty group, and of what consumers do not read.
 
     Raises GroupIdNotFound, NonEmptyGroup.
     """
-    if group.state is State.DEAD:
+    if group.dead:
         raise GroupIdNotFound(f"group {group.group_id} is being deleted")
-    if group.state is not State.EMPTY and not group.is_consumer:
+    if not group.is_empty and not group.is_consumer:
         raise NonEmptyGroup(f"group {group.group_id} has members: stop them first")
 
 
 def delete(
-    group: ClassicGroup, request: OffsetDeleteRequest, topics: Topics
+    group: AnyGroup, request: OffsetDeleteRequest, topics: Topics
 ) -> tuple[OffsetDeleteResponse, list[TopicPartition]]:
     """The answer to an OffsetDelete, and the partitions whose offsets are to go."""
     answered, gone = [], []
-    read = group.subscribed_topics
+    read = group.subscribed_topics()
     for topic in request.topics:
         is_read = topic.name in read if read is not None else group.is_consumer
         told = OffsetDeleteResponse.OffsetDeleteResponseTopic(

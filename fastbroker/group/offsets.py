@@ -8,12 +8,12 @@ Version 4, and 1 for a commit that brings its own retention: what Apache Kafka 4
 """
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from typing import NamedTuple
 
-from fastbroker.group.classic.group import ClassicGroup
 from fastbroker.group.classic.record import Record
 from fastbroker.group.classic.state import State
+from fastbroker.group.consumer.group import AnyGroup, ConsumerGroup
 from fastbroker.model import ZERO_UUID, TopicPartition
 from fastbroker.protocol.group_records import (
     LegacyOffsetCommitValue,
@@ -109,7 +109,7 @@ def tombstone(group_id: str, at: TopicPartition) -> Record:
 
 
 def expired(
-    group: ClassicGroup,
+    group: AnyGroup,
     offsets: dict[TopicPartition, CommittedOffset],
     *,
     now_ms: int,
@@ -118,23 +118,35 @@ def expired(
     """The partitions whose offsets are given up.
 
     Counted from when the group became empty; from the commit for a group without members ever,
-    and for topics that a stable consumer group no longer subscribes to. KIP-211, KIP-496.
+    and for topics that a stable consumer group no longer subscribes to; of a group with the
+    consumer protocol, always from the commit. KIP-211, KIP-496.
     """
+    if isinstance(group, ConsumerGroup):
+        return _over(offsets, None, group.subscribed_topics(), now_ms, retention_ms)
     empty = group.protocol_type is not None and group.state is State.EMPTY
-    topics = group.subscribed_topics
+    topics = group.subscribed_topics()
     stable = group.state is State.STABLE and topics is not None
     if not empty and not stable and group.protocol_type is not None:
         return []
+    since_ms = group.state_since_ms if empty else None
+    return _over(offsets, since_ms, topics or (), now_ms, retention_ms)
+
+
+def _over(
+    offsets: dict[TopicPartition, CommittedOffset],
+    empty_since_ms: int | None,
+    read: Container[str],
+    now_ms: int,
+    retention_ms: int,
+) -> list[TopicPartition]:
     over = []
     for at, committed in offsets.items():
-        since_ms = committed.commit_timestamp_ms
-        if empty and group.state_since_ms is not None:
-            since_ms = group.state_since_ms
+        since_ms = committed.commit_timestamp_ms if empty_since_ms is None else empty_since_ms
         if committed.expire_timestamp_ms != NEVER_GIVEN:
             is_over = now_ms >= committed.expire_timestamp_ms
         else:
             is_over = now_ms - since_ms >= retention_ms
-        if is_over and at.topic not in (topics or ()):
+        if is_over and at.topic not in read:
             over.append(at)
     return over
 

@@ -10,11 +10,18 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from functools import partial
 from logging import Logger
+from typing import Any
 
 from fastbroker.errors import CoordinatorLoadInProgress, CorruptFrame, GroupIdNotFound, KafkaError
 from fastbroker.group.classic.group import ClassicGroup
 from fastbroker.group.classic.record import Record, group_tombstone
 from fastbroker.group.classic.state import State
+from fastbroker.group.consumer import conversion
+from fastbroker.group.consumer import replay as consumer_records
+from fastbroker.group.consumer.change import Change, Written
+from fastbroker.group.consumer.environment import Environment
+from fastbroker.group.consumer.group import AnyGroup, ConsumerGroup
+from fastbroker.group.consumer.member import ConsumerMember
 from fastbroker.group.group_log import GroupLog
 from fastbroker.group.offsets import CommittedOffset, OffsetTable, expired, tombstone
 from fastbroker.group.pending_offsets import PendingOffsets, Place
@@ -32,7 +39,9 @@ from fastbroker.protocol.group_records import (
 from fastbroker.protocol.record_frames import decode_key, decode_value, key_types
 from fastbroker.records.control import EndTransactionMarker
 
-KEYS = key_types([LegacyOffsetCommitKey, OffsetCommitKey, GroupMetadataKey])
+KEYS = key_types(
+    [LegacyOffsetCommitKey, OffsetCommitKey, GroupMetadataKey, *consumer_records.KEYS]
+)
 RECORDS_A_WRITE = 1_000  # deletions are written in batches of at most so many records
 
 Append = Callable[[int, list[Record]], Deferred[None]]
@@ -43,7 +52,8 @@ class Shard:
     """The groups whose ids hash to one partition, on the broker that leads it.
 
     loaded: replay is over; until then requests are refused. replaying: the producer id of the
-    transaction whose records are replayed; None: of none.
+    transaction whose records are replayed; None: of none. in_flight: changes of consumer groups
+    that are being written, oldest first.
     """
 
     def __init__(
@@ -55,52 +65,68 @@ class Shard:
         timers: Timers,
         append: Append,
         transactions: Transactions,
+        consumers: Environment,
         log: Logger,
     ) -> None:
         self.partition, self.leader_epoch = partition, leader_epoch
         self.settings, self.timers, self.log = settings, timers, log
         self._group_log = GroupLog(log, timers)
-        self.groups: dict[str, ClassicGroup] = {}
+        self.groups: dict[str, AnyGroup] = {}
+        self.in_flight: list[Written] = []
         self.offsets = OffsetTable()
         self.pending = PendingOffsets()
         self.loaded = False
         self.replaying: int | None = None
         self.ended = False
-        self._append, self._transactions = append, transactions
+        self._append, self._transactions, self._consumers = append, transactions, consumers
         self._newest_write: Deferred[None] | None = None
 
     # Groups.
 
-    def group(self, group_id: str) -> ClassicGroup:
+    def group(self, group_id: str) -> AnyGroup:
         """The group. Raises GroupIdNotFound."""
         group = self.groups.get(group_id)
         if group is None:
             raise GroupIdNotFound(f"group {group_id!r} does not exist")
         return group
 
-    def group_or_new(self, group_id: str) -> ClassicGroup:
-        """The group, empty if there was none."""
+    def group_or_new(self, group_id: str) -> AnyGroup:
+        """The group; an empty classic one if there was none."""
         group = self.groups.get(group_id)
         if group is None:
-            group = self.groups[group_id] = ClassicGroup(
-                group_id,
-                settings=self.settings,
-                timers=self.timers,
-                store=self.write,
-                log=self._group_log,
-                vacated=self.forget_if_vacant,
-            )
+            group = self.groups[group_id] = self.make_classic(group_id)
         return group
 
-    def forget_if_vacant(self, group: ClassicGroup) -> None:
+    def make_classic(self, group_id: str) -> ClassicGroup:
+        """A classic group that is not among the groups yet."""
+        return ClassicGroup(
+            group_id,
+            settings=self.settings,
+            timers=self.timers,
+            store=self.write,
+            log=self._group_log,
+            vacated=self.forget_if_vacant,
+        )
+
+    def make_consumer(self, group_id: str) -> ConsumerGroup:
+        """A consumer group that is not among the groups yet."""
+        return ConsumerGroup(group_id, timers=self.timers, log=self.log, watch=self)
+
+    def forget_if_vacant(self, group: AnyGroup) -> None:
         """Drop a group that has no record: nobody ever joined it, and it has no offsets.
 
         One whose offsets were all deleted stays until expiry comes by, as in Apache Kafka.
         """
+        if isinstance(group, ConsumerGroup):
+            vacant = consumer_records.is_gone(group)
+        else:
+            vacant = (
+                group.state is State.EMPTY
+                and group.generation_id == 0
+                and not group.roster.pending
+            )
         if (
-            group.state is State.EMPTY
-            and group.generation_id == 0
-            and not group.roster.pending
+            vacant
             and group.group_id not in self.offsets.groups
             and group.group_id not in self.pending
             and self.groups.get(group.group_id) is group
@@ -221,16 +247,21 @@ class Shard:
             if committed is not None:
                 self.offsets.put(group_id, at, committed)
 
-    def delete_group(self, group: ClassicGroup) -> Deferred[None]:
+    def delete_group(self, group: AnyGroup) -> Deferred[None]:
         """Delete an empty group and all its offsets; it takes no requests meanwhile."""
-        assert group.state is State.EMPTY
+        assert group.is_empty
         group.end(CoordinatorLoadInProgress)
         group_id = group.group_id
         deletions: list[Deletion] = [
             (tombstone(group_id, at), partial(self._remove_offset, group_id, at))
             for at in {**self.offsets.of(group_id), **dict.fromkeys(self.pending.of(group_id))}
         ]
-        deletions.append((group_tombstone(group_id), partial(self._replay_group, group_id, None)))
+        records = [group_tombstone(group_id)]
+        if isinstance(group, ConsumerGroup):
+            records = group.tombstones()
+        *most, last = records
+        deletions += [(record, lambda: None) for record in most]
+        deletions.append((last, partial(self._drop_group, group_id)))
 
         def over(write: Deferred[None]) -> None:
             if write.error is not None and not self.ended:
@@ -273,7 +304,7 @@ class Shard:
         retention_ms = self.settings.offsets_retention_ms
         gone: list[Place] = []
         for group in list(self.groups.values()):
-            if group.state is State.DEAD:
+            if group.dead:
                 continue
             offsets = self.offsets.of(group.group_id)
             pending = self.pending.of(group.group_id)
@@ -282,7 +313,9 @@ class Shard:
                 for at in expired(group, offsets, now_ms=now_ms, retention_ms=retention_ms)
                 if at not in pending
             ]
-            idle = group.state is State.EMPTY and not group.roster.pending and not pending
+            idle = group.is_empty and not pending
+            if isinstance(group, ClassicGroup):
+                idle = idle and not group.roster.pending
             if idle and len(over) == len(offsets):
                 self.delete_group(group)
             else:
@@ -293,18 +326,32 @@ class Shard:
             )
             self.delete_offsets(gone)
 
+    # What consumer groups ask; see Watch.
+
+    def overdue(self, group: ConsumerGroup, member: ConsumerMember, why: str) -> None:
+        """Time is up for a member: it goes."""
+        change = Change(self, group)
+        name = member.said.instance_id or member.member_id
+        conversion.fence(self._consumers, change, [member], f"member {name} {why}")
+        change.write()
+
+    def session_timeout_ms(self, group_id: str) -> int:
+        return self._consumers.session_timeout_ms(group_id)
+
     # A coordinator takes over, and gives up.
 
     def replay(self, key: bytes | None, value: bytes | None) -> None:
         """Apply one record of the log, of the transaction of `replaying`. Raises CorruptFrame.
 
-        Records of kinds that are not ours to keep (KIP-848 groups and later ones) are passed over.
+        Records of kinds that are not ours to keep (share groups and later ones) are passed over.
         """
         if key is None:
             raise CorruptFrame("a record without a key")
         what = decode_key(key, KEYS)
         if isinstance(what, GroupMetadataKey):
             self._replay_group(what.group, value)
+        elif isinstance(what, consumer_records.KEYS):
+            self._replay_consumer(what, value)
         elif what is not None:
             at = TopicPartition(what.topic, what.partition)
             if value is None:
@@ -318,11 +365,27 @@ class Shard:
                 self._put_pending(self.replaying, what.group, at, CommittedOffset.of(kept))
 
     def _replay_group(self, group_id: str, value: bytes | None) -> None:
-        self.groups.pop(group_id, None)
         if value is not None:
             kept = decode_value(value, GroupMetadataValue)
-            self.group_or_new(group_id).restore(kept)
-        elif group_id in self.offsets.groups or group_id in self.pending:
+            group = self.groups[group_id] = self.make_classic(group_id)
+            group.restore(kept)
+        elif not isinstance(self.groups.get(group_id), ConsumerGroup):
+            self._drop_group(group_id)
+
+    def _replay_consumer(self, key: Any, value: bytes | None) -> None:
+        group = self.groups.get(key.group_id)
+        if not isinstance(group, ConsumerGroup):
+            if value is None:
+                return  # of a group that has been deleted, or is a classic one by now
+            group = self.groups[key.group_id] = self.make_consumer(key.group_id)
+        consumer_records.replay(group, key, value)
+        if consumer_records.is_gone(group):
+            self._drop_group(key.group_id)
+
+    def _drop_group(self, group_id: str) -> None:
+        """It is deleted; with offsets that are set, it exists as one that only commits."""
+        self.groups.pop(group_id, None)
+        if group_id in self.offsets.groups or group_id in self.pending:
             self.group_or_new(group_id)
 
     def begin(self) -> None:

@@ -6,6 +6,7 @@ from logging import Logger
 from fastbroker.coordination.topic_shards import TopicShards
 from fastbroker.coordination.topics import OFFSETS_TOPIC
 from fastbroker.errors import InvalidGroupId
+from fastbroker.group.consumer.environment import Environment
 from fastbroker.group.settings import GroupSettings
 from fastbroker.group.shard import Append, Shard
 from fastbroker.group.transactions import Transactions
@@ -24,10 +25,12 @@ class Shards(TopicShards[Shard]):
         *,
         append: Append,
         transactions: Transactions,
+        consumers: Environment,
         log: Logger,
     ) -> None:
         super().__init__(OFFSETS_TOPIC, settings.partitions, timers, log)
         self._settings, self._append, self._transactions = settings, append, transactions
+        self._consumers = consumers
 
     def of(self, group_id: str, *, may_be_empty: bool = False) -> Shard:
         """The shard of a group. Raises InvalidGroupId, NotCoordinator, CoordinatorLoadInProgress.
@@ -46,6 +49,7 @@ class Shards(TopicShards[Shard]):
             timers=self._timers,
             append=self._append,
             transactions=self._transactions,
+            consumers=self._consumers,
             log=self._log,
         )
 

@@ -14,6 +14,7 @@ from fastbroker.errors import (
     NetworkException,
     OffsetMetadataTooLarge,
     ProducerFenced,
+    StaleMemberEpoch,
     TransactionAbortable,
     UnknownTopicOrPartition,
 )
@@ -37,7 +38,7 @@ Commits = list[tuple[TopicPartition, CommittedOffset]]
 
 
 def check(group: ClassicGroup | None, request: TxnOffsetCommitRequest) -> None:
-    """Whether the sender may commit now.
+    """Whether the sender may commit now; consumer groups are asked by consumer/commit.py.
 
     Who names no member, generation or instance id, as before version 3, is not asked for them; a
     group in a rebalance takes transactional commits. Raises CoordinatorNotAvailable,
@@ -102,6 +103,8 @@ def told_error(error_code: int, api_version: int) -> int:
     """An error as clients of that version handle it."""
     if error_code == ProducerFenced.code:
         return InvalidProducerEpoch.code
+    if error_code == StaleMemberEpoch.code:
+        return IllegalGeneration.code  # producers know no member epochs
     if error_code == NetworkException.code:
         error_code = CoordinatorLoadInProgress.code  # to be tried again, without a look-up
     if error_code == TransactionAbortable.code and api_version < KNOWS_ABORTABLE:

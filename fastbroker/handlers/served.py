@@ -5,6 +5,7 @@ from fastbroker.handlers import (  # noqa: F401
     api_versions,
     cluster,
     configs,
+    consumer_groups,
     coordinators,
     features,
     fetch,

@@ -15,6 +15,8 @@ TOPIC, BROKER, CLIENT_METRICS, GROUP = 2, 4, 16, 32
 
 ResourceKey = tuple[int, str]  # (resource type, resource name)
 
+NO_CONFIGS: dict[str, str] = {}
+
 
 class Endpoint(NamedTuple):
     """Where a broker listens; security_protocol is Kafka's number (0 is PLAINTEXT)."""
@@ -91,3 +93,7 @@ class MetadataImage(NamedTuple):
     def topic_configs(self, name: str) -> dict[str, str]:
         """The overrides of a topic."""
         return self.configs.get((TOPIC, name), {})
+
+    def group_configs(self, group_id: str) -> dict[str, str]:
+        """The settings of a group's own."""
+        return self.configs.get((GROUP, group_id), NO_CONFIGS)

@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Any, TypeVar
 
 from fastbroker import errors
@@ -117,8 +118,8 @@ class TransactionCoordinator:
         wall clock.
         """
         for shard in self.shards:
-            if shard.loaded:
-                shard.abort_timed_out(now_ms)
+            for entry in shard.timed_out(now_ms) if shard.loaded else ():
+                attempted(partial(shard.abort_late, entry), self._allocate)
 
     def expire(self, now_ms: int) -> None:
         """Give up ids that nothing has been heard of for transactional.id.expiration.ms.

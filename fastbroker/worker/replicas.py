@@ -58,12 +58,29 @@ class Replicas:
         self._configure([image.topics[name] for name in changed if name in image.topics], image)
         if delta.removed_topics:
             self.broker.groups.on_topics_deleted(topic.name for topic in delta.removed_topics)
+        self._tell_groups(delta, image)
+
+    def _tell_groups(self, delta: MetadataDelta, image: MetadataImage) -> None:
+        """Consumer groups look at topics that are others than they were; leaders do not matter."""
+        before = delta.base.topics
+        names = {*delta.changed_topics, *(topic.name for topic in delta.removed_topics)}
+        came_or_went = {
+            name for name in names if _topic_id(before, name) != _topic_id(image.topics, name)
+        }
+        resized = {
+            name
+            for name in names - came_or_went
+            if name in before and len(before[name].partitions) != len(image.topics[name].partitions)
+        }
+        if came_or_went or resized:
+            self.broker.groups.on_topics_changed(came_or_went | resized, came_or_went)
 
     def _configure_broker(self, image: MetadataImage) -> None:
         """Defaults of all brokers, then this one's own."""
         overrides = dict(image.configs.get((BROKER, ""), {}))
         overrides.update(image.configs.get((BROKER, str(self.broker.broker_id)), {}))
         self.broker.config = self.config.with_dynamic(overrides)
+        self.broker.groups.reconfigure(self.broker.config)
 
     def _configure(self, topics: Iterable[TopicImage], image: MetadataImage) -> None:
         for topic in topics:
@@ -147,6 +164,11 @@ class Replicas:
             log.error("%s could not be put aside: %s", partition.log.directory, error)
             return
         self.remove(partition.log.config.file_delete_delay_ms, renamed)
+
+
+def _topic_id(topics: dict[str, TopicImage], name: str) -> bytes | None:
+    topic = topics.get(name)
+    return None if topic is None else topic.id
 
 
 def _warn_of_compaction(partition: Partition) -> None:

@@ -112,7 +112,14 @@ class Worker:
             append=offsets.append,
             transactions=offsets.transactions,
             new_member_id=lambda name: f"{name}-{uuid.uuid4()}",
-            topics=Topics(self._topic_id, self._topic_name, self._has_partition),
+            topics=Topics(
+                self._topic_id,
+                self._topic_name,
+                self._has_partition,
+                self._partition_count,
+                lambda: self.broker.image.topics,
+            ),
+            overrides=lambda group_id: self.broker.image.group_configs(group_id),
         )
         self.peers = Peers(loop, self.broker, config.data_dir)
         self.broker.enlist = Enlistment(self.broker, call=self.peers.call, soon=loop.call_soon)
@@ -256,6 +263,10 @@ class Worker:
         topic = self.broker.image.topics.get(partition.topic)
         found = topic.partitions.get(partition.partition) if topic is not None else None
         return found.leader if found is not None else None
+
+    def _partition_count(self, topic: str) -> int:
+        found = self.broker.image.topics.get(topic)
+        return 0 if found is None else len(found.partitions)
 
     def _sync_failed(self, error: OSError) -> None:
         """Pages that were not synced may be gone: nothing in this directory is promised again."""

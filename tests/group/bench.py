@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from fastbroker import errors
+from fastbroker._c.record_batch import stamp
 from fastbroker.config.broker import BrokerConfig
 from fastbroker.group.classic.group import ClassicGroup
 from fastbroker.group.classic.record import Record
@@ -149,7 +150,9 @@ class Log:
 
 def _batch(item: Any, offset: int) -> bytearray:
     if isinstance(item, EndTransactionMarker):
-        return marker_batch(item, now_ms=0)
+        marker = marker_batch(item, now_ms=0)
+        stamp(marker, offset, 0)
+        return marker
     if isinstance(item, InTransaction):
         return build_batch(
             [(item.key, item.value, (), 0)],
@@ -171,6 +174,8 @@ class Bench:
         self.timers = VirtualTimers()
         self.log = log or Log()
         self.topics = dict(TOPICS)
+        self.partitions: dict[str, int] = {}
+        self.overrides: dict[str, dict[str, str]] = {}
         self.made = 0
         given = {"offsets_topic_num_partitions": PARTITIONS} | given
         texts = {name.replace("_", "."): str(value) for name, value in given.items()}
@@ -185,12 +190,18 @@ class Bench:
                 lambda wanted: next(
                     (name for name, one in self.topics.items() if one == wanted), None
                 ),
-                lambda name, number: name in self.topics and 0 <= number < TOPIC_PARTITIONS,
+                lambda name, number: 0 <= number < self.partition_count(name),
+                self.partition_count,
+                lambda: self.topics,
             ),
+            overrides=lambda group_id: self.overrides.get(group_id, {}),
             log=logging.getLogger("tests.group"),
         )
         if elect:
             self.elect()
+
+    def partition_count(self, topic: str) -> int:
+        return self.partitions.get(topic, TOPIC_PARTITIONS) if topic in self.topics else 0
 
     def elect(self, epoch: int = 1) -> None:
         for partition in range(PARTITIONS):
@@ -207,7 +218,9 @@ class Bench:
         return f"{text}-{self.made}"
 
     def group(self, group_id: str = "g") -> ClassicGroup:
-        return self.coordinator.shards.of(group_id).groups[group_id]
+        group = self.coordinator.shards.of(group_id).groups[group_id]
+        assert isinstance(group, ClassicGroup)
+        return group
 
     @property
     def timeouts(self) -> int:

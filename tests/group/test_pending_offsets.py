@@ -243,9 +243,67 @@ class History:
         return found
 
 
-def run(seeds: range) -> None:
+class SlowHistory(History):
+    """The same, with writes that take their time, fail, or are in the log though they failed, and
+    with partitions that move away while writes are on their way.
+
+    applied: what a coordinator knows of: what it has loaded, and written since.
+    """
+
+    def __init__(self, seed: int) -> None:
+        super().__init__(seed)
+        self.log.instant = False
+        self.applied: list[Any] = []
+        self.epoch = 1
+
+    def step(self) -> None:
+        bench, log, group_id = self.bench, self.log, self.random.choice(GROUPS)
+        producer_id = self.random.choice(PRODUCERS)
+        match self.random.choices(range(9), [3, 6, 4, 1, 1, 1, 14, 1, 1])[0]:
+            case 0:
+                bench.commit(self.places(), group_id=group_id)
+            case 1:
+                bench.commit_in_transaction(
+                    self.places(), group_id=group_id, producer_id=producer_id
+                )
+            case 2:
+                bench.end(commit=self.random.random() < 0.6, producer_id=producer_id)
+            case 3:
+                bench.delete_offsets(*self.places(), group_id=group_id)
+            case 4:
+                bench.delete(group_id)
+            case 5:
+                bench.coordinator.on_topics_deleted(["clicks"])
+            case 6 if log.pending:
+                self.applied += log.pending[0].records
+                log.complete(1)
+            case 7 if log.pending:
+                if self.random.random() < 0.5:
+                    self.save(1)
+                log.fail(errors.RequestTimedOut())
+            case 8:
+                self.save(self.random.randint(0, len(log.pending)))
+                bench.coordinator.resigned(0)
+                while log.pending:
+                    log.fail(errors.NotLeaderOrFollower())
+                self.epoch += 1
+                bench.coordinator.elected(0, self.epoch, log.batches(0))
+                self.applied = list(log.partitions.get(0, []))
+
+    def save(self, count: int) -> None:
+        for write in self.log.pending[:count]:
+            self.log.partitions.setdefault(0, []).extend(write.records)
+
+    def check(self) -> None:
+        assert state(self.bench) == Model(list(enumerate(self.applied))).state()
+        left = self.check_reload(compacted(self.log.partitions.get(0, [])))
+        model = Model(list(enumerate(self.log.partitions.get(0, []))))
+        assert left[:2] == model.state()[:2]
+
+
+def run(seeds: range, kind: type[History] = History) -> None:
     for seed in seeds:
-        history = History(seed)
+        history = kind(seed)
         try:
             for _ in range(STEPS):
                 history.step()
@@ -255,8 +313,9 @@ def run(seeds: range) -> None:
             raise
 
 
-def test_random_histories_and_every_prefix_of_them_reloaded() -> None:
-    run(range(HISTORIES))
+@pytest.mark.parametrize("kind", [History, SlowHistory])
+def test_random_histories_and_every_prefix_of_them_reloaded(kind: type[History]) -> None:
+    run(range(HISTORIES), kind)
 
 
 def a_later_marker_counts(patch: pytest.MonkeyPatch) -> None:

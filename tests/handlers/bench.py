@@ -147,6 +147,8 @@ class Bench:
                 lambda name: self.image.topics[name].id,
                 lambda topic_id: self.image.topics_by_id[topic_id].name,
                 lambda name, number: number in self.image.topics[name].partitions,
+                lambda name: len(self.image.topics[name].partitions),
+                lambda: self.image.topics,
             ),
         )
         self.markers: list[tuple[int, WriteTxnMarkersRequest]] = []

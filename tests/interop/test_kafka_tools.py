@@ -233,6 +233,51 @@ def test_segments_and_their_indexes_pass_the_dump(
     assert told.count("passed sanity check.") == len(rolled) > 0, told
 
 
+def test_transactions_are_told_filtered_and_pass_the_dump(
+    tool: Tool, offline_tool: Tool, broker: Broker, topic: str
+) -> None:
+    data = data_dir(broker)
+    settings = {"bootstrap.servers": broker.bootstrap, "transactional.id": f"id-of-{topic}"}
+    producer = Producer(settings)
+    producer.init_transactions(30)
+    words = " and some words" * 4000  # four transactions fill a segment
+    ends: list[str] = []
+    for n in range(10):
+        producer.begin_transaction()
+        for part in range(4):
+            producer.produce(topic, value=f"{n}.{part}{words}", partition=0)
+        assert producer.flush(30) == 0  # an abort would drop what has not been sent
+        if n % 3:
+            producer.commit_transaction(30)
+        else:
+            producer.abort_transaction(30)
+        ends.append("COMMIT" if n % 3 else "ABORT")
+    wanted = [f"{n}.{part}" for n in range(10) for part in range(4) if n % 3]
+
+    read = ["--topic", topic, "--partition", "0", "--offset", "earliest", "--timeout-ms", "10000",
+            "--max-messages", str(len(wanted))]  # fmt: skip
+    told = tool("kafka-console-consumer", *read, "--isolation-level", "read_committed")
+    assert re.findall(r"^(\d+\.\d+) and", told, re.M) == wanted
+    told = tool("kafka-transactions", "describe-producers", "--topic", topic, "--partition", "0")
+    # ProducerId ProducerEpoch LatestCoordinatorEpoch LastSequence LastTimestamp CurrentTransaction
+    (row,) = [line.split() for line in told.splitlines() if re.match(r"^\d+\s", line)]
+    assert row[-1] == "None", told
+
+    (folder,) = data.rglob(f"{topic}-0/")
+    logs = sorted(str(file) for file in folder.glob("*.log"))
+    assert len(logs) >= 2, "segments were rolled"
+    rest = [sorted(map(str, folder.glob(f"*.{kind}"))) for kind in ("txnindex", "snapshot")]
+    files = ",".join([*logs, *rest[0], *rest[1]])
+    told = offline_tool("kafka-dump-log", "--print-data-log", "--files", files)
+    assert re.findall(r"endTxnMarker: (\w+) ", told) == ends
+    entry = r"^version: 0 producerId: (\d+) firstOffset: (\d+) lastOffset: (\d+) lastStable"
+    aborted = re.findall(entry, told, re.M)
+    # What the segment being written has aborted is not in a file yet.
+    assert 0 < len(aborted) <= ends.count("ABORT")
+    assert aborted[0] == (row[0], "0", "4")
+    assert f"producerId: {row[0]} " in told.split("snapshot", 1)[1]
+
+
 def test_metadata_and_committed_offsets_are_decoded(
     tool: Tool, offline_tool: Tool, broker: Broker, topic: str
 ) -> None:

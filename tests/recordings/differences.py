@@ -32,6 +32,7 @@ TEXT = "our errors always say what is wrong; Kafka's have no text here"
 SENSE = "Kafka answers UNKNOWN_SERVER_ERROR to what it did not foresee; we name the error"
 STRICT = "no client means this, and we refuse what Kafka lets pass"
 LENIENT = "no client sends this; we read what Kafka refuses"
+REPEATED = "for a duplicate Kafka gives the batch's time although the log did not set it"
 TWICE = "what is asked for twice is answered twice"
 ELR = "eligible leader replicas are not served yet; with them Kafka sets it for the cluster"
 NOTHING = "a topic without partitions is answered as it was asked"
@@ -72,10 +73,14 @@ ACCEPTED: tuple[Accepted, ...] = (
     Accepted("produce/damaged *", "bytes behind the batch", "*", STRICT),
     Accepted("produce/damaged *", "the log's time", "*", STRICT),
     Accepted("produce/damaged *", "what it holds", "*", STRICT),
-    Accepted("produce/*", "* again", "*.log_append_time_ms",
-             "for a duplicate Kafka gives the batch's time although the log did not set it"),
-    Accepted("produce/*", "the fifth last", "*.log_append_time_ms",
-             "for a duplicate Kafka gives the batch's time although the log did not set it"),
+    Accepted("produce/*", "* again", "*.log_append_time_ms", REPEATED),
+    Accepted("produce/*", "the fifth last", "*.log_append_time_ms", REPEATED),
+    Accepted("produce/in_a_transaction *", "sequence 0", "*.log_append_time_ms", REPEATED),
+    Accepted("produce/sequences_go_on *", "sequence 0 in the *", "*.log_append_time_ms", REPEATED),
+    Accepted("write_txn_markers/*", "*", "*.partition_responses[[]*].error_message", TEXT),
+    Accepted("write_txn_markers/*", "an older epoch", "*.error_code", SENSE),
+    Accepted("write_txn_markers/*", "version -1", "*.error_code", SENSE),
+    Accepted("describe_producers/*", "*", "*.error_message", TEXT),
     Accepted("fetch/isolation *", "level 2", "*", LENIENT),
     Accepted("fetch/isolation *", "level -1", "*", LENIENT),
     Accepted("fetch/limits *", "a negative limit *", "*", LENIENT),
@@ -94,6 +99,18 @@ ACCEPTED: tuple[Accepted, ...] = (
     Accepted("delete_records/*", "a topic twice", "topics[[]]", TWICE),
     Accepted("offset_commit/*", "no partition", "topics[[]]", NOTHING),
     Accepted("offset_delete/*", "no partition", "topics[[]]", NOTHING),
+    # Transactions.
+    Accepted("end_txn/*", "write with *", "*.error_message", TEXT),
+    Accepted("write_txn_markers/*", "*", "*.error_message", TEXT),
+    Accepted("write_txn_markers/markers *", "an older epoch", "*.error_code", SENSE),
+    Accepted("write_txn_markers/markers_of_late *", "version -1", "*.error_code", SENSE),
+    Accepted("write_txn_markers/markers *", "it is fenced", "*.log_start_offset",
+             "the partition knows it without asking the coordinator, and says where it starts"),
+    Accepted("describe_producers/*", "*", "*.error_message", TEXT),
+    Accepted("produce/in_a_transaction *", "sequence 0", "*.log_append_time_ms",
+             "for a duplicate Kafka gives the batch's time although the log did not set it"),
+    Accepted("produce/sequences_go_on *", "sequence 0 in the *", "*.log_append_time_ms",
+             "for a duplicate Kafka gives the batch's time although the log did not set it"),
     # Topics.
     Accepted("metadata/by_id v10", "*", "*", "we know topic ids in every version that has them"),
     Accepted("metadata/by_id *", "neither", "*", SENSE),

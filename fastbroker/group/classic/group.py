@@ -40,8 +40,7 @@ class ClassicGroup:
     generation_id: counts completed joins; protocol_type and protocol_name are None before the
     first one. state_since_ms: wall clock of the last transition, None when a record lacks it.
     storing: the leader's assignment of this generation is being written.
-    subscribed_topics: what the members of a consumer group read in this generation; None when that
-    cannot be known. reason: why the newest rebalance began.
+    reason: why the newest rebalance began.
     join_deadline_ms, sync_deadline_ms: when who is missing is not waited for any more, by the
     monotonic clock; None: nobody is waited for.
     vacated: called when an id handed out was not used and may have been all there was.
@@ -61,14 +60,14 @@ class ClassicGroup:
         self.settings, self.timers, self.store, self.log = settings, timers, store, log
         self.vacated = vacated
         self.roster = Roster()
-        self._sessions = Sessions(timers, self._silent)
+        self._sessions: Sessions[Member] = Sessions(timers, self._silent)
         self.state = State.EMPTY
         self.state_since_ms: int | None = timers.now_ms()
         self.generation_id = 0
         self.protocol_type: str | None = None
         self.protocol_name: str | None = None
         self.storing = False
-        self.subscribed_topics: set[str] | None = None
+        self._topics: set[str] | None = None  # what the members read; None: not known
         self.reason = ""
         self.join_deadline_ms: int | None = None
         self.sync_deadline_ms: int | None = None
@@ -408,18 +407,32 @@ class ClassicGroup:
         """A time of the monotonic clock as one of the wall's."""
         return self.timers.now_ms() + monotonic_ms - self.timers.monotonic_ms()
 
+    @property
+    def dead(self) -> bool:
+        """Whether it takes no requests."""
+        return self.state is State.DEAD
+
+    @property
+    def is_empty(self) -> bool:
+        return self.state is State.EMPTY
+
     # Topics.
 
     @property
     def is_consumer(self) -> bool:
         return self.protocol_type == CONSUMER
 
+    def subscribed_topics(self) -> set[str] | None:
+        """What the members of a consumer group read in this generation; None when that cannot be
+        known."""
+        return self._topics
+
     def _learn_topics(self) -> None:
         """A generation begins, and with it what its members read."""
-        self.subscribed_topics = None
+        self._topics = None
         if self.is_consumer:
             chosen = self.protocol_name or ""
-            self.subscribed_topics = subscribed_topics(m.protocols[chosen] for m in self.roster)
+            self._topics = subscribed_topics(m.protocols[chosen] for m in self.roster)
 
     # A coordinator takes over, and gives up.
 

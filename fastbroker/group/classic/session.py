@@ -6,18 +6,37 @@ heartbeat costs no timer.
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Generic, Protocol, TypeVar
 
-from fastbroker.group.classic.member import Member
-from fastbroker.model import Timers
+from fastbroker.model import Timer, Timers
 
 
-class Sessions:
+class Mortal(Protocol):
+    """A member as far as its session goes.
+
+    deadline_ms, alarm_ms: when the session ends; when `session` will look.
+    is_new: its first JoinGroup is not answered yet. waits: for an answer of ours.
+    """
+
+    session: Timer | None
+    deadline_ms: int
+    alarm_ms: int
+    is_new: bool
+
+    @property
+    def waits(self) -> bool: ...
+
+
+M = TypeVar("M", bound=Mortal)
+
+
+class Sessions(Generic[M]):
     """The sessions of one group. `silent(member)` is called when one is over."""
 
-    def __init__(self, timers: Timers, silent: Callable[[Member], object]) -> None:
+    def __init__(self, timers: Timers, silent: Callable[[M], object]) -> None:
         self._timers, self._silent = timers, silent
 
-    def touch(self, member: Member, timeout_ms: int) -> None:
+    def touch(self, member: M, timeout_ms: int) -> None:
         """The member is alive, and has `timeout_ms` from now to say so again."""
         member.deadline_ms = self._timers.monotonic_ms() + timeout_ms
         if member.session is not None:
@@ -26,11 +45,11 @@ class Sessions:
             member.session.cancel()
         self._set_alarm(member, timeout_ms)
 
-    def _set_alarm(self, member: Member, delay_ms: int) -> None:
+    def _set_alarm(self, member: M, delay_ms: int) -> None:
         member.alarm_ms = self._timers.monotonic_ms() + delay_ms
         member.session = self._timers.after(delay_ms, self._ring, member)
 
-    def _ring(self, member: Member) -> None:
+    def _ring(self, member: M) -> None:
         member.session = None
         left_ms = member.deadline_ms - self._timers.monotonic_ms()
         if left_ms > 0:

@@ -1,0 +1,1 @@
+"""Tests of fastbroker/group/consumer/assignor."""

@@ -1,0 +1,325 @@
+"""Groups that change their protocol while they live, and the members of both kinds in them."""
+from __future__ import annotations
+
+from typing import Any
+
+from fastbroker import errors
+from fastbroker._c.codec import encode
+from fastbroker.group.classic.group import ClassicGroup
+from fastbroker.group.classic.state import State
+from fastbroker.group.consumer import embedded
+from fastbroker.protocol.consumer_protocol import ConsumerProtocolSubscription
+from fastbroker.protocol.messages.join_group import JoinGroupRequest
+from fastbroker.protocol.schema import plan
+from tests.group.bench import Client, now
+from tests.group.consumer.bench import ConsumerBench, Partitions
+
+ORDERS = {("orders", number) for number in range(6)}
+
+
+def metadata(topics: list[str], owned: Partitions) -> bytes:
+    by_topic: dict[str, list[int]] = {}
+    for name, number in sorted(owned):
+        by_topic.setdefault(name, []).append(number)
+    value = ConsumerProtocolSubscription(
+        topics=topics,
+        owned_partitions=[
+            ConsumerProtocolSubscription.TopicPartition(topic=name, partitions=numbers)
+            for name, numbers in by_topic.items()
+        ],
+    )
+    return encode(plan(ConsumerProtocolSubscription, 1), value, b"\0\1")
+
+
+class ClassicConsumer:
+    """A client with the classic protocol and a cooperative assignor."""
+
+    def __init__(
+        self, bench: ConsumerBench, *topics: str, instance: str | None = None
+    ) -> None:
+        self.bench, self.topics, self.instance = bench, list(topics or ("orders",)), instance
+        self.member_id, self.generation, self.leads = "", -1, False
+        self.owned: Partitions = set()
+        self.members: list[str] = []
+
+    def join(self) -> Any:
+        answer = self._join()
+        if getattr(answer, "error_code", 0) == errors.MemberIdRequired.code:
+            self.member_id = answer.member_id
+            answer = self._join()
+        return answer
+
+    def _join(self) -> Any:
+        request = JoinGroupRequest(
+            group_id="g",
+            session_timeout_ms=10_000,
+            rebalance_timeout_ms=30_000,
+            member_id=self.member_id,
+            group_instance_id=self.instance,
+            protocol_type="consumer",
+            protocols=[
+                JoinGroupRequest.JoinGroupRequestProtocol(
+                    name="cooperative-sticky",
+                    metadata=memoryview(metadata(self.topics, self.owned)),
+                )
+            ],
+        )
+        return now(self.bench.coordinator.join_group(Client(9), request))
+
+    def joined(self, answer: Any) -> None:
+        assert answer.error_code == 0
+        self.member_id, self.generation = answer.member_id, answer.generation_id
+        self.leads = answer.leader == self.member_id
+        self.members = [one.member_id for one in answer.members]
+
+    def sync(self, assignments: dict[str, bytes] | None = None) -> Any:
+        answer = self.bench.sync(
+            self.member_id, self.generation, assignments, instance=self.instance
+        )
+        if getattr(answer, "error_code", None) == 0:
+            found = embedded.assignment(bytes(answer.assignment))
+            assert found is not None
+            self.owned = {(name, n) for name, numbers in found.items() for n in numbers}
+        return answer
+
+    def beat(self) -> int:
+        return self.bench.heartbeat(self.member_id, self.generation, self.instance)
+
+    def keep_up(self) -> None:
+        """As a client does: joins again when told to, and fetches its part."""
+        if self.beat() == errors.RebalanceInProgress.code:
+            answer = self.join()
+            if hasattr(answer, "error_code") and answer.error_code == 0:
+                self.joined(answer)
+                self.sync()
+
+
+def classic(bench: ConsumerBench, count: int, **how: Any) -> list[ClassicConsumer]:
+    """A stable classic group, whose leader gave everyone the same share."""
+    members = [ClassicConsumer(bench, **how) for _ in range(count)]
+    waiting = [one.join() for one in members]
+    bench.timers.advance(200)
+    for one, answer in zip(members, waiting, strict=True):
+        one.joined(now(answer))
+    shares = {
+        one.member_id: embedded.assignment_bytes({"orders": list(range(n, 6, count))}, 1)
+        for n, one in enumerate(members)
+    }
+    leader = next(one for one in members if one.leads)
+    leader.sync(shares)
+    for one in members:
+        one.sync()
+    return members
+
+
+def test_a_classic_group_takes_in_a_member_with_the_new_protocol() -> None:
+    bench = ConsumerBench()
+    one, two = classic(bench, 2)
+    assert one.owned | two.owned == ORDERS
+    new = bench.consumer("n1")
+    assert new.join().error_code == 0
+    assert new.owned == set()
+    described = bench.describe_consumers()
+    assert {m.member_id: m.member_type for m in described.members} == {
+        one.member_id: 0, two.member_id: 0, "n1": 1,
+    }  # fmt: skip
+    assert (described.group_epoch, one.generation) == (2, 1)
+    for _ in range(6):
+        for member in (one, two):
+            member.keep_up()
+        new.beat()
+        owned = [one.owned, two.owned, new.owned]
+        assert sum(map(len, owned)) == len(set().union(*owned)), "nobody shares a partition"
+    assert [len(part) for part in owned] == [2, 2, 2]
+    assert one.generation == two.generation == new.epoch
+    assert bench.describe_consumers().group_state == "Stable"
+    (listed,) = bench.list().groups
+    assert (listed.group_type, listed.group_state) == ("consumer", "Stable")
+    bench.reload(2)
+    assert one.beat() == 0
+    assert one.sync().error_code == 0
+    assert len(one.owned) == 2
+
+
+def test_the_last_member_with_the_new_protocol_leaves_a_classic_group_behind() -> None:
+    bench = ConsumerBench()
+    one, two = classic(bench, 2)
+    new = bench.consumer("n1")
+    new.join()
+    for _ in range(6):
+        for member in (one, two):
+            member.keep_up()
+        new.beat()
+    assert new.leave().error_code == 0
+    group = bench.group()
+    assert isinstance(group, ClassicGroup)
+    assert group.state is State.PREPARING
+    assert one.beat() == errors.RebalanceInProgress.code
+    waiting = [one.join(), two.join()]
+    for member, answer in zip((one, two), waiting, strict=True):
+        member.joined(now(answer))
+    assert one.generation == two.generation > 2
+    leader = one if one.leads else two
+    assert sorted(leader.members) == sorted([one.member_id, two.member_id])
+    bench.reload(2)
+    assert bench.group().state is State.STABLE, "what is kept is the group it became"
+
+
+def test_migration_both_ways_with_a_session_that_ends() -> None:
+    bench = ConsumerBench()
+    (one,) = classic(bench, 1)
+    bench.consumer("n1").join()
+    for _ in range(12):
+        bench.timers.advance(4_000)
+        one.keep_up()
+    assert isinstance(bench.group(), ClassicGroup), "n1 was silent for its session"
+
+
+def test_a_policy_may_forbid_it() -> None:
+    bench = ConsumerBench(group_consumer_migration_policy="downgrade")
+    (one,) = classic(bench, 1)
+    refused = bench.consumer("n1").join()
+    assert refused.error_code == errors.GroupIdNotFound.code
+    assert "group.consumer.migration.policy" in refused.error_message
+    assert one.beat() == 0
+    bench = ConsumerBench(group_consumer_migration_policy="upgrade")
+    (one,) = classic(bench, 1)
+    new = bench.consumer("n1")
+    new.join()
+    new.leave()
+    assert bench.describe_consumers().members[0].member_type == 0, "no way back"
+    for _ in range(4):
+        bench.timers.advance(100)
+        one.keep_up()
+    assert one.owned == ORDERS
+    bench = ConsumerBench(group_consumer_migration_policy="disabled")
+    bench.consumers(1)
+    refused = ClassicConsumer(bench).join()
+    assert refused.error_code == errors.InconsistentGroupProtocol.code
+
+
+def test_other_protocols_are_not_converted() -> None:
+    bench = ConsumerBench()
+    bench.stable(1, protocol_type="connect")
+    refused = bench.join_as("n1")
+    assert refused.error_code == errors.GroupIdNotFound.code
+    assert "embedded" in refused.error_message
+
+
+def test_what_cannot_be_read_is_not_converted() -> None:
+    bench = ConsumerBench()
+    bench.stable(1)  # its metadata is b"m"
+    refused = bench.join_as("n1")
+    assert refused.error_code == errors.GroupIdNotFound.code
+    assert "malformed" in refused.error_message
+    assert bench.group().state is State.STABLE
+
+
+def test_a_classic_member_joins_a_consumer_group() -> None:
+    bench = ConsumerBench()
+    (new,) = bench.consumers(1)
+    one = ClassicConsumer(bench)
+    one.joined(one.join())
+    assert one.generation == 2
+    one.sync()
+    assert one.owned == set()
+    for _ in range(4):
+        new.beat()
+        one.keep_up()
+    assert (len(one.owned), len(new.owned)) == (3, 3)
+    other = ClassicConsumer(bench)
+    assert bench.join(protocols=(("range", metadata(["orders"], set())),)).error_code == (
+        errors.InconsistentGroupProtocol.code
+    )
+    assert bench.join(protocol_type="connect").error_code == errors.InconsistentGroupProtocol.code
+    other.joined(other.join())
+    left = bench.leave((one.member_id, None))
+    assert now(left).error_code == 0
+    assert bench.leave(("m0", None)).members[0].error_code == errors.UnknownMemberId.code
+    assert {m.member_id for m in bench.describe_consumers().members} == {"m0", other.member_id}
+
+
+def test_a_classic_member_that_does_not_join_or_sync_in_time_is_gone() -> None:
+    bench = ConsumerBench()
+    (new,) = bench.consumers(1)
+    one = ClassicConsumer(bench)
+    one.joined(one.join())
+    for _ in range(8):
+        bench.timers.advance(4_000)
+        new.beat()
+        one.beat()
+    assert [m.member_id for m in bench.describe_consumers().members] == ["m0"], "it did not sync"
+    two = ClassicConsumer(bench)
+    two.joined(two.join())
+    two.sync()
+    new.beat()
+    for _ in range(9):
+        bench.timers.advance(4_000)
+        new.beat()
+        assert two.beat() in (errors.RebalanceInProgress.code, errors.UnknownMemberId.code)
+    assert [m.member_id for m in bench.describe_consumers().members] == ["m0"], "nor join"
+
+
+def test_wrong_generations_and_protocols_of_classic_members() -> None:
+    bench = ConsumerBench()
+    bench.consumers(1)
+    one = ClassicConsumer(bench)
+    one.joined(one.join())
+    assert bench.heartbeat(one.member_id, 9) == errors.IllegalGeneration.code
+    assert bench.heartbeat("who", 1) == errors.UnknownMemberId.code
+    assert bench.heartbeat("m0", 1) == errors.UnknownMemberId.code, "it uses the other protocol"
+    assert bench.sync(one.member_id, 9).error_code == errors.IllegalGeneration.code
+    wrong = bench.sync(one.member_id, one.generation, protocol=("consumer", "range"))
+    assert wrong.error_code == errors.InconsistentGroupProtocol.code
+
+
+def test_a_static_member_changes_its_protocol() -> None:
+    bench = ConsumerBench()
+    (one,) = classic(bench, 1, instance="i1")
+    assert one.owned == ORDERS
+    new = bench.consumer("n1", instance="i1")
+    new.join()
+    assert new.owned == ORDERS
+    assert [m.member_type for m in bench.describe_consumers().members] == [1]
+    back = ClassicConsumer(bench, instance="i1")
+    back.joined(back.join())
+    assert isinstance(bench.group(), ClassicGroup)
+    assert new.beat().error_code == errors.GroupIdNotFound.code
+
+
+def test_an_empty_group_is_of_whoever_comes_first() -> None:
+    bench = ConsumerBench()
+    (new,) = bench.consumers(1)
+    new.leave()
+    (one,) = classic(bench, 1)
+    assert one.owned == ORDERS
+    now(bench.leave((one.member_id, None)))
+    again = bench.consumer("n2")
+    again.join()
+    assert again.owned == ORDERS
+    bench.reload(2)
+    assert [m.member_id for m in bench.describe_consumers().members] == ["n2"]
+
+
+def test_a_conversion_that_is_not_written_is_undone() -> None:
+    bench = ConsumerBench()
+    one, two = classic(bench, 2)
+    bench.log.instant = False
+    joined = bench.join_as("n1")
+    bench.log.fail(errors.NotEnoughReplicas("one is missing"))
+    bench.log.instant = True
+    assert joined.result().error_code == errors.CoordinatorNotAvailable.code
+    group = bench.group()
+    assert isinstance(group, ClassicGroup)
+    assert (group.state, one.beat(), two.beat()) == (State.STABLE, 0, 0)
+    bench.join_as("n1")
+    bench.log.instant = False
+    left = bench.heartbeat_as("n1", -1)
+    bench.log.fail(errors.NotEnoughReplicas("one is missing"))
+    bench.log.instant = True
+    while bench.log.pending:
+        bench.log.fail(errors.NotEnoughReplicas("one is missing"))
+    assert left.result().error_code == errors.CoordinatorNotAvailable.code
+    assert {m.member_id for m in bench.describe_consumers().members} == {
+        one.member_id, two.member_id, "n1",
+    }  # fmt: skip
