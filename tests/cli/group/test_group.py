@@ -181,9 +181,6 @@ def test_lines_keep_to_the_terminal(anywhere: CommandLine, topic: str) -> None:
             assert max(map(len, said.splitlines())) <= 80, said
 
 
-@pytest.mark.parametrize(
-    "anywhere", [pytest.param("kafka", marks=pytest.mark.kafka)], indirect=True
-)
 def test_a_group_of_kip_848(anywhere: CommandLine, topic: str) -> None:
     with member(anywhere, topic, topic, **{"group.protocol": "consumer"}):
         rows = anywhere.run("group", "list", "--type", "consumer").stdout.splitlines()
