@@ -15,4 +15,7 @@ Non-obvious
 - Topic and group names come from the scenario's name, so that scenarios do not see each other.
 - Records have fixed timestamps of 2020; topics of scenarios therefore keep records for ever.
 - A generator gets each answer as the value of its `yield`, undecorated, ids and all.
+- What follows an end of a transaction is asked for once its state is complete (`settled`), and
+  assignments of consumer groups at once (`prompt_group`), so that no answer depends on when.
+- A new scenario is deterministic if `compare --bootstrap` on a second fresh Kafka finds nothing.
 """
