@@ -222,7 +222,9 @@ def test_a_group_rolls_over_to_the_new_protocol_and_back(
             producer.flush(20)
             sent += 60
             wait_until(
-                lambda sent=sent: sum(one.seen for one in everyone) >= sent, PATIENCE_S, "all is read"
+                lambda sent=sent: sum(one.seen for one in everyone) >= sent,
+                PATIENCE_S,
+                "all is read",
             )
         assert group_type(admin, topic) == protocol.upper()
     for one in members:
