@@ -29,7 +29,7 @@ from tests.eos.raw import Raw
 from tests.eos.run import SETTINGS, TRANSACTION_MS
 from tests.eos.storm import RECOVERY_S, Storm
 
-FAULTS = int(os.environ.get("FASTBROKER_FAULTS", "6"))
+FAULTS = int(os.environ.get("FASTBROKER_FAULTS", "4"))
 SEED = int(os.environ.get("FASTBROKER_SEED", "1"))
 RATE = float(os.environ.get("FASTBROKER_RATE", "60"))
 PARTITIONS, INSTANCES, WORDS, WINDOW_MS, SESSION_MS = 4, 3, 16, 5000, 4000
