@@ -290,8 +290,8 @@ class _Reading:
         elif one.slice is not None:
             size = one.slice.size
             try:
-                start = one.asked.asked.fetch_offset
-                if self.isolation_level and start <= one.partition.log.last_abort:
+                if self.isolation_level and one.partition.log.last_abort >= 0:
+                    start = one.asked.asked.fetch_offset
                     data.aborted_transactions = _aborted_in(one.partition, start, one.slice)
                 if (
                     size >= SENDFILE_MIN
