@@ -40,6 +40,7 @@ Non-obvious
 - An unchanged member that only differs in its previous epoch is not written again, unlike in Kafka.
 - The metadata hash is not Kafka's: groups that Kafka wrote are rebalanced once.
 - Members of a classic group that rebalances while it is converted keep what they say they own.
+- A static member may join again with the id that it has: its answer was lost. Kafka refuses it.
 - A classic member that was removed and joins with partitions has to let go of them first:
   UNKNOWN_MEMBER_ID.
 """

@@ -33,7 +33,7 @@ from fastbroker.group.consumer.state import GroupState, MemberState
 from fastbroker.group.group_log import GroupLog
 from fastbroker.model import Deferred, Timer, Timers
 
-NO_EPOCH, NO_TARGET_EPOCH = Epoch(0, 0), TargetEpoch(0, 0)
+NO_EPOCH, NO_TARGET_EPOCH = Epoch(1, 0), TargetEpoch(1, 0)  # of a group that nobody has joined
 
 
 class Watch(Protocol):
@@ -67,7 +67,7 @@ class ConsumerGroup:
         self._sessions: Sessions[ConsumerMember] = Sessions(timers, self._silent)
         self.epoch_kept: Epoch | None = None
         self.target_epoch_kept: TargetEpoch | None = None
-        self.epoch = self.target_epoch = 0
+        self.epoch, self.target_epoch = NO_EPOCH.epoch, NO_TARGET_EPOCH.epoch
         self.members: dict[str, ConsumerMember] = {}
         self.static: dict[str, str] = {}
         self.owners: dict[bytes, dict[int, str]] = {}

@@ -40,8 +40,8 @@ def subscribed(
         change.subscription(member_id, after)
     was = before or NO_SUBSCRIPTION
     changed = was.topics != after.topics or was.regex != after.regex
-    if changed or group.epoch == 0 or is_stale(env, group):
-        look_again(env, change, why if changed or group.epoch == 0 else None)
+    if changed or is_stale(env, group):
+        look_again(env, change, why if changed else None)
     return changed
 
 
