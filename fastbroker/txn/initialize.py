@@ -45,7 +45,7 @@ def initialized(
     if has_id and producer_id != kept.producer_id and not is_rotated:
         raise ProducerFenced(f"the producer id is {kept.producer_id} now")
     if kept.state is State.ONGOING:
-        return aborted(kept.fenced(), version=version, now_ms=now_ms)
+        return aborted(kept, version=version, fresh_id=fresh_id, now_ms=now_ms)
     if not kept.state.is_at_rest:
         raise ConcurrentTransactions("the transaction before is being completed: try again")
     if kept.is_exhausted and (not has_id or producer_epoch == kept.producer_epoch):

@@ -33,7 +33,8 @@ from fastbroker.group.consumer.state import GroupState, MemberState
 from fastbroker.group.group_log import GroupLog
 from fastbroker.model import Deferred, Timer, Timers
 
-NO_EPOCH, NO_TARGET_EPOCH = Epoch(1, 0), TargetEpoch(1, 0)  # of a group that nobody has joined
+# A group begins with epoch 1, so that its first subscription makes it 2, as in Apache Kafka.
+NO_EPOCH, NO_TARGET_EPOCH = Epoch(1, 0), TargetEpoch(1, 0)
 
 
 class Watch(Protocol):
@@ -275,7 +276,7 @@ class ConsumerGroup:
             member.rebalance.cancel()
         what = "did not join" if member.is_classic else "did not let go of partitions"
         timeout_ms = max(0, member.said.rebalance_timeout_ms)
-        member.rebalance_until_ms = self.timers.monotonic_ms() + timeout_ms
+        member.release_by_ms = self.timers.monotonic_ms() + timeout_ms
         member.rebalance = self.timers.after(
             timeout_ms, self._late, member, f"{what} within {timeout_ms} ms"
         )
@@ -290,7 +291,7 @@ class ConsumerGroup:
         """Give a classic member its rebalance timeout to fetch its assignment."""
         self.synced(member)
         timeout_ms = max(0, member.said.rebalance_timeout_ms)
-        member.sync_until_ms = self.timers.monotonic_ms() + timeout_ms
+        member.sync_by_ms = self.timers.monotonic_ms() + timeout_ms
         member.sync = self.timers.after(
             timeout_ms, self._late, member, f"did not sync within {timeout_ms} ms"
         )

@@ -60,8 +60,8 @@ class ConsumerMember:
     """One member. A part is None as long as there is no record of it.
 
     deadline_ms, alarm_ms, session: see classic/session.py. rebalance: until when it has to have
-    let go of partitions, or a classic one to have joined again; sync: until when to have synced;
-    rebalance_until_ms, sync_until_ms say when that is (monotonic).
+    let go of partitions, or a classic one to have joined again; sync: until when to have synced.
+    release_by_ms, sync_by_ms: when those two are over (monotonic).
     """
 
     __slots__ = (
@@ -71,11 +71,11 @@ class ConsumerMember:
         "is_new",
         "member_id",
         "rebalance",
-        "rebalance_until_ms",
+        "release_by_ms",
         "session",
         "subscription",
         "sync",
-        "sync_until_ms",
+        "sync_by_ms",
         "target",
     )
 
@@ -87,8 +87,7 @@ class ConsumerMember:
         self.session: Timer | None = None
         self.rebalance: Timer | None = None
         self.sync: Timer | None = None
-        self.deadline_ms = self.alarm_ms = 0
-        self.rebalance_until_ms = self.sync_until_ms = 0
+        self.deadline_ms = self.alarm_ms = self.release_by_ms = self.sync_by_ms = 0
         self.is_new = False
 
     @property

@@ -134,7 +134,7 @@ def test_a_member_that_does_not_let_go_is_gone_after_its_rebalance_timeout() -> 
         bench.timers.advance(4_000)
         bench.heartbeat_as("m1", 2, owned=owned)
         two.beat()
-    assert bench.heartbeat_as("m1", 1).error_code == errors.UnknownMemberId.code
+    assert bench.heartbeat_as("m1", 2).error_code == errors.UnknownMemberId.code
     bench.settle(two)
     assert two.owned == ORDERS
 
