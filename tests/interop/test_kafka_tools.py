@@ -9,6 +9,7 @@ import pathlib
 import re
 
 import pytest
+from confluent_kafka import Producer
 from confluent_kafka.admin import AdminClient
 
 from fastbroker.handlers.served import SERVED

@@ -33,6 +33,7 @@ SENSE = "Kafka answers UNKNOWN_SERVER_ERROR to what it did not foresee; we name 
 STRICT = "no client means this, and we refuse what Kafka lets pass"
 LENIENT = "no client sends this; we read what Kafka refuses"
 REPEATED = "for a duplicate Kafka gives the batch's time although the log did not set it"
+PACE = "when no interval is configured, heartbeats are as frequent as the group's size allows"
 TWICE = "what is asked for twice is answered twice"
 ELR = "eligible leader replicas are not served yet; with them Kafka sets it for the cluster"
 NOTHING = "a topic without partitions is answered as it was asked"
@@ -52,12 +53,7 @@ ACCEPTED: tuple[Accepted, ...] = (
              "our default is to flush before the answer"),
     Accepted("create_topics/*", "*", "*.configs[[]min.insync.replicas].config_source", ELR),
     Accepted("describe_configs/*", "*", "results[[]~-unknown].error_message", TEXT),
-    Accepted("describe_configs/*", "a group", "*", "configs of groups are not served yet"),
     Accepted("describe_configs/*", "client metrics", "*", "client metrics are not served yet"),
-    Accepted("incremental_alter_configs/*", "a group's*", "*",
-             "configs of groups are not served yet"),
-    Accepted("incremental_alter_configs/*", "it has it", "*",
-             "configs of groups are not served yet"),
     Accepted("incremental_alter_configs/*", "an unknown operation", "*", SENSE),
     Accepted("incremental_alter_configs/refused_for_brokers *", "an unknown key", "*", STRICT),
     Accepted("incremental_alter_configs/refused_for_brokers *", "a topic's key", "*", STRICT),
@@ -94,6 +90,12 @@ ACCEPTED: tuple[Accepted, ...] = (
     Accepted("delete_records/*", "a topic twice", "topics[[]]", TWICE),
     Accepted("offset_commit/*", "no partition", "topics[[]]", NOTHING),
     Accepted("offset_delete/*", "no partition", "topics[[]]", NOTHING),
+    # Consumer groups.
+    Accepted("consumer_group_heartbeat/*", "*", "heartbeat_interval_ms", PACE),
+    Accepted("group_migration/*", "*", "heartbeat_interval_ms", PACE),
+    Accepted("delete_groups/deletes_consumers *", "*", "heartbeat_interval_ms", PACE),
+    Accepted("consumer_group_describe/*", "an empty id", "*.error_message", TEXT),
+    Accepted("offset_fetch/fetches_of_consumers *", "an epoch, no member", "*.error_code", SENSE),
     # Transactions.
     Accepted("end_txn/*", "write with *", "*.error_message", TEXT),
 <<<<<<< HEAD

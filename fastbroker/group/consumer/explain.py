@@ -15,7 +15,9 @@ def explain(group: ConsumerGroup) -> Explanation:
     deadlines = sorted(_deadlines(group), key=lambda one: one.at_ms)
     return Explanation(
         now_ms=group.timers.now_ms(),
+        since_ms=group.raised_at_ms,
         summary=_summary(group),
+        reason=group.reason,
         awaited=awaited[:LONGEST],
         deadlines=deadlines[:LONGEST],
     )

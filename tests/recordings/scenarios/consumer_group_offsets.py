@@ -47,8 +47,8 @@ def consumer_groups(s: Scene) -> Steps:
                client_id="client-a")  # fmt: skip
     yield look("one", group)
     yield look("what may be done", group, include_authorized_operations=True)
-    yield join(s, None, group, B, t[0], s.name("unknown"), at=1, server_assignor="range",
-               client_id=None)  # fmt: skip
+    joined = yield join(s, None, group, B, t[0], s.name("unknown"), at=1,
+                        server_assignor="range", client_id=None)  # fmt: skip
     yield look("two members", group)
     yield look("an unknown one", s.name("unknown"))
     yield look("an empty id", "")
@@ -57,6 +57,7 @@ def consumer_groups(s: Scene) -> Steps:
     yield look("one known of two", group, s.name("unknown"))
     yield look("none")
     yield leave(s, None, group, A, at=1, instance_id="instance-a")
+    yield beat(s, None, group, B, joined.member_epoch, at=1, client_id=None)
     yield leave(s, None, group, B, at=1)
     yield look("an empty one", group)
 
