@@ -11,14 +11,16 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from fastbroker.protocol.messages.fetch import FetchRequest
+from fastbroker.protocol.messages.find_coordinator import FindCoordinatorRequest
 from fastbroker.protocol.messages.list_offsets import ListOffsetsRequest
 from fastbroker.protocol.messages.list_transactions import ListTransactionsRequest
 from fastbroker.protocol.messages.metadata import MetadataRequest
+from fastbroker.protocol.messages.offset_fetch import OffsetFetchRequest
 from fastbroker.records.control import ABORT, control_kind
 from fastbroker.records.reader import iter_batches
 from tests.interop.batches import Connection
 
-METADATA, FETCH, LIST_OFFSETS, LIST_TRANSACTIONS = 4, 11, 5, 0
+METADATA, FETCH, LIST_OFFSETS, LIST_TRANSACTIONS, COORDINATOR, OFFSET_FETCH = 4, 11, 5, 0, 2, 5
 READ_UNCOMMITTED, READ_COMMITTED = 0, 1
 LATEST, MAX_BYTES, DEADLINE_S = -1, 1 << 20, 60.0
 Logs = dict[int, "Log"]
@@ -28,6 +30,8 @@ _METADATA: Any = MetadataRequest
 _FETCH: Any = FetchRequest
 _OFFSETS: Any = ListOffsetsRequest
 _TRANSACTIONS: Any = ListTransactionsRequest
+_COORDINATOR: Any = FindCoordinatorRequest
+_STORED: Any = OffsetFetchRequest
 
 
 class Log(NamedTuple):
@@ -67,6 +71,11 @@ class Raw:
                 records += more
             out[partition] = Log([r for r in records if r[0] < end], end)
         return out
+
+    def stored(self, group: str, topic: str, partitions: int) -> list[int]:
+        """The offsets that `group` has stored, -1 for none."""
+        found: list[int] = self._insist(lambda: self._stored(group, topic, partitions))
+        return found
 
     def ongoing(self) -> dict[str, str]:
         """The transactions that have not ended, by id, with their states."""
@@ -133,6 +142,23 @@ class Raw:
         _check(told.error_code)
         aborted = [(t.first_offset, t.producer_id) for t in told.aborted_transactions or []]
         return visible(told.records or b"", aborted, start)
+
+    def _stored(self, group: str, topic: str, partitions: int) -> list[int]:
+        host, _, port = self.bootstrap.split(",")[0].rpartition(":")
+        with Connection(host, int(port)) as connection:
+            where = connection.ask(_COORDINATOR(key=group, key_type=0), COORDINATOR)
+        _check(where.error_code)
+        asked = _STORED.OffsetFetchRequestTopic(
+            name=topic, partition_indexes=list(range(partitions))
+        )
+        with Connection(where.host, where.port) as connection:
+            answer = connection.ask(_STORED(group_id=group, topics=[asked]), OFFSET_FETCH)
+        _check(answer.error_code)
+        out = [-1] * partitions
+        for one in answer.topics[0].partitions:
+            _check(one.error_code)
+            out[one.partition_index] = one.committed_offset
+        return out
 
     def _ongoing(self) -> dict[str, str]:
         out = {}

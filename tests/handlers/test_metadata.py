@@ -39,6 +39,12 @@ def test_brokers_are_named_as_the_client_reaches_them(bench: Bench) -> None:
     assert [n.node_id for n in metadata(bench).brokers] == [ME, NEIGHBOUR]
 
 
+def test_a_fenced_broker_of_this_host_is_listed_as_it_comes_back(bench: Bench) -> None:
+    bench.fence(NEIGHBOUR)
+    bench.fence(ELSEWHERE)
+    assert [n.node_id for n in metadata(bench).brokers] == [ME, NEIGHBOUR]
+
+
 def test_advertised_listeners_are_told_as_they_are(tmp_path: Any) -> None:
     bench = Bench(tmp_path, {"advertised.listeners": "PLAINTEXT://example.org:9092"})
     assert [n.host for n in metadata(bench).brokers] == ["host-1", "host-2", "host-1"]

@@ -224,7 +224,7 @@ def leave(
     request: LeaveGroupRequest,
     api_version: int,
 ) -> LeaveGroupResponse | Deferred[LeaveGroupResponse]:
-    """Remove members with one rebalance for all of them; an admin removes consumers so, too.
+    """Remove members, of either protocol, with one rebalance for all of them.
 
     Raises CoordinatorNotAvailable, and up to version 2 what a member's own error is from then on.
     """
@@ -275,10 +275,12 @@ def _check_protocols(group: ConsumerGroup, protocol_type: str, names: list[str])
 
 
 def _member(group: ConsumerGroup, member_id: str, instance_id: str | None) -> ConsumerMember:
-    """Of either protocol. Raises UnknownMemberId, FencedInstanceId."""
+    """Raises CoordinatorNotAvailable, UnknownMemberId, FencedInstanceId."""
+    _check_alive(group)
     if instance_id is not None:
-        return known_static(group, instance_id, member_id)
-    member = group.members.get(member_id)
+        member: ConsumerMember | None = known_static(group, instance_id, member_id)
+    else:
+        member = group.members.get(member_id)
     if member is None:
         raise UnknownMemberId(f"{member_id!r} is not a member: join again")
     return member
@@ -288,7 +290,6 @@ def _classic_member(
     group: ConsumerGroup, member_id: str, instance_id: str | None
 ) -> tuple[ConsumerMember, ClassicSide]:
     """Raises CoordinatorNotAvailable, UnknownMemberId, FencedInstanceId."""
-    _check_alive(group)
     member = _member(group, member_id, instance_id)
     side = member.said.classic
     if side is None:
