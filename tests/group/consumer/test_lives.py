@@ -3,7 +3,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.group.consumer.simulation import Simulation
+from tests.group.consumer.lives import Simulation
 
 SCHEDULES = 300
 
