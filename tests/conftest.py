@@ -4,6 +4,11 @@ from __future__ import annotations
 import pytest
 
 from tests.interop.installs import kafka_jars
+from tests.sim.schedules import add_options
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    add_options(parser)
 
 
 @pytest.fixture(autouse=True)

@@ -143,12 +143,13 @@ class Log:
     def batches(self, partition: int) -> list[bytes]:
         """What is in a partition, as chunks of batches, a record each."""
         return [
-            bytes(_batch(item, offset))
+            bytes(batch_of(item, offset))
             for offset, item in enumerate(self.partitions.get(partition, []))
         ]
 
 
-def _batch(item: Any, offset: int) -> bytearray:
+def batch_of(item: Any, offset: int) -> bytearray:
+    """One record or marker of a log as a batch of its own."""
     if isinstance(item, EndTransactionMarker):
         marker = marker_batch(item, now_ms=0)
         stamp(marker, offset, 0)
@@ -170,17 +171,25 @@ class Bench:
     Answers that are there are returned as they are, others as their Deferred.
     """
 
-    def __init__(self, *, elect: bool = True, log: Log | None = None, **given: Any) -> None:
+    def __init__(
+        self,
+        *,
+        elect: bool = True,
+        log: Log | None = None,
+        config: BrokerConfig | None = None,
+        **given: Any,
+    ) -> None:
         self.timers = VirtualTimers()
         self.log = log or Log()
         self.topics = dict(TOPICS)
         self.partitions: dict[str, int] = {}
         self.overrides: dict[str, dict[str, str]] = {}
         self.made = 0
-        given = {"offsets_topic_num_partitions": PARTITIONS} | given
-        texts = {name.replace("_", "."): str(value) for name, value in given.items()}
+        if config is None:
+            given = {"offsets_topic_num_partitions": PARTITIONS} | given
+            config = BrokerConfig({n.replace("_", "."): str(v) for n, v in given.items()})
         self.coordinator = GroupCoordinator(
-            BrokerConfig(texts),
+            config,
             self.timers,
             append=self.log.append,
             transactions=self.log.transactions,

@@ -1,39 +1,24 @@
-"""Thousands of random schedules; and planted bugs, which they find."""
+"""Tens of thousands of random schedules of classic groups; and planted bugs, which they find."""
 from __future__ import annotations
 
-import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from fastbroker.group.classic.group import ClassicGroup
 from fastbroker.group.classic.state import State
+from fastbroker.group.pending_offsets import PendingOffsets
 from fastbroker.group.shard import Shard
-from tests.group.simulation import Broken, Simulation
+from tests.group.simulation import Simulation
+from tests.sim import schedules
 
-SCHEDULES = 2_500
-BUG_SCHEDULES = 400
-
-
-@pytest.fixture(autouse=True)
-def _quiet() -> Iterator[None]:
-    logging.getLogger("tests.group").setLevel(logging.CRITICAL)
-    yield
-    logging.getLogger("tests.group").setLevel(logging.NOTSET)
+SCHEDULES = 40_000
+BUG_SCHEDULES = 2_000
 
 
-def run(seeds: range) -> None:
-    for seed in seeds:
-        try:
-            Simulation(seed).run()
-        except AssertionError as error:
-            error.add_note(f"seed {seed}")
-            raise
-
-
-def test_random_schedules() -> None:
-    run(range(SCHEDULES))
+def test_random_schedules(pytestconfig: pytest.Config) -> None:
+    schedules.run(Simulation, schedules.seeds(pytestconfig, SCHEDULES))
 
 
 def assigns_twice(patch: pytest.MonkeyPatch) -> None:
@@ -78,12 +63,49 @@ def acknowledges_early(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Shard, "commit", commit)
 
 
+def forgets_a_session(patch: pytest.MonkeyPatch) -> None:
+    right = ClassicGroup.touch
+
+    def touch(self: ClassicGroup, member: Any, timeout_ms: int | None = None) -> None:
+        if self.state is not State.COMPLETING:
+            right(self, member, timeout_ms)
+
+    patch.setattr(ClassicGroup, "touch", touch)
+
+
+def keeps_the_gone(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(ClassicGroup, "_silent", lambda self, member: None)
+
+
+def aborts_as_it_commits(patch: pytest.MonkeyPatch) -> None:
+    right = PendingOffsets.end
+
+    def end(self: PendingOffsets, producer_id: int, *, commit: bool) -> Any:
+        return right(self, producer_id, commit=True)
+
+    patch.setattr(PendingOffsets, "end", end)
+
+
+def lets_the_later_marker_count(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(PendingOffsets, "_overtake", lambda self, *where: None)
+
+
 @pytest.mark.parametrize(
-    "plant", [assigns_twice, forgets_to_count, believes_an_old_write, acknowledges_early]
+    "plant",
+    [
+        assigns_twice,
+        forgets_to_count,
+        believes_an_old_write,
+        acknowledges_early,
+        forgets_a_session,
+        keeps_the_gone,
+        aborts_as_it_commits,
+        lets_the_later_marker_count,
+    ],
 )
 def test_a_planted_bug_is_found(
     plant: Callable[[pytest.MonkeyPatch], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     plant(monkeypatch)
-    with pytest.raises(Broken):
-        run(range(BUG_SCHEDULES))
+    with pytest.raises(AssertionError):  # Broken, or the code's own
+        schedules.run(Simulation, range(BUG_SCHEDULES))

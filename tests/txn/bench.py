@@ -160,16 +160,24 @@ class Bench:
     """
 
     def __init__(
-        self, *, elect: bool = True, log: Log | None = None, version: int = 2, **given: Any
+        self,
+        *,
+        elect: bool = True,
+        log: Log | None = None,
+        brokers: Brokers | None = None,
+        version: int = 2,
+        config: BrokerConfig | None = None,
+        **given: Any,
     ) -> None:
         self.timers = VirtualTimers()
-        self.log, self.brokers, self.version = log or Log(), Brokers(), version
+        self.log, self.brokers, self.version = log or Log(), brokers or Brokers(), version
         self.next_id = 1000
         self.allocations: list[Deferred[int]] | None = None  # a list: they wait in it
-        given = {"transaction_state_log_num_partitions": PARTITIONS} | given
-        texts = {name.replace("_", "."): str(value) for name, value in given.items()}
+        if config is None:
+            given = {"transaction_state_log_num_partitions": PARTITIONS} | given
+            config = BrokerConfig({n.replace("_", "."): str(v) for n, v in given.items()})
         self.coordinator = TransactionCoordinator(
-            BrokerConfig(texts),
+            config,
             self.timers,
             append=self.log.append,
             allocate_producer_id=self._allocate,
@@ -184,7 +192,10 @@ class Bench:
 
     def elect(self, epoch: int = 1) -> None:
         for partition in range(PARTITIONS):
-            self.coordinator.elected(partition, epoch, self.log.batches(partition))
+            self.elect_one(partition, epoch)
+
+    def elect_one(self, partition: int, epoch: int) -> None:
+        self.coordinator.elected(partition, epoch, self.log.batches(partition))
 
     def resign(self) -> None:
         for partition in range(PARTITIONS):

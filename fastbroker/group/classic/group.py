@@ -68,6 +68,7 @@ class ClassicGroup:
         self.protocol_name: str | None = None
         self.storing = False
         self._topics: set[str] | None = None  # what the members read; None: not known
+        self._is_led = True  # a leader made the assignment that a record keeps
         self.reason = ""
         self.join_deadline_ms: int | None = None
         self.sync_deadline_ms: int | None = None
@@ -447,6 +448,7 @@ class ClassicGroup:
         if value.leader in self.roster.members:
             self.roster.leader = value.leader
         self.learn_topics()
+        self._is_led = value.leader is not None
         self.state = State.STABLE if len(self.roster) else State.EMPTY
         since = value.current_state_timestamp
         self.state_since_ms = since if since >= 0 else None
@@ -457,6 +459,8 @@ class ClassicGroup:
             self.touch(member)
         if len(self.roster) > self.settings.max_size:
             self.prepare_rebalance(f"it has more than group.max.size={self.settings.max_size}")
+        elif len(self.roster) and not self._is_led:
+            self.prepare_rebalance("it has an assignment that no leader has made")
 
     def end(self, error: type[KafkaError]) -> None:
         """Take no more requests; who waits is told `error`."""

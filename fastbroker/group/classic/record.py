@@ -33,13 +33,18 @@ class KeptGroup(Protocol):
     roster: Roster
 
 
-def group_record(group: KeptGroup, assignments: Mapping[str, bytes]) -> Record:
-    """The group in its current generation; `assignments` by member id, absent ones are empty."""
+def group_record(
+    group: KeptGroup, assignments: Mapping[str, bytes], *, is_led: bool = True
+) -> Record:
+    """The group in its current generation; `assignments` by member id, absent ones are empty.
+
+    is_led: False where no leader made them: whoever reads the record has the group rebalance.
+    """
     value = GroupMetadataValue(
         protocol_type=group.protocol_type or "",
         generation=group.generation_id,
         protocol=group.protocol_name,
-        leader=group.roster.leader,
+        leader=group.roster.leader if is_led else None,
         current_state_timestamp=-1 if group.state_since_ms is None else group.state_since_ms,
         members=[
             MemberMetadata(

@@ -143,9 +143,11 @@ def downgrade(env: Environment, change: Change, gone: Iterable[str], why: str) -
         return False
     classic.protocol_name = classic.roster.select_protocol()
     for one in classic.roster:
-        target = group.members[one.member_id].aim
+        now = group.members[one.member_id].now
+        # What it may still read, not what it was to read: the group may be converted back.
         one.assignment = embedded.assignment_bytes(
-            {name: numbers for topic, numbers in target.items()
+            {name: [*now.assigned.get(topic, ()), *now.revoking.get(topic, ())]
+             for topic in {**now.assigned, **now.revoking}
              if (name := env.topics.topic_name(topic)) is not None},
             embedded.version(one.protocols[classic.protocol_name]),
         )  # fmt: skip
@@ -156,7 +158,7 @@ def downgrade(env: Environment, change: Change, gone: Iterable[str], why: str) -
     change.install(classic)
     for record in tombstones:
         change.step(record, lambda: None)
-    change.step(group_record(classic, assignments), lambda: _stay(group))
+    change.step(group_record(classic, assignments, is_led=False), lambda: _stay(group))
     group.end()
     change.after_write(classic.begin)
     change.after_write(lambda: classic.prepare_rebalance(f"back to the classic protocol: {why}"))

@@ -80,7 +80,32 @@ def test_the_last_member_with_the_new_protocol_leaves_a_classic_group_behind() -
     leader = one if one.leads else two
     assert sorted(leader.members) == sorted([one.member_id, two.member_id])
     bench.reload(2)
-    assert bench.group().state is State.STABLE, "what is kept is the group it became"
+    group = bench.group()
+    assert {one.member_id for one in group.roster} == {one.member_id, two.member_id}
+    assert group.state is State.PREPARING, "nobody has the part of the one that left yet"
+    assert one.beat() in (errors.RebalanceInProgress.code, errors.IllegalGeneration.code)
+
+
+def test_a_classic_member_keeps_what_it_reads_when_its_group_is_converted_back_and_forth() -> None:
+    bench = ConsumerBench()
+    (one,) = classic(bench, 1)
+    assert one.owned == ORDERS
+    new = bench.consumer("n1")
+    new.join()
+    new.leave()
+    assert bench.group().state is State.PREPARING
+    other = bench.consumer("n2")
+    other.join()
+    assert other.owned == set(), "all is read by the classic member, which has not heard of this"
+    assert one.beat() == errors.IllegalGeneration.code, "which has it let go of everything"
+    one.owned = set()
+    one.joined(one.join())
+    one.sync()
+    for _ in range(8):
+        one.keep_up()
+        other.beat()
+        assert not one.owned & other.owned
+    assert len(one.owned) == len(other.owned) == 3
 
 
 def test_migration_both_ways_with_a_session_that_ends() -> None:
@@ -157,6 +182,17 @@ def test_a_classic_member_joins_a_consumer_group() -> None:
     assert {m.member_id for m in bench.describe_consumers().members} == {"m0", other.member_id}
     assert now(bench.leave(("m0", None))).members[0].error_code == 0, "an admin removes it so"
     assert isinstance(bench.group(), ClassicGroup), "nobody is left with the new protocol"
+
+
+def test_a_classic_member_that_was_removed_lets_go_before_it_joins_again() -> None:
+    bench = ConsumerBench()
+    new = bench.consumer("n1")
+    new.join()
+    late = ClassicConsumer(bench)
+    late.member_id, late.owned = "gone", {("orders", 0)}
+    assert late.join().error_code == errors.UnknownMemberId.code
+    late.owned = set()
+    assert late.join().error_code == 0
 
 
 def test_a_classic_member_that_does_not_join_or_sync_in_time_is_gone() -> None:
