@@ -24,7 +24,7 @@ def test_a_stable_group_and_its_sessions() -> None:
     bench = ConsumerBench()
     bench.consumers(2)
     told = explained(bench)
-    assert told.summary == "Epoch 2 is at work with 2 members."
+    assert told.summary == "Epoch 3 is at work with 2 members."
     assert told.reason == "member m1 joins"
     assert told.awaited == []
     assert {(one.what, one.member_id) for one in told.deadlines} == {
