@@ -71,6 +71,7 @@ class Broker:
     forward(request, ctx): sends a client's request on to the controller; a Deferred of the
         response of the same API.
     allocate_producer_id(): a Deferred of a fresh producer id.
+    workers: brokers of this host, which their supervisor starts again when they end.
     enlist: asks the coordinator of a transaction about its partitions; see Enlist.
     """
 
@@ -79,13 +80,14 @@ class Broker:
         *,
         config: BrokerConfig,
         broker_id: int,
+        workers: int,
         timers: Timers,
         log_dir: LogDir,
         sessions: FetchSessions,
         forward: Callable[[Any, RequestContext], Deferred[Any]],
         allocate_producer_id: Callable[[], Deferred[int]],
     ) -> None:
-        self.config, self.broker_id = config, broker_id
+        self.config, self.broker_id, self.workers = config, broker_id, workers
         self.timers, self.log_dir, self.sessions = timers, log_dir, sessions
         self.forward, self.allocate_producer_id = forward, allocate_producer_id
         self.image = MetadataImage.empty()
@@ -198,6 +200,11 @@ class Broker:
         if same_host and "advertised.listeners" not in self.config.explicit:
             host = ctx.local[0]
         return Node(broker.id, host, endpoint.port, broker.rack)
+
+    def comes_back(self, broker_id: int) -> bool:
+        """Whether a broker that is away is one that this host's supervisor starts again."""
+        index, node_id = divmod(broker_id, WORKER_STRIDE)
+        return node_id == self.broker_id % WORKER_STRIDE and index < self.workers
 
     def nodes(self, ctx: RequestContext, *, fenced: bool = False) -> list[tuple[Node, bool]]:
         """(broker, is fenced) of every broker that the client's listener reaches, by id."""

@@ -18,7 +18,7 @@ from fastbroker.handlers.context import INTERNAL_TOPICS, RequestContext
 from fastbroker.handlers.creation import create_topics
 from fastbroker.handlers.registry import handles
 from fastbroker.metadata.image import PartitionImage, TopicImage
-from fastbroker.model import WORKER_STRIDE, ZERO_UUID, Deferred
+from fastbroker.model import ZERO_UUID, Deferred
 from fastbroker.protocol.messages.describe_topic_partitions import (
     DescribeTopicPartitionsRequest,
     DescribeTopicPartitionsResponse,
@@ -53,9 +53,9 @@ def metadata(
 ) -> MetadataResponse | Deferred[MetadataResponse]:
     """Behaviour
     - Lists the live brokers of the client's listener, at addresses that it can reach, and the
-      topics asked for, or all. This host's are listed while they are fenced, too, as their
-      supervisor starts them again: librdkafka forgets a broker that is left out once, and a
-      transaction whose coordinator it forgot never goes on.
+      topics asked for, or all. Unlike on Kafka, this host's are listed while they are fenced, too,
+      as their supervisor starts them again: librdkafka forgets a broker that is left out once,
+      and a transaction whose coordinator it forgot never goes on.
     - The controller is this broker: admin requests can be sent to any.
     - An unknown topic is created when the client and auto.create.topics.enable allow it; the
       answer waits for that up to a second, then says UNKNOWN_TOPIC_OR_PARTITION.
@@ -115,7 +115,7 @@ def _answer(
                 node_id=node.id, host=node.host, port=node.port, rack=node.rack
             )
             for node, is_fenced in broker.nodes(ctx, fenced=True)
-            if not is_fenced or node.id % WORKER_STRIDE == broker.broker_id % WORKER_STRIDE
+            if not is_fenced or broker.comes_back(node.id)
         ],
         cluster_id=broker.log_dir.cluster_id,
         controller_id=broker.broker_id,

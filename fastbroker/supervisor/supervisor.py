@@ -60,7 +60,7 @@ class _Supervisor:
         self.controller = Child("controller", partial(run_controller, config), lifeline, own)
         self.children = [self.controller]
         for index in range(self.workers):
-            main = partial(_run_worker, config, index)
+            main = partial(_run_worker, config, index, self.workers)
             self.children.append(Child(f"worker-{index}", main, lifeline, own))
         self._was_ready = False
         self._is_stopping = False
@@ -163,11 +163,11 @@ class _Supervisor:
 
 
 def _run_worker(
-    config: BrokerConfig, index: int, ready: Callable[[], object], lifeline_fd: int
+    config: BrokerConfig, index: int, workers: int, ready: Callable[[], object], lifeline_fd: int
 ) -> None:
     from fastbroker.worker.main import run
 
-    run(config, index, ready, lifeline_fd)
+    run(config, index, workers, ready, lifeline_fd)
 
 
 class _ProcessName(logging.Filter):

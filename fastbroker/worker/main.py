@@ -18,8 +18,10 @@ log = logging.getLogger(__name__)
 GC_THRESHOLD = 20_000  # objects made, less objects freed, between two looks at the youngest
 
 
-def run(config: BrokerConfig, index: int, ready: Callable[[], object], lifeline_fd: int) -> None:
-    """Serve as worker `index` until SIGTERM, or until `lifeline_fd` reads its end: whoever started
+def run(
+    config: BrokerConfig, index: int, workers: int, ready: Callable[[], object], lifeline_fd: int
+) -> None:
+    """Serve as worker `index` of `workers` until SIGTERM, or until `lifeline_fd` reads its end: whoever started
     us is gone.
 
     ready: called once clients are accepted. SIGINT is left to whoever started us.
@@ -40,7 +42,7 @@ def run(config: BrokerConfig, index: int, ready: Callable[[], object], lifeline_
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
     loop.call_soon(signal.pthread_sigmask, signal.SIG_UNBLOCK, {signal.SIGTERM})
     loop.set_exception_handler(unexpected)
-    worker = Worker(loop, config, index, ready=ready, fatal=fatal)
+    worker = Worker(loop, config, index, workers=workers, ready=ready, fatal=fatal)
 
     def lifeline() -> None:
         if not os.read(lifeline_fd, 1):

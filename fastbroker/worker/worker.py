@@ -54,7 +54,7 @@ MARKERS_VERSION = 2  # of WriteTxnMarkers
 class Worker:
     """Owned by its process.
 
-    ready(): called once clients are accepted. fatal(error): this process cannot go on.
+    workers: how many of them this host runs. ready(): called once clients are accepted. fatal(error): this process cannot go on.
     """
 
     def __init__(
@@ -63,6 +63,7 @@ class Worker:
         config: BrokerConfig,
         index: int,
         *,
+        workers: int,
         ready: Callable[[], object],
         fatal: Callable[[BaseException], object],
     ) -> None:
@@ -94,6 +95,7 @@ class Worker:
         self.broker = Broker(
             config=config,
             broker_id=self.id,
+            workers=workers,
             timers=self.timers,
             log_dir=self.log_dir,
             sessions=FetchSessions(

@@ -48,6 +48,7 @@ from tests.group.virtual_timers import VirtualTimers
 from tests.storage.logs import batch
 
 ME, NEIGHBOUR, ELSEWHERE = 1, 1001, 2
+WORKERS = 2
 LISTENER = "PLAINTEXT"
 CLUSTER = "cluster-of-tests"
 
@@ -129,6 +130,7 @@ class Bench:
         self.producer_ids: list[Deferred[int]] = []
         self.forwarded: list[tuple[Any, RequestContext, Deferred[Any]]] = []
         self.broker = Broker(
+            workers=WORKERS,
             config=self.config,
             broker_id=ME,
             timers=self.timers,

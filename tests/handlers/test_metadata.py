@@ -43,6 +43,8 @@ def test_a_fenced_broker_of_this_host_is_listed_as_it_comes_back(bench: Bench) -
     bench.fence(NEIGHBOUR)
     bench.fence(ELSEWHERE)
     assert [n.node_id for n in metadata(bench).brokers] == [ME, NEIGHBOUR]
+    bench.broker.workers = 1  # it was started with fewer of them
+    assert [n.node_id for n in metadata(bench).brokers] == [ME]
 
 
 def test_advertised_listeners_are_told_as_they_are(tmp_path: Any) -> None:
