@@ -21,8 +21,8 @@ GC_THRESHOLD = 20_000  # objects made, less objects freed, between two looks at 
 def run(
     config: BrokerConfig, index: int, workers: int, ready: Callable[[], object], lifeline_fd: int
 ) -> None:
-    """Serve as worker `index` of `workers` until SIGTERM, or until `lifeline_fd` reads its end: whoever started
-    us is gone.
+    """Serve as worker `index` of `workers` until SIGTERM, or until `lifeline_fd` reads its end:
+    whoever started us is gone.
 
     ready: called once clients are accepted. SIGINT is left to whoever started us.
     Raises what ended it otherwise: LogDirError, AddressInUse, OSError, or a bug.

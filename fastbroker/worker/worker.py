@@ -54,7 +54,8 @@ MARKERS_VERSION = 2  # of WriteTxnMarkers
 class Worker:
     """Owned by its process.
 
-    workers: how many of them this host runs. ready(): called once clients are accepted. fatal(error): this process cannot go on.
+    workers: how many of them this host runs. ready(): called once clients are accepted.
+    fatal(error): this process cannot go on.
     """
 
     def __init__(
