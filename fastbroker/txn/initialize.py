@@ -19,7 +19,11 @@ from fastbroker.txn.transaction import LAST_EPOCH, NO_EPOCH, NO_PRODUCER_ID, Tra
 def created(producer_id: int, *, timeout_ms: int, now_ms: int) -> Transaction:
     """The first state of an id."""
     return Transaction(
-        producer_id=producer_id, producer_epoch=0, timeout_ms=timeout_ms, updated_ms=now_ms
+        producer_id=producer_id,
+        producer_epoch=0,
+        previous_producer_id=producer_id,
+        timeout_ms=timeout_ms,
+        updated_ms=now_ms,
     )
 
 

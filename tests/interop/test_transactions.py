@@ -18,7 +18,7 @@ from confluent_kafka.cimpl import NewTopic
 from tests.apache_kafka import tools
 from tests.broker_process import BrokerProcess
 from tests.interop import installs
-from tests.interop.conftest import Broker
+from tests.interop.broker import Broker
 
 pytestmark = [pytest.mark.interop, pytest.mark.timeout(180)]
 
