@@ -2,16 +2,20 @@
 
 Reading order: main (which commands there are, how errors are shown) and start; connection and
 client (a small blocking Kafka client) and topic; produce with lines, partitioner and sender;
-consume with fetcher, formats and interrupts, then member and ranges; output and pairs.
+consume with fetcher, formats and interrupts, then member and ranges; output and pairs. What asks
+about many things at once: coordinators and leaders, then log_offsets and retention; with progress,
+durations and spans they carry the packages group and txn.
 
 Invariants:
 - A command's module is imported when the command runs: `fastbroker start` pays for no client.
 - Results go to stdout, everything else to stderr; an expected error is one line that names cause
-  and remedy. Exit status: 0 done, 1 it did not work, 2 wrong arguments or configuration.
+  and remedy. Exit status: 0 done, 1 it did not work, 2 wrong arguments or configuration;
+  `group lag --fail-above` has 3 for itself.
 - Only Kafka's protocol is spoken, so every command works against any Kafka broker from 3.0 on.
+- Many groups, topics or partitions are asked for in batches, and each request has a limit.
 
 Not done:
-- TLS and SASL; transactions; reading only committed records (aborted ones are shown);
+- TLS and SASL; producing in transactions; reading only committed records (aborted ones are shown);
 - several topics in one `consume`; group protocols other than the classic one with `range`.
 
 Non-obvious:

@@ -5,13 +5,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import islice
 from typing import Any, TypeVar
 
 import click
 
 from fastbroker import errors
-from fastbroker.cli.connection import Connection, ConnectionLost
+from fastbroker.cli.connection import NEWEST, Connection, ConnectionLost
 from fastbroker.cli.output import Failure
 from fastbroker.protocol.messages.find_coordinator import FindCoordinatorRequest
 from fastbroker.protocol.messages.metadata import MetadataRequest, MetadataResponse
@@ -27,6 +28,8 @@ NEWS_S = 1.0
 AUTO_CREATE_S = 5.0
 BACKOFF_S, BACKOFF_MAX_S = 0.02, 1.0
 ANY = -1
+GROUP, TRANSACTION = 0, 1  # what a coordinator is of
+KINDS = {GROUP: "group", TRANSACTION: "transactional id"}
 
 bootstrap_option = click.option(
     "--bootstrap",
@@ -66,6 +69,7 @@ class Client:
         node: int = ANY,
         purpose: str = "",
         at_least: int = 0,
+        at_most: int = NEWEST,
         timeout_s: float = TIMEOUT_S,
     ) -> Any:
         """The response of broker `node`, or of any. Raises ConnectionLost, Failure.
@@ -74,7 +78,9 @@ class Client:
         """
         connection = self.connection(node, purpose)
         try:
-            return connection.call(request, timeout_s=timeout_s, at_least=at_least)
+            return connection.call(
+                request, timeout_s=timeout_s, at_least=at_least, at_most=at_most
+            )
         except ConnectionLost:
             self.drop(node, purpose)
             raise
@@ -128,17 +134,33 @@ class Client:
                 f"there is no topic {name!r}; create it with: fastbroker topic create {name}"
             ) from None
 
+    def brokers(self) -> dict[int, str]:
+        """host:port of every broker that is alive, by id."""
+        self.topics([])
+        return {node: self.address(node) for node in sorted(self._nodes)}
+
+    def address(self, node: int) -> str:
+        """host:port of a broker that was named in an answer."""
+        host, port = self._nodes[node]
+        return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
     def coordinator(self, group: str) -> int:
         """The broker that coordinates `group`."""
+        return self.attempt(lambda: self.coordinators([group])[group])
 
-        def look() -> int:
-            request = FindCoordinatorRequest(key_type=0, coordinator_keys=[group])
-            found = self.call(request, at_least=4).coordinators[0]
-            check(found.error_code, found.error_message, where=f"group {group!r}")
+    def coordinators(self, names: Sequence[str], kind: int = GROUP) -> dict[str, int]:
+        """The broker that coordinates each of `names`: groups, or transactional ids.
+
+        Asked once; raises the first error of a name.
+        """
+        out = {}
+        request = FindCoordinatorRequest(key_type=kind, coordinator_keys=list(names))
+        for found in self.call(request, at_least=4).coordinators:
+            where = f"{KINDS[kind]} {found.key!r}"
+            check(found.error_code, found.error_message, where=where)
             self._nodes[found.node_id] = (found.host, found.port)
-            return int(found.node_id)
-
-        return self.attempt(look)
+            out[found.key] = int(found.node_id)
+        return out
 
     def attempt(
         self,
@@ -180,6 +202,13 @@ class Client:
         raise ConnectionLost(
             f"{first}; start one with: fastbroker start, or name another with --bootstrap HOST:PORT"
         )
+
+
+def chunks(items: Iterable[T], most: int) -> Iterator[list[T]]:
+    """`items` in lists of at most `most`: what one request asks for is bounded."""
+    rest = iter(items)
+    while chunk := list(islice(rest, most)):
+        yield chunk
 
 
 def check(code: int, message: str | None = None, *, where: str) -> None:

@@ -18,11 +18,16 @@ from fastbroker.protocol.schema import Struct
 CLIENT_ID = f"fastbroker-cli-{__version__}"
 CONNECT_TIMEOUT_S = 5.0
 RESPONSE_MAX_BYTES = 256 * 1024 * 1024
+NEWEST = 32767  # no version is higher
 _SIZE = Layout(">i")
 
 
 class ConnectionLost(Failure):
     """The broker went away, or never was there; what was asked may or may not have happened."""
+
+
+class NotServed(Failure):
+    """The broker does not serve an API, or no version of it that we speak."""
 
 
 class Connection:
@@ -54,18 +59,23 @@ class Connection:
             one.api_key: (one.min_version, one.max_version) for one in answer.api_keys
         }
 
-    def call(self, request: Struct, *, timeout_s: float, at_least: int = 0) -> Any:
-        """The response to `request`. Raises ConnectionLost, or Failure for an old broker."""
-        self.send(request, at_least=at_least)
+    def call(
+        self, request: Struct, *, timeout_s: float, at_least: int = 0, at_most: int = NEWEST
+    ) -> Any:
+        """The response to `request`. Raises ConnectionLost, or NotServed for an old broker."""
+        self.send(request, at_least=at_least, at_most=at_most)
         return self.receive(timeout_s)
 
-    def send(self, request: Struct, *, at_least: int = 0) -> None:
-        """Send without waiting; `receive` gives the responses in the order of requests."""
+    def send(self, request: Struct, *, at_least: int = 0, at_most: int = NEWEST) -> None:
+        """Send without waiting; `receive` gives the responses in the order of requests.
+
+        at_least, at_most: versions that lack a field that matters here are not spoken.
+        """
         kind = api(request.KEY)
         lowest, highest = self._versions.get(kind.key, (0, -1))
-        version = min(highest, kind.last_stable)
+        version = min(highest, kind.last_stable, at_most)
         if version < max(lowest, kind.first, at_least):
-            raise Failure(
+            raise NotServed(
                 f"the broker at {self.address} does not serve {kind.name} in a version that this "
                 "command speaks; use a broker of Kafka 3.0 or newer"
             )

@@ -19,6 +19,8 @@ COMMANDS = {
     "topic": "fastbroker.cli.topic:topic",
     "produce": "fastbroker.cli.produce:produce",
     "consume": "fastbroker.cli.consume:consume",
+    "group": "fastbroker.cli.group.group:group",
+    "txn": "fastbroker.cli.txn.txn:txn",
 }
 
 

@@ -11,7 +11,7 @@ import click
 
 from fastbroker import errors
 from fastbroker.cli.client import Client, NoSuchTopic, Topic, bootstrap_option, check
-from fastbroker.cli.output import Failure, count, table
+from fastbroker.cli.output import Failure, count, json_option, table
 from fastbroker.cli.pairs import pairs
 from fastbroker.protocol.messages.create_partitions import CreatePartitionsRequest
 from fastbroker.protocol.messages.create_topics import CreateTopicsRequest
@@ -32,7 +32,6 @@ config_option = click.option(
     metavar="KEY=VALUE",
     help="A setting of the topic, as in retention.ms=60000. May be repeated.",
 )
-json_option = click.option("--json", "as_json", is_flag=True, help="JSON, for programs.")
 
 
 @click.group()

@@ -25,7 +25,7 @@ Reading order
     offsets.py         committed offsets as values and as records; offset_commit.py, offset_fetch.py
     pending_offsets.py those of open transactions; transactional_commit.py; transactions.py says
                        what that asks of the log and of transaction coordinators
-    classic/explain.py what people are told of a group, see protocol/explanation.py
+    classic/explain.py, consumer/explain.py  what people are told, see protocol/explanation.py
     group_log.py       a line for each rebalance, few in a flood
 
 Non-obvious

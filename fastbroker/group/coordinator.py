@@ -20,6 +20,7 @@ from fastbroker.group.consumer import classic_members, commit, conversion, descr
 from fastbroker.group.consumer import heartbeat as consumer_heartbeat
 from fastbroker.group.consumer.change import Change
 from fastbroker.group.consumer.environment import Environment
+from fastbroker.group.consumer.explain import explain as explain_consumers
 from fastbroker.group.consumer.group import AnyGroup, ConsumerGroup
 from fastbroker.group.consumer.settings import NO_OVERRIDES, ConsumerSettings, Overrides
 from fastbroker.group.offset_fetch import Asked
@@ -299,19 +300,28 @@ class GroupCoordinator:
     def consumer_group_describe(
         self, caller: Caller, request: ConsumerGroupDescribeRequest
     ) -> ConsumerGroupDescribeResponse:
-        """ConsumerGroupDescribe 0-1."""
+        """ConsumerGroupDescribe 0-1; with an explanation for whoever asks for it."""
         return ConsumerGroupDescribeResponse(
-            groups=[self._described_consumers(group_id) for group_id in request.group_ids]
+            groups=[
+                self._described_consumers(group_id, explains=request.explain)
+                for group_id in request.group_ids
+            ]
         )
 
-    def _described_consumers(self, group_id: str) -> describe.Described:
+    def _described_consumers(self, group_id: str, *, explains: bool) -> describe.Described:
         try:
             shard = self.shards.of(group_id)
         except KafkaError as error:
             return describe.failed(group_id, error)
         group = shard.groups.get(group_id)
         if isinstance(group, ConsumerGroup) and not group.dead:
-            return describe.described(self.consumers, group)
+            told = describe.described(self.consumers, group)
+            if explains:
+                told.explanation = explain_consumers(group)
+                told.explanation.unstable_offsets = listing.unstable_offsets(
+                    shard.pending, group_id
+                )
+            return told
         return describe.not_found(group_id, is_there=group is not None)
 
     # Offsets.

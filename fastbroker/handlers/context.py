@@ -9,12 +9,7 @@ from fastbroker.config.topic import TopicConfig
 from fastbroker.coordination.topics import INTERNAL_TOPICS as INTERNAL_TOPICS
 from fastbroker.coordination.topics import OFFSETS_TOPIC as OFFSETS_TOPIC
 from fastbroker.coordination.topics import TRANSACTIONS_TOPIC as TRANSACTIONS_TOPIC
-from fastbroker.errors import (
-    CoordinatorNotAvailable,
-    NotLeaderOrFollower,
-    UnknownTopicId,
-    UnknownTopicOrPartition,
-)
+from fastbroker.errors import NotLeaderOrFollower, UnknownTopicId, UnknownTopicOrPartition
 from fastbroker.metadata.image import BrokerImage, MetadataImage, TopicImage
 from fastbroker.model import WORKER_STRIDE, Deferred, Timers, TopicPartition
 from fastbroker.partition.fetch_session import FetchSessions
@@ -70,13 +65,6 @@ class Enlist(Protocol):
     ) -> Deferred[dict[TopicPartition, int]]: ...
 
 
-def _nobody_enlists(*, partitions: list[TopicPartition], **_: Any) -> Deferred[Any]:
-    """Until the worker knows a coordinator."""
-    answer: Deferred[Any] = Deferred()
-    answer.complete(dict.fromkeys(partitions, CoordinatorNotAvailable.code))
-    return answer
-
-
 class Broker:
     """One worker's broker, as handlers see it. Wired by the worker; owned by its loop.
 
@@ -104,7 +92,7 @@ class Broker:
         self.partitions: dict[TopicPartition, Partition] = {}
         self.groups: GroupCoordinator
         self.transactions: TransactionCoordinator
-        self.enlist: Enlist = _nobody_enlists
+        self.enlist: Enlist
         self.clients: dict[Any, tuple[str, str]] = {}  # connection -> software name and version
         self._conditions: dict[Deferred[None], Callable[[], bool]] = {}
         self._on_close: dict[Any, Callable[[], object]] = {}

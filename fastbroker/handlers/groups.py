@@ -2,6 +2,9 @@
 
 A group that another broker serves is NOT_COORDINATOR, one that is still being loaded
 COORDINATOR_LOAD_IN_PROGRESS, an empty group id INVALID_GROUP_ID where membership is asked for.
+
+Of these responses only DescribeGroups has room for a message, from version 6 on: it names cause and
+remedy. The other ones have codes alone.
 """
 from __future__ import annotations
 

@@ -7,12 +7,13 @@ from fastbroker.errors import (
     CoordinatorLoadInProgress,
     CoordinatorNotAvailable,
     InvalidRequest,
+    InvalidTopicException,
     KafkaError,
     NotCoordinator,
     NotLeaderOrFollower,
     UnknownServerError,
 )
-from fastbroker.handlers.context import OFFSETS_TOPIC, Broker, RequestContext
+from fastbroker.handlers.context import INTERNAL_TOPICS, OFFSETS_TOPIC, Broker, RequestContext
 from fastbroker.handlers.metadata import check_topic_name
 from fastbroker.handlers.registry import handles
 from fastbroker.model import Deferred
@@ -51,6 +52,7 @@ def write_txn_markers(
       TRANSACTION_COORDINATOR_FENCED.
     - Partitions of __consumer_offsets go through the group coordinator, which makes the
       transaction's offsets those of their groups, or drops them.
+    - Other internal topics have no clients' transactions: INVALID_TOPIC_EXCEPTION.
     - Markers of one producer are answered together. No markers: an empty answer.
 
     Versions: 1 is the first, and flexible; 2 transaction version.
@@ -87,6 +89,8 @@ class _Answer:
         try:
             if min(marker.producer_id, marker.producer_epoch, marker.transaction_version) < 0:
                 raise InvalidRequest("producer ids, their epochs and versions are 0 or more")
+            if topic in INTERNAL_TOPICS and topic != OFFSETS_TOPIC:
+                raise InvalidTopicException(f"no client has a transaction in {topic}")
             partition = self.broker.partition(topic, number)
             partition.check_leader()
             if topic == OFFSETS_TOPIC:

@@ -17,7 +17,6 @@ from fastbroker.errors import (
     UnsupportedCompressionType,
 )
 from fastbroker.handlers.context import INTERNAL_TOPICS, Broker, RequestContext
-from fastbroker.handlers.enlistment import told
 from fastbroker.model import Deferred, Timer, TopicPartition
 from fastbroker.partition.partition import Partition
 from fastbroker.protocol.messages.produce import ProduceRequest, ProduceResponse
@@ -45,11 +44,11 @@ FLUSH_PATIENCE_MS = 10_000
 
 
 class Enlisted(NamedTuple):
-    """What came of asking about a request's partitions: a guard for each that was asked about, and
-    the coordinator's code for those."""
+    """What came of asking whether the request's partitions are in its transaction: the guards that
+    were taken for it, and why a batch is not to be written."""
 
     guards: Mapping[TopicPartition, Verification]
-    codes: Mapping[TopicPartition, int]
+    errors: Mapping[TopicPartition, KafkaError]
 
 
 NOBODY = Enlisted({}, {})
@@ -113,7 +112,7 @@ class ProduceAnswer:
                 )
             guard = None
             if enlisted is not NOBODY:
-                error = told(enlisted.codes.get(partition.name, 0), ctx.api_version)
+                error = enlisted.errors.get(partition.name)
                 if error is not None:
                     return self._failed(ctx, number, error, None)
                 guard = enlisted.guards.get(partition.name)

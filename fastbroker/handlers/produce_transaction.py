@@ -10,7 +10,7 @@ from fastbroker.errors import (
     TransactionalIdAuthorizationFailed,
 )
 from fastbroker.handlers.context import INTERNAL_TOPICS, RequestContext
-from fastbroker.handlers.enlistment import ADDS_SINCE, Enlistment
+from fastbroker.handlers.enlistment import ADDS_SINCE, Enlistment, told
 from fastbroker.handlers.produce_answer import (
     ADMIN_CLIENT,
     BY_ID_SINCE,
@@ -44,63 +44,79 @@ def produce_transaction(
             request,
             InvalidProducerIdMapping("a request holds transactional batches of one producer only"),
         )
-    guards: dict[TopicPartition, Verification] = {}
+    guards, refusals = _guards(ctx, batches)
     adds = ctx.api_version >= ADDS_SINCE
+    if not guards or not (
+        adds or ctx.broker.config["transaction.partition.verification.enable"]
+    ):
+        return answer.append_all(ctx, request, Enlisted(guards, refusals))
+    ((producer_id, producer_epoch),) = producers
+    enlistment = Enlistment(
+        ctx.broker, request.transactional_id, producer_id, producer_epoch, list(guards), add=adds
+    )
+    waiting = _Waiting(ctx, request, answer, Enlisted(guards, refusals))
+    enlistment.then(waiting.enlisted)
+    enlistment.ask()
+    return waiting
+
+
+def _guards(
+    ctx: RequestContext, batches: dict[TopicPartition, BatchHeader]
+) -> tuple[dict[TopicPartition, Verification], dict[TopicPartition, KafkaError]]:
+    """A guard for each partition whose batch begins the transaction there, and for which none."""
+    guards: dict[TopicPartition, Verification] = {}
+    refusals: dict[TopicPartition, KafkaError] = {}
     for name, header in batches.items():
         partition = ctx.broker.partitions.get(name)
         if partition is None or not partition.is_leader:
             continue  # the append will say so
         if name.topic in INTERNAL_TOPICS and ctx.client_id != ADMIN_CLIENT:
             continue  # so it will
-        guard = partition.begin_verification(
-            header.producer_id, header.producer_epoch, base_sequence=header.base_sequence,
-            own_epoch=adds,
-        )  # fmt: skip
+        try:
+            guard = partition.begin_verification(
+                header.producer_id, header.producer_epoch, base_sequence=header.base_sequence,
+                own_epoch=ctx.api_version >= ADDS_SINCE,
+            )  # fmt: skip
+        except KafkaError as error:
+            refusals[name] = error
+            continue
         if guard is not None:
             guards[name] = guard
-    if not guards or not (
-        adds or ctx.broker.config["transaction.partition.verification.enable"]
-    ):
-        return answer.append_all(ctx, request, Enlisted(guards, {}))
-    ((producer_id, producer_epoch),) = producers
-    enlistment = Enlistment(
-        ctx.broker, request.transactional_id, producer_id, producer_epoch, list(guards), add=adds
-    )
-    waiting = _Waiting(ctx, request, answer, guards)
-    enlistment.then(waiting.enlisted)
-    enlistment.ask()
-    return waiting
+    return guards, refusals
 
 
 class _Waiting(Holding[ProduceResponse | None]):
     """The response to a request whose partitions the coordinator is asked about."""
 
-    __slots__ = ("answer", "ctx", "guards", "request")
+    __slots__ = ("answer", "asked", "ctx", "request")
 
     def __init__(
-        self, ctx: RequestContext, request: ProduceRequest, answer: ProduceAnswer,
-        guards: dict[TopicPartition, Verification],
-    ) -> None:  # fmt: skip
+        self, ctx: RequestContext, request: ProduceRequest, answer: ProduceAnswer, asked: Enlisted
+    ) -> None:
         super().__init__()
-        self.ctx, self.request, self.answer, self.guards = ctx, request, answer, guards
+        self.ctx, self.request, self.answer, self.asked = ctx, request, answer, asked
 
     def enlisted(self, enlistment: Deferred[dict[TopicPartition, int]]) -> None:
         """The coordinator has answered: append."""
+        guards, refusals = self.asked
+        codes: dict[TopicPartition, int] = {}
         try:
             codes = enlistment.result()
-        except KafkaError as error:
-            codes = dict.fromkeys(self.guards, error.code)
-        except Exception as error:
-            self.fail(error)
+        except KafkaError as trouble:
+            codes = dict.fromkeys(guards, trouble.code)
+        except Exception as bug:
+            self.fail(bug)
             return
-        # What it is silent about it has not been asked, for all that is known here.
-        codes = {name: codes.get(name, NetworkException.code) for name in self.guards}
+        errors = dict(refusals)
+        for name in guards:
+            # What it is silent about it has not been asked, for all that is known here.
+            error = told(codes.get(name, NetworkException.code), self.ctx.api_version)
+            if error is not None:
+                errors[name] = error
         try:
-            response = self.answer.append_all(
-                self.ctx, self.request, Enlisted(self.guards, codes)
-            )
-        except CloseConnection as error:
-            self.fail(error)
+            response = self.answer.append_all(self.ctx, self.request, Enlisted(guards, errors))
+        except CloseConnection as closing:
+            self.fail(closing)
             return
         if isinstance(response, Deferred):
             response.then(lambda done: self.complete(done.result()))

@@ -125,6 +125,7 @@ class Partition:
         The guard is void once a marker of that producer has been appended: what the coordinator
         said may be about the transaction before. base_sequence: of that batch, -1: it has none.
         own_epoch: each of the producer's transactions has an epoch of its own (KIP-890).
+        Raises InvalidProducerEpoch when a newer one is known.
         """
         return self.log.producers.begin_verification(
             producer_id, producer_epoch, base_sequence=base_sequence, own_epoch=own_epoch

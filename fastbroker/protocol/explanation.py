@@ -16,8 +16,11 @@ LONGEST = 20
 
 
 class AwaitedMember(Struct):
-    """A member that has yet to do its part. what: "join", "sync", "assign" (the leader), or "come
-    back" with the id it was given."""
+    """A member that has yet to do its part.
+
+    what: "join", "sync", "assign" (the leader), or "come back" with the id it was given; of a
+    consumer group "let go of partitions" or "send a heartbeat".
+    """
 
     member_id: str = string()
     group_instance_id: str | None = string(default=None, nullable="0+")
@@ -31,7 +34,8 @@ class Deadline(Struct):
     """Something that ends unless it is prolonged.
 
     what: "rebalance", "first joins", "sync", "session" or "offsets". member_id: "" when it is the
-    group's. consequence: what happens then, as half a sentence.
+    group's; in a consumer group each member has its own. consequence: what happens then, as half a
+    sentence.
     """
 
     what: str = string()

@@ -117,6 +117,7 @@ class ProducerState:
         """A guard for the first batch of a producer's transaction; None: it is open already.
 
         Batches that come while the same transaction is being verified share one.
+        Raises InvalidProducerEpoch: an older epoch need not be asked about.
         """
         producer = self.producers.get(producer_id)
         if (
@@ -125,6 +126,8 @@ class ProducerState:
             and producer.epoch == producer_epoch
         ):
             return None
+        if producer is not None:
+            self._check_epoch(producer_id, producer_epoch, producer)
         found = self._verifications.get(producer_id)
         if found is None:
             if len(self._verifications) >= VERIFICATIONS_MAX:

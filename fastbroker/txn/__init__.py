@@ -25,15 +25,14 @@ Reading order
     coordinator.py   every API
 
 Non-obvious
-- Epoch 32767 is given to nobody: it is left for fencing the owner of 32766. So a repeated EndTxn
-  never matches it: Kafka would let
-  the fenced producer go on.
+- Epoch 32767 is given to nobody: it is left for fencing the owner of 32766, and for its markers.
 - A broker's AddPartitionsToTxn (version 4 and later) waits for a transition on its way and for the
   completion of the transaction before; Kafka answers CONCURRENT_TRANSACTIONS, and the broker that
   asked tries again every 20 ms for as long.
 - A failed write that fences a producer leaves its epoch as it was; Kafka keeps the raised one in
   memory. Either may be in the log, and the next write decides.
-- TV2 raises the epoch twice to fence: once against the producer, once as for every end.
+- With TV2 a fence is an end like every other: a producer whose transaction timed out may abort it,
+  and goes on with the raised epoch, unless somebody else has got the next one.
 
 Not done: two-phase commit (KIP-939; InitProducerId 6).
 """

@@ -67,11 +67,11 @@ def check(kept: Transaction, producer_id: int, producer_epoch: int) -> None:
 def response(results: Iterable[tuple[Asked, Codes]], api_version: int) -> Any:
     """The answer."""
     if api_version < SEVERAL_SINCE:
-        ((_, codes),) = results
-        return AddPartitionsToTxnResponse(results_by_topic_v3_and_below=_topics(codes))
+        ((one, codes),) = results
+        return AddPartitionsToTxnResponse(results_by_topic_v3_and_below=_topics(one, codes))
     return AddPartitionsToTxnResponse(
         results_by_transaction=[
-            Result(transactional_id=one.transactional_id, topic_results=_topics(codes))
+            Result(transactional_id=one.transactional_id, topic_results=_topics(one, codes))
             for one, codes in results
         ]
     )
@@ -92,9 +92,10 @@ def _partitions(topics: Iterable[AddPartitionsToTxnTopic]) -> tuple[TopicPartiti
     return tuple(TopicPartition(one.name, n) for one in topics for n in one.partitions)
 
 
-def _topics(codes: Codes) -> list[AddPartitionsToTxnTopicResult]:
+def _topics(one: Asked, codes: Codes) -> list[AddPartitionsToTxnTopicResult]:
     by_topic: dict[str, list[AddPartitionsToTxnPartitionResult]] = defaultdict(list)
-    for (topic, number), code in codes.items():
+    for partition in one.partitions:  # what is asked for twice is answered twice
+        (topic, number), code = partition, codes[partition]
         by_topic[topic].append(
             AddPartitionsToTxnPartitionResult(partition_index=number, partition_error_code=code)
         )

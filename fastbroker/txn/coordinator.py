@@ -85,7 +85,13 @@ class TransactionCoordinator:
         log = log or logging.getLogger("fastbroker.txn")
         self.markers = Markers(timers, write_markers=write_markers, leader_of=leader_of, log=log)
         self.shards = Shards(
-            self.settings, timers, append=append, markers=self.markers, version=version, log=log
+            self.settings,
+            timers,
+            append=append,
+            allocate=allocate_producer_id,
+            markers=self.markers,
+            version=version,
+            log=log,
         )
         self._allocate, self._leader_of, self._version = allocate_producer_id, leader_of, version
         self._offsets_partition = offsets_partition

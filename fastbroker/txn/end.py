@@ -76,13 +76,18 @@ def ended(
     return None
 
 
-def aborted(fenced: Transaction, *, version: int, now_ms: int) -> Transaction:
-    """The abort of an open transaction on behalf of nobody: a new producer, or time.
+def aborted(
+    kept: Transaction, *, version: int, fresh_id: int | None, now_ms: int
+) -> Transaction:
+    """The abort of an open transaction on behalf of nobody: of a new producer, or of time.
 
-    version: transaction.version of the cluster. The epoch was raised once to fence the producer,
-    and TV2 raises it again, as for every end.
+    version: transaction.version of the cluster. The epoch is raised, which fences the producer;
+    with TV2 as for every end, so that one that aborts, too, goes on as if it had done it.
+    Raises ProducerIdWanted without `fresh_id`.
     """
-    return fenced.prepared(State.PREPARE_ABORT, client_version=version, now_ms=now_ms)
+    if version >= BUMPS_EPOCHS:
+        return _prepared(kept, State.PREPARE_ABORT, version, fresh_id, now_ms)
+    return kept.fenced().prepared(State.PREPARE_ABORT, client_version=0, now_ms=now_ms)
 
 
 # Whether it was, or is being, committed; nothing for a transaction that is neither.
@@ -120,14 +125,8 @@ def _check_v2(kept: Transaction, producer_id: int, producer_epoch: int) -> bool:
         return True
     if producer_id != kept.producer_id:
         raise InvalidProducerIdMapping(f"the producer id is {kept.producer_id}")
-    is_bumped = (
-        kept.state in _OUTCOMES
-        and kept.bumps_epochs
-        and kept.producer_epoch == producer_epoch + 1
-        # The last epoch of all without a next id: its producer was fenced, and asks for more.
-        and (kept.producer_epoch < EPOCH_MAX or kept.next_producer_id != NO_PRODUCER_ID)
-    )
-    if is_bumped:
+    is_bumped = kept.bumps_epochs and kept.producer_epoch == producer_epoch + 1
+    if kept.state in _OUTCOMES and is_bumped:
         return True
     check_epoch(kept, producer_epoch)
     if kept.state.is_prepared:

@@ -19,7 +19,11 @@ from fastbroker.txn.transaction import LAST_EPOCH, NO_EPOCH, NO_PRODUCER_ID, Tra
 def created(producer_id: int, *, timeout_ms: int, now_ms: int) -> Transaction:
     """The first state of an id."""
     return Transaction(
-        producer_id=producer_id, producer_epoch=0, timeout_ms=timeout_ms, updated_ms=now_ms
+        producer_id=producer_id,
+        producer_epoch=0,
+        previous_producer_id=producer_id,
+        timeout_ms=timeout_ms,
+        updated_ms=now_ms,
     )
 
 
@@ -45,7 +49,7 @@ def initialized(
     if has_id and producer_id != kept.producer_id and not is_rotated:
         raise ProducerFenced(f"the producer id is {kept.producer_id} now")
     if kept.state is State.ONGOING:
-        return aborted(kept.fenced(), version=version, now_ms=now_ms)
+        return aborted(kept, version=version, fresh_id=fresh_id, now_ms=now_ms)
     if not kept.state.is_at_rest:
         raise ConcurrentTransactions("the transaction before is being completed: try again")
     if kept.is_exhausted and (not has_id or producer_epoch == kept.producer_epoch):

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Hashable
+from itertools import islice
 from logging import Logger
 from typing import Any
 
@@ -155,7 +156,11 @@ class Markers:
         count = 0
         while queue and count < PARTITIONS_A_REQUEST:
             decision = next(iter(queue))
-            partitions = queue.pop(decision)
+            waiting = queue[decision]
+            partitions = set(islice(waiting, PARTITIONS_A_REQUEST - count))
+            waiting -= partitions
+            if not waiting or decision.is_over:
+                del queue[decision]
             if not decision.is_over:
                 taken.append((decision, partitions))
                 count += len(partitions)

@@ -12,11 +12,13 @@ Invariants
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from logging import Logger
 
 from fastbroker.coordination.append_error import append_error
-from fastbroker.errors import KafkaError, NotCoordinator, of
+from fastbroker.errors import ConcurrentTransactions, KafkaError, NotCoordinator, of
 from fastbroker.model import Deferred, Timers
+from fastbroker.txn.attempt import attempted
 from fastbroker.txn.end import aborted
 from fastbroker.txn.entry import Entry
 from fastbroker.txn.markers import Markers
@@ -35,6 +37,7 @@ class Shard:
     """The ids that hash to one partition, on the broker that leads it.
 
     loaded: replay is over; until then requests are refused. version(): transaction.version.
+    allocate(): a fresh producer id.
     """
 
     def __init__(
@@ -45,6 +48,7 @@ class Shard:
         settings: TransactionSettings,
         timers: Timers,
         append: Append,
+        allocate: Callable[[], Deferred[int]],
         markers: Markers,
         version: Callable[[], int],
         log: Logger,
@@ -54,7 +58,7 @@ class Shard:
         self.markers, self.version = markers, version
         self.entries: dict[str, Entry] = {}
         self.loaded = self.ended = False
-        self._append = append
+        self._append, self._allocate = append, allocate
 
     # Writing.
 
@@ -143,23 +147,25 @@ class Shard:
     # Time.
 
     def abort_timed_out(self, now_ms: int) -> int:
-        """Fence and abort transactions that have been open for too long; how many."""
-        count = 0
-        for entry in list(self.entries.values()):
-            kept = entry.kept
-            if kept is None or entry.pending is not None or kept.state is not State.ONGOING:
-                continue
-            if kept.start_ms + kept.timeout_ms >= now_ms:
-                continue
-            count += 1
-            self.log.info(
-                "transaction %r of producer %d, epoch %d, is aborted: open for longer than %d ms"
-                " (transaction.timeout.ms of its producer)",
-                entry.transactional_id, kept.producer_id, kept.producer_epoch, kept.timeout_ms,
-            )  # fmt: skip
-            following = aborted(kept.fenced(), version=self.version(), now_ms=now_ms)
-            self.write(entry, following)
-        return count
+        """Abort transactions that have been open for too long; how many."""
+        late = [entry for entry in self.entries.values() if _is_late(entry, now_ms)]
+        for entry in late:
+            attempted(partial(self._abort_late, entry), self._allocate)
+        return len(late)
+
+    def _abort_late(self, entry: Entry, fresh_id: int | None) -> Deferred[Transaction]:
+        """Abort a transaction that is open for too long. Raises ProducerIdWanted without
+        `fresh_id`, ConcurrentTransactions when it is not so any more."""
+        now_ms, kept = self.timers.now_ms(), entry.kept
+        if kept is None or self.ended or not _is_late(entry, now_ms):
+            raise ConcurrentTransactions("it has ended meanwhile")
+        following = aborted(kept, version=self.version(), fresh_id=fresh_id, now_ms=now_ms)
+        self.log.info(
+            "transaction %r of producer %d, epoch %d, is aborted: open for longer than %d ms"
+            " (transaction.timeout.ms of its producer)",
+            entry.transactional_id, kept.producer_id, kept.producer_epoch, kept.timeout_ms,
+        )  # fmt: skip
+        return self.write(entry, following)
 
     def expire(self, now_ms: int) -> None:
         """Give up ids without a transaction that nothing has been heard of for long."""
@@ -217,7 +223,10 @@ class Shard:
             if kept.state.is_prepared:
                 self._send_markers(entry, kept)
             elif kept.state is State.PREPARE_EPOCH_FENCE:
-                following = aborted(kept, version=self.version(), now_ms=self.timers.now_ms())
+                # Nobody writes it; it would hold the epoch that was raised already.
+                following = kept.prepared(
+                    State.PREPARE_ABORT, client_version=0, now_ms=self.timers.now_ms()
+                )
                 self.write(entry, following)
 
     def end(self, error: type[KafkaError]) -> None:
@@ -226,3 +235,13 @@ class Shard:
         self.markers.cancel(self)
         for entry in list(self.entries.values()):
             entry.wake()
+
+
+def _is_late(entry: Entry, now_ms: int) -> bool:
+    kept = entry.kept
+    return (
+        kept is not None
+        and entry.pending is None
+        and kept.state is State.ONGOING
+        and kept.start_ms + kept.timeout_ms < now_ms
+    )

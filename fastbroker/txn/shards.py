@@ -7,7 +7,7 @@ from logging import Logger
 from fastbroker.coordination.topic_shards import TopicShards
 from fastbroker.coordination.topics import TRANSACTIONS_TOPIC
 from fastbroker.errors import InvalidRequest
-from fastbroker.model import Timers
+from fastbroker.model import Deferred, Timers
 from fastbroker.txn.markers import Markers
 from fastbroker.txn.settings import TransactionSettings
 from fastbroker.txn.shard import Append, Shard
@@ -22,12 +22,13 @@ class Shards(TopicShards[Shard]):
         timers: Timers,
         *,
         append: Append,
+        allocate: Callable[[], Deferred[int]],
         markers: Markers,
         version: Callable[[], int],
         log: Logger,
     ) -> None:
         super().__init__(TRANSACTIONS_TOPIC, settings.partitions, timers, log)
-        self._settings, self._append = settings, append
+        self._settings, self._append, self._allocate = settings, append, allocate
         self._markers, self._version = markers, version
 
     def of(self, transactional_id: str) -> Shard:
@@ -43,6 +44,7 @@ class Shards(TopicShards[Shard]):
             settings=self._settings,
             timers=self._timers,
             append=self._append,
+            allocate=self._allocate,
             markers=self._markers,
             version=self._version,
             log=self._log,

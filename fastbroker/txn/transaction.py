@@ -123,7 +123,8 @@ class Transaction:
     def fenced(self) -> Transaction:
         """As it is aborted on behalf of nobody: its producer's epoch is no longer valid.
 
-        A step on the way to `prepared`, never in the log. The last epoch of all is not raised.
+        A step of TV1 on the way to `prepared`, never in the log. The last epoch of all is not
+        raised.
         """
         assert self.state is State.ONGOING
         epoch = min(self.producer_epoch + 1, EPOCH_MAX)

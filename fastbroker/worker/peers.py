@@ -32,7 +32,6 @@ log = logging.getLogger(__name__)
 
 # API key: the first version that brokers use among themselves.
 BETWEEN_BROKERS = {AddPartitionsToTxnRequest.KEY: 4, WriteTxnMarkersRequest.KEY: 1}
-FRAME_MAX_BYTES = 16 << 20
 CALL_TIMEOUT_MS = 5_000
 LISTENER = "PEERS"
 
@@ -54,7 +53,7 @@ class Peers:
             listen(self._path(self.broker.broker_id)),
             name=LISTENER,
             dispatch=self._dispatch,
-            max_frame_bytes=FRAME_MAX_BYTES,
+            max_frame_bytes=self.broker.config["socket.request.max.bytes"],
         )
         self._listener.start()
 

@@ -1,17 +1,25 @@
 """A broker for the tests of a module, and the command line as people run it."""
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import os
+import pty
 import re
+import struct
 import subprocess
 import sys
+import termios
 from collections.abc import Iterator
 
 import pytest
 
-from tests.broker_process import ROOT, BrokerProcess
+from tests.apache_kafka.broker import KafkaNode
+from tests.broker_process import ROOT, BrokerProcess, free_ports
+from tests.interop.installs import kafka_jars
 
 TIMEOUT_S = 60
+UNVERIFIED = {"transaction.partition.verification.enable": "false"}
 
 
 class CommandLine:
@@ -37,6 +45,23 @@ class CommandLine:
         assert "Traceback" not in done.stderr
         return done
 
+    def answer(self, text: str, *args: str) -> tuple[int, str]:
+        """(status, what was printed) on a terminal of 80 columns whose user types `text`."""
+        mine, its = pty.openpty()
+        fcntl.ioctl(its, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
+        env = {one: value for one, value in self.env.items() if one not in ("COLUMNS", "LINES")}
+        with subprocess.Popen(
+            self.command(*args), env=env, cwd=ROOT, stdin=its, stdout=its, stderr=its
+        ) as process:
+            os.close(its)
+            os.write(mine, text.encode())
+            said = b""
+            with contextlib.suppress(OSError):  # EIO: all of its other ends are closed
+                while data := os.read(mine, 65536):
+                    said += data
+        os.close(mine)
+        return process.wait(TIMEOUT_S), said.decode().replace("\r\n", "\n")
+
     def error(self, *args: str, stdin: str = "", status: int = 1) -> str:
         """The one line of a command that fails."""
         lines = self.run(*args, stdin=stdin, status=status).stderr.splitlines()
@@ -54,6 +79,32 @@ def fastbroker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CommandLine
         return
     with BrokerProcess(tmp_path_factory.mktemp("cli") / "data", workers=2) as broker:
         yield CommandLine(broker.bootstrap)
+
+
+@pytest.fixture(
+    scope="module", params=["fastbroker", pytest.param("kafka", marks=pytest.mark.kafka)]
+)
+def anywhere(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[CommandLine]:
+    """The command line against a broker of ours, and then against Apache Kafka.
+
+    Neither verifies transactions: one that no coordinator knows can be made.
+    """
+    given = os.environ.get("FASTBROKER_TEST_BOOTSTRAP")
+    if request.param == "fastbroker" and given:
+        yield CommandLine(given)
+        return
+    if request.param == "fastbroker":
+        settings = [f"{key}={value}" for key, value in UNVERIFIED.items()]
+        data_dir = tmp_path_factory.mktemp("cli") / "data"
+        with BrokerProcess(data_dir, workers=2, settings=settings) as broker:
+            yield CommandLine(broker.bootstrap)
+        return
+    kafka_jars()
+    directory = tmp_path_factory.mktemp("kafka")
+    with KafkaNode(directory, port=free_ports(2), settings=UNVERIFIED) as kafka:
+        yield CommandLine(kafka.bootstrap)
 
 
 @pytest.fixture

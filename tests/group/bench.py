@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from fastbroker import errors
+from fastbroker._c.record_batch import stamp
 from fastbroker.config.broker import BrokerConfig
 from fastbroker.group.classic.group import ClassicGroup
 from fastbroker.group.classic.record import Record
@@ -150,7 +151,9 @@ class Log:
 def batch_of(item: Any, offset: int) -> bytearray:
     """One record or marker of a log as a batch of its own."""
     if isinstance(item, EndTransactionMarker):
-        return marker_batch(item, now_ms=0)
+        marker = marker_batch(item, now_ms=0)
+        stamp(marker, offset, 0)
+        return marker
     if isinstance(item, InTransaction):
         return build_batch(
             [(item.key, item.value, (), 0)],

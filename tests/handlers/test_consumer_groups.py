@@ -40,7 +40,7 @@ def test_a_member_joins_and_is_described(bench: Bench, version: int) -> None:
     bench.create(OFFSETS_TOPIC)
     bench.create("t", partitions=3)
     answer = join(bench, version=version)
-    assert (answer.error_code, answer.member_epoch) == (0, 1)
+    assert (answer.error_code, answer.member_epoch) == (0, 2)
     assert [one.partitions for one in answer.assignment.topic_partitions] == [[0, 1, 2]]
     one = describe(bench, version=version, include_authorized_operations=True)
     assert (one.group_state, one.authorized_operations) == ("Stable", GROUP_OPERATIONS)

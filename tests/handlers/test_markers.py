@@ -149,6 +149,13 @@ def test_a_lost_leadership_ends_the_wait(slow: Bench) -> None:
     ]  # fmt: skip
 
 
+def test_the_coordinators_own_topic_holds_no_markers(bench: Bench) -> None:
+    bench.create("__transaction_state")
+    response = bench.ask(markers(marker(("__transaction_state", [0]))), 1)
+    assert list(said(response).values()) == [errors.InvalidTopicException.code]
+    assert bench.partition("__transaction_state").log.log_end_offset == 0
+
+
 class Groups:
     """Ends transactions of offsets when the test says so."""
 

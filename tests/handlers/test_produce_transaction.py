@@ -161,6 +161,15 @@ def test_a_verification_is_not_tried_again(slow: Bench) -> None:
     assert slow.timers.waiting == 0
 
 
+def test_an_older_epoch_is_refused_without_asking(bench: Bench) -> None:
+    bench.create(partitions=2)
+    mark(bench, epoch=3)
+    response = bench.ask(request((0, of(epoch=2)), (1, of(epoch=2))), 11)
+    assert said(response) == [(0, errors.InvalidProducerEpoch.code, -1), (1, 0, 0)]
+    assert bench.enlisted[0][0]["partitions"] == [TopicPartition("t", 1)]
+    assert response.responses[0].partition_responses[0].log_start_offset == -1
+
+
 def test_a_marker_in_between_makes_the_answer_worth_nothing(slow: Bench) -> None:
     slow.create()
     pending = slow.send(request((0, of())), 11)

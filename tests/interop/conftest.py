@@ -4,19 +4,14 @@ from __future__ import annotations
 import os
 import pathlib
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 import pytest
 
 from tests.broker_process import BrokerProcess
+from tests.interop.broker import Broker
+from tests.interop.kafka_tools import admin, name, offline_tool, tool, topic
 
-
-@dataclass(frozen=True)
-class Broker:
-    """What a test needs to know of the broker under test."""
-
-    bootstrap: str
-    data_dir: pathlib.Path | None  # None: a broker elsewhere, whose files cannot be read
+__all__ = ["admin", "name", "offline_tool", "tool", "topic"]
 
 
 @pytest.fixture(scope="session")
@@ -38,8 +33,8 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     codecs: dict[str, str] = {}
     for outcome in ("passed", "failed"):
         for report in terminalreporter.getreports(outcome):
-            for name, value in getattr(report, "user_properties", ()):
-                kind, _, who = name.partition(":")
+            for key, value in getattr(report, "user_properties", ()):
+                kind, _, who = key.partition(":")
                 if kind == "interop-cell":
                     producer, _, consumer = who.partition(">")
                     cells[producer, consumer] = str(value)

@@ -7,81 +7,17 @@ from __future__ import annotations
 import json
 import pathlib
 import re
-import uuid
-from collections.abc import Callable, Iterator
 
 import pytest
 from confluent_kafka import Producer
 from confluent_kafka.admin import AdminClient
-from confluent_kafka.cimpl import NewTopic
 
 from fastbroker.handlers.served import SERVED
 from fastbroker.protocol.api import api
-from tests.apache_kafka import tools
-from tests.interop import installs
-from tests.interop.conftest import Broker
+from tests.interop.broker import Broker
+from tests.interop.kafka_tools import Tool, data_dir, fill
 
 pytestmark = [pytest.mark.interop, pytest.mark.kafka, pytest.mark.timeout(300)]
-
-STACK_TRACE = re.compile(r"^\s+at [\w.$/]+\(|Exception in thread| ERROR ", re.M)
-TOOL_TIMEOUT_S = 60
-SEGMENT_BYTES = 1 << 20  # the least that Kafka allows
-
-Tool = Callable[..., str]
-
-
-@pytest.fixture(scope="session")
-def offline_tool() -> Tool:
-    """Run a tool by name with arguments and an optional `stdin`; what it printed, warnings too."""
-    installs.kafka_jars()
-
-    def run(name: str, *args: str, stdin: str = "") -> str:
-        done = tools.run(
-            name, args, input=stdin, capture_output=True, timeout=TOOL_TIMEOUT_S, errors="replace"
-        )
-        said = f"{done.stdout}\n{done.stderr}"
-        assert done.returncode == 0, f"{name} {' '.join(args)}: exit {done.returncode}\n{said}"
-        assert not STACK_TRACE.search(said), f"{name} {' '.join(args)}:\n{said}"
-        return said
-
-    return run
-
-
-@pytest.fixture(scope="session")
-def tool(broker: Broker, offline_tool: Tool) -> Tool:
-    """The same, told the broker's address."""
-
-    def run(name: str, *args: str, stdin: str = "") -> str:
-        return offline_tool(name, "--bootstrap-server", broker.bootstrap, *args, stdin=stdin)
-
-    return run
-
-
-@pytest.fixture
-def name() -> str:
-    """A name that no other test uses, for a topic."""
-    return f"tools-{uuid.uuid4().hex[:8]}"
-
-
-@pytest.fixture
-def admin(broker: Broker) -> AdminClient:
-    return AdminClient({"bootstrap.servers": broker.bootstrap})
-
-
-@pytest.fixture
-def topic(admin: AdminClient, name: str) -> Iterator[str]:
-    """A topic of two partitions, small segments and dense indexes."""
-    config = {"segment.bytes": str(SEGMENT_BYTES), "index.interval.bytes": "100"}
-    admin.create_topics([NewTopic(name, 2, 1, config=config)])[name].result(30)
-    yield name
-    admin.delete_topics([name])[name].result(30)
-
-
-def data_dir(broker: Broker) -> pathlib.Path:
-    """Where the files are; skips when the broker is elsewhere."""
-    if broker.data_dir is None:
-        pytest.skip("the broker's files are not known: set FASTBROKER_TEST_DATA")
-    return broker.data_dir
 
 
 def test_topics_are_created_listed_described_extended_and_deleted(tool: Tool, name: str) -> None:
@@ -233,6 +169,51 @@ def test_segments_and_their_indexes_pass_the_dump(
     assert told.count("passed sanity check.") == len(rolled) > 0, told
 
 
+def test_transactions_are_told_filtered_and_pass_the_dump(
+    tool: Tool, offline_tool: Tool, broker: Broker, topic: str
+) -> None:
+    data = data_dir(broker)
+    settings = {"bootstrap.servers": broker.bootstrap, "transactional.id": f"id-of-{topic}"}
+    producer = Producer(settings)
+    producer.init_transactions(30)
+    words = " and some words" * 4000  # four transactions fill a segment
+    ends: list[str] = []
+    for n in range(10):
+        producer.begin_transaction()
+        for part in range(4):
+            producer.produce(topic, value=f"{n}.{part}{words}", partition=0)
+        assert producer.flush(30) == 0  # an abort would drop what has not been sent
+        if n % 3:
+            producer.commit_transaction(30)
+        else:
+            producer.abort_transaction(30)
+        ends.append("COMMIT" if n % 3 else "ABORT")
+    wanted = [f"{n}.{part}" for n in range(10) for part in range(4) if n % 3]
+
+    read = ["--topic", topic, "--partition", "0", "--offset", "earliest", "--timeout-ms", "10000",
+            "--max-messages", str(len(wanted))]  # fmt: skip
+    told = tool("kafka-console-consumer", *read, "--isolation-level", "read_committed")
+    assert re.findall(r"^(\d+\.\d+) and", told, re.M) == wanted
+    told = tool("kafka-transactions", "describe-producers", "--topic", topic, "--partition", "0")
+    # ProducerId ProducerEpoch LatestCoordinatorEpoch LastSequence LastTimestamp CurrentTransaction
+    (row,) = [line.split() for line in told.splitlines() if re.match(r"^\d+\s", line)]
+    assert row[-1] == "None", told
+
+    (folder,) = data.rglob(f"{topic}-0/")
+    logs = sorted(str(file) for file in folder.glob("*.log"))
+    assert len(logs) >= 2, "segments were rolled"
+    rest = [sorted(map(str, folder.glob(f"*.{kind}"))) for kind in ("txnindex", "snapshot")]
+    files = ",".join([*logs, *rest[0], *rest[1]])
+    told = offline_tool("kafka-dump-log", "--print-data-log", "--files", files)
+    assert re.findall(r"endTxnMarker: (\w+) ", told) == ends
+    entry = r"^version: 0 producerId: (\d+) firstOffset: (\d+) lastOffset: (\d+) lastStable"
+    aborted = re.findall(entry, told, re.M)
+    # What the segment being written has aborted is not in a file yet.
+    assert 0 < len(aborted) <= ends.count("ABORT")
+    assert aborted[0] == (row[0], "0", "4")
+    assert f"producerId: {row[0]} " in told.split("snapshot", 1)[1]
+
+
 def test_metadata_and_committed_offsets_are_decoded(
     tool: Tool, offline_tool: Tool, broker: Broker, topic: str
 ) -> None:
@@ -251,21 +232,3 @@ def test_metadata_and_committed_offsets_are_decoded(
     told = offline_tool("kafka-dump-log", "--offsets-decoder", "--files", ",".join(logs))
     assert group in told, told[-3000:]
     assert topic in told, told[-3000:]
-
-
-def fill(
-    broker: Broker, topic: str, *, values: list[bytes], codec: str = "none", batch: int = 1000
-) -> None:
-    """Send `values` to both partitions of `topic`, at most `batch` records a batch."""
-    producer = Producer(
-        {
-            "bootstrap.servers": broker.bootstrap,
-            "enable.idempotence": True,
-            "compression.type": codec,
-            "batch.num.messages": batch,
-        }
-    )
-    for value in values:
-        for partition in (0, 1):
-            producer.produce(topic, value=value, key=b"key", partition=partition)
-    assert producer.flush(30) == 0

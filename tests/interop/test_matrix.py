@@ -15,8 +15,8 @@ from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
 from tests.interop.batches import codecs_of
+from tests.interop.broker import Broker
 from tests.interop.clients import CLIENTS, Client
-from tests.interop.conftest import Broker
 from tests.interop.records import (
     PARTITIONS,
     Logs,

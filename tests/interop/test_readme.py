@@ -9,6 +9,7 @@ import fcntl
 import os
 import pathlib
 import re
+import shlex
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -23,7 +24,10 @@ pytestmark = [pytest.mark.interop, pytest.mark.timeout(300)]
 
 ROOT = pathlib.Path(__file__).parents[2]
 ADDRESS = "127.0.0.1:9092"
-TOPICS = ["orders", "readings"]
+TOPICS = ["orders", "readings", "clicks"]
+# The command of this checkout, whether it is installed or not.
+COMMAND = f"{shlex.quote(sys.executable)} -m fastbroker"
+PRELUDE = f'set -e -o pipefail; fastbroker() {{ {COMMAND} "$@"; }}\n'
 EXAMPLE_TIMEOUT_S = 60
 
 
@@ -78,3 +82,13 @@ def test_the_python_example(broker_of_the_readme: None, tmp_path: pathlib.Path) 
     file.write_text(example("python"))
     lines = run([sys.executable, str(file)])
     assert lines == [f"sensor-1 {20 + n} degrees" for n in range(10)]
+
+
+def test_the_shell_examples(broker_of_the_readme: None) -> None:
+    """All blocks of "From the shell", one after the other."""
+    text = (ROOT / "README.md").read_text()
+    _, _, section = text.partition("\n## From the shell\n")
+    blocks = re.findall(r"^```sh\n(.*?)^```$", section.partition("\n## ")[0], re.M | re.S)
+    lines = run(["bash", "-c", PRELUDE + "".join(blocks)])
+    assert lines.count("hello") == 2, lines
+    assert "deleted group 'shop'" in lines

@@ -32,6 +32,8 @@ TEXT = "our errors always say what is wrong; Kafka's have no text here"
 SENSE = "Kafka answers UNKNOWN_SERVER_ERROR to what it did not foresee; we name the error"
 STRICT = "no client means this, and we refuse what Kafka lets pass"
 LENIENT = "no client sends this; we read what Kafka refuses"
+REPEATED = "for a duplicate Kafka gives the batch's time although the log did not set it"
+PACE = "when no interval is configured, heartbeats are as frequent as the group's size allows"
 TWICE = "what is asked for twice is answered twice"
 ELR = "eligible leader replicas are not served yet; with them Kafka sets it for the cluster"
 NOTHING = "a topic without partitions is answered as it was asked"
@@ -42,7 +44,6 @@ ACCEPTED: tuple[Accepted, ...] = (
     Accepted("api_versions/unreadable *", "a client id that is not UTF-8", "",
              "it lists the APIs"),
     Accepted("find_coordinator/*", "*", "error_message", "Kafka's text for success is NONE"),
-    Accepted("find_coordinator/*", "*transactional id", "*", "transactions are not served yet"),
     Accepted("find_coordinator/*", "a share partition*", "*", "share groups are not served yet"),
     # Configs.
     Accepted("describe_configs/*", "*key*", "*[[]flush.messages].value",
@@ -52,12 +53,7 @@ ACCEPTED: tuple[Accepted, ...] = (
              "our default is to flush before the answer"),
     Accepted("create_topics/*", "*", "*.configs[[]min.insync.replicas].config_source", ELR),
     Accepted("describe_configs/*", "*", "results[[]~-unknown].error_message", TEXT),
-    Accepted("describe_configs/*", "a group", "*", "configs of groups are not served yet"),
     Accepted("describe_configs/*", "client metrics", "*", "client metrics are not served yet"),
-    Accepted("incremental_alter_configs/*", "a group's*", "*",
-             "configs of groups are not served yet"),
-    Accepted("incremental_alter_configs/*", "it has it", "*",
-             "configs of groups are not served yet"),
     Accepted("incremental_alter_configs/*", "an unknown operation", "*", SENSE),
     Accepted("incremental_alter_configs/refused_for_brokers *", "an unknown key", "*", STRICT),
     Accepted("incremental_alter_configs/refused_for_brokers *", "a topic's key", "*", STRICT),
@@ -72,10 +68,10 @@ ACCEPTED: tuple[Accepted, ...] = (
     Accepted("produce/damaged *", "bytes behind the batch", "*", STRICT),
     Accepted("produce/damaged *", "the log's time", "*", STRICT),
     Accepted("produce/damaged *", "what it holds", "*", STRICT),
-    Accepted("produce/*", "* again", "*.log_append_time_ms",
-             "for a duplicate Kafka gives the batch's time although the log did not set it"),
-    Accepted("produce/*", "the fifth last", "*.log_append_time_ms",
-             "for a duplicate Kafka gives the batch's time although the log did not set it"),
+    Accepted("produce/*", "* again", "*.log_append_time_ms", REPEATED),
+    Accepted("produce/*", "the fifth last", "*.log_append_time_ms", REPEATED),
+    Accepted("produce/in_a_transaction *", "sequence 0", "*.log_append_time_ms", REPEATED),
+    Accepted("produce/sequences_go_on *", "sequence 0 in the *", "*.log_append_time_ms", REPEATED),
     Accepted("fetch/isolation *", "level 2", "*", LENIENT),
     Accepted("fetch/isolation *", "level -1", "*", LENIENT),
     Accepted("fetch/limits *", "a negative limit *", "*", LENIENT),
@@ -94,6 +90,14 @@ ACCEPTED: tuple[Accepted, ...] = (
     Accepted("delete_records/*", "a topic twice", "topics[[]]", TWICE),
     Accepted("offset_commit/*", "no partition", "topics[[]]", NOTHING),
     Accepted("offset_delete/*", "no partition", "topics[[]]", NOTHING),
+    # Consumer groups.
+    Accepted("consumer_group_heartbeat/*", "*", "heartbeat_interval_ms", PACE),
+    Accepted("group_migration/*", "*", "heartbeat_interval_ms", PACE),
+    Accepted("delete_groups/deletes_consumers *", "*", "heartbeat_interval_ms", PACE),
+    Accepted("consumer_group_describe/*", "an empty id", "*.error_message", TEXT),
+    Accepted("offset_fetch/fetches_of_consumers *", "an epoch, no member", "*.error_code", SENSE),
+    # Transactions.
+    Accepted("end_txn/*", "write with *", "*.error_message", TEXT),
     # Topics.
     Accepted("metadata/by_id v10", "*", "*", "we know topic ids in every version that has them"),
     Accepted("metadata/by_id *", "neither", "*", SENSE),

@@ -79,7 +79,7 @@ def _value(
 ) -> Any:
     if field.kind == Kind.ARRAY and value is not None:
         if isinstance(field.item, Field):
-            if name == "partitions":  # a set
+            if name in ("partitions", "subscribed_topic_names"):  # a set
                 value = sorted(value)
             return [_value(name, field.item, item, version, ids, only) for item in value]
         kept = value

@@ -57,7 +57,8 @@ class _Player:
             answer, version = self._once(step)
             if step.until is None or (not isinstance(answer, str) and step.until(answer)):
                 break
-            assert time.monotonic() < end, f"{step.label or type(step.request).__name__}: {answer}"
+            late = time.monotonic() >= end or answer == "closed"
+            assert not late, f"{step.label or type(step.request).__name__}: {answer}"
             time.sleep(RETRY_S)
         if step.label is not None and (step.receives or answer is not None):
             shown = plain(answer, version, self._ids, step.only)

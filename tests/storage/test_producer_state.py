@@ -156,12 +156,20 @@ def test_a_plain_batch_in_an_open_transaction_is_refused(story: Story) -> None:
     assert story.send(1, plain=True) == 2
 
 
-def test_a_fenced_epoch_is_told_after_the_guard(story: Story) -> None:
+def test_a_fenced_epoch_gets_no_guard(story: Story) -> None:
     story.begin(epoch=5)
     with pytest.raises(InvalidTxnState):
         story.send(1, epoch=4)
     with pytest.raises(InvalidProducerEpoch):
-        story.send(1, epoch=4, guard=story.guard(epoch=4))
+        story.guard(epoch=4)
+
+
+def test_an_epoch_may_be_fenced_while_it_is_verified(story: Story) -> None:
+    story.send(epoch=4, plain=True)
+    guard = story.guard(epoch=4)
+    story.send(epoch=5, plain=True)
+    with pytest.raises(InvalidProducerEpoch):
+        story.send(1, epoch=4, guard=guard)
 
 
 def test_sequences_go_on_over_a_marker_of_the_same_epoch(story: Story) -> None:
@@ -262,7 +270,7 @@ def test_a_coordinator_s_batch_has_no_sequence_but_all_other_rules(story: Story)
     with pytest.raises(InvalidTxnState, match="outside"):
         internal(3, None, transactional=False)
     with pytest.raises(InvalidProducerEpoch):
-        internal(2, story.guard(epoch=2))
+        internal(2, None, transactional=False)
     assert story.unstable == 0
     assert story.mark(epoch=4, version=2, commit=False) == (1, 0, 2, 3)
 

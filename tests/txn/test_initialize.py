@@ -6,7 +6,7 @@ import pytest
 from fastbroker import errors
 from fastbroker.txn.state import State
 from fastbroker.txn.transaction import Transaction
-from tests.txn.bench import Bench, Producer
+from tests.txn.bench import Bench, Marker, Producer
 
 CONCURRENT = errors.ConcurrentTransactions.code
 FENCED = errors.ProducerFenced.code
@@ -79,19 +79,34 @@ def test_how_a_fenced_producer_is_told(version: int, code: int) -> None:
     assert bench.init("t", Producer(1001, 0), version=version) == code
 
 
-@pytest.mark.parametrize("version", [0, 2])
+@pytest.mark.parametrize("version", [0, 1, 2])
 def test_an_open_transaction_is_fenced_and_aborted(version: int) -> None:
     bench = Bench(version=version)
     old = bench.ongoing("t", ("orders", 0), ("orders", 1))
     assert bench.init() == CONCURRENT
-    raised = 2 if version == 2 else 1  # TV2 raises the epoch at every end, too
     assert bench.kept().state is State.COMPLETE_ABORT
-    assert bench.kept().producer_epoch == old.epoch + raised
     (marker,) = bench.brokers.markers["orders", 1]  # type: ignore[index]
-    assert (marker.commit, marker.producer_epoch) == (False, old.epoch + raised)
-    assert bench.init() == Producer(1001, old.epoch + raised + 1)
+    tv = 2 if version == 2 else 0
+    assert marker == Marker(old.id, old.epoch + 1, False, 1, tv)
+    assert bench.init() == Producer(1001, old.epoch + 2)
     assert bench.add("t", old, ("orders", 0)) == FENCED
-    assert bench.end("t", old) == FENCED
+    assert bench.end("t", old) == bench.end("t", old, version=4) == FENCED
+
+
+def test_a_fenced_producer_that_aborts_itself_goes_on_until_somebody_has_the_next_epoch() -> None:
+    bench = Bench()
+    old = bench.ongoing()
+    assert bench.init() == CONCURRENT
+    assert bench.end("t", old) == errors.InvalidTxnState.code
+    following = bench.end("t", old, commit=False)
+    assert following == Producer(old.id, old.epoch + 1)
+    assert bench.enlist("t", following, ("orders", 0)) == 0
+    assert bench.init() == CONCURRENT
+    assert bench.init() == Producer(old.id, old.epoch + 3)
+    for zombie in (old, following):
+        assert bench.enlist("t", zombie, ("orders", 0)) == FENCED
+        assert bench.end("t", zombie, commit=False) == FENCED
+        assert bench.init("t", zombie) == FENCED
 
 
 def test_a_transaction_being_completed_is_waited_for() -> None:
@@ -176,14 +191,13 @@ def test_the_epoch_before_the_last() -> None:
     assert bench.init("t", last) == Producer(1001, 0)
 
 
-@pytest.mark.parametrize("version", [0, 2])
 @pytest.mark.parametrize("epoch", [32764, 32765, 32766])
-def test_fencing_with_the_last_epochs(version: int, epoch: int) -> None:
-    bench = Bench(version=version)
+def test_fencing_with_the_last_epochs_of_tv1(epoch: int) -> None:
+    bench = Bench(version=0)
     old = bench.put(at(epoch, State.ONGOING))
     assert bench.init() == CONCURRENT
     assert bench.kept().state is State.COMPLETE_ABORT
-    assert epoch < bench.kept().producer_epoch <= 32767
+    assert bench.kept().producer_epoch == epoch + 1
     # Whatever the fenced one tries, it is not taken for the owner.
     for commit in (True, False):
         assert bench.end("t", old, commit=commit) == FENCED
@@ -193,3 +207,27 @@ def test_fencing_with_the_last_epochs(version: int, epoch: int) -> None:
     following = bench.init()
     assert following in (Producer(7, 32766), Producer(1001, 0))
     assert bench.add("t", following, ("orders", 0)) == 0
+
+
+@pytest.mark.parametrize(
+    ("epoch", "marked", "following"),
+    [
+        (32764, 32765, Producer(7, 32766)),
+        (32765, 32766, Producer(1001, 0)),
+        (32766, 32767, Producer(1001, 1)),  # it went on with 1001 itself
+    ],
+)
+def test_fencing_with_the_last_epochs_of_tv2(
+    epoch: int, marked: int, following: Producer
+) -> None:
+    bench = Bench()
+    partition = ("orders", 0)
+    old = bench.put(at(epoch, State.EMPTY))
+    assert bench.enlist("t", old, partition) == 0
+    assert bench.init() == CONCURRENT
+    assert [m.producer_epoch for m in bench.brokers.markers[partition]] == [marked]  # type: ignore[index]
+    assert bench.init() == following
+    for commit in (True, False):
+        assert bench.end("t", old, commit=commit) in (FENCED, MAPPING)
+    assert bench.enlist("t", old, partition) in (FENCED, MAPPING)
+    assert bench.enlist("t", following, partition) == 0

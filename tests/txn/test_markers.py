@@ -67,6 +67,22 @@ def test_a_request_holds_only_so_many(bench: Bench, monkeypatch: pytest.MonkeyPa
     assert sizes == [1, 2, 2, 1]
 
 
+def test_a_transaction_of_many_partitions_is_several_requests(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(markers, "PARTITIONS_A_REQUEST", 4)
+    many = [("a", n) for n in range(10)]
+    ended(bench, "t", *many)
+    ended(bench, "u", B0)
+    asked = []
+    while bench.brokers.pending:
+        asked.append(len(partitions_asked(bench, 0)))
+        bench.brokers.answer()
+    assert asked == [4, 4, 3]
+    assert all(len(bench.brokers.markers[TopicPartition(*at)]) == 1 for at in [*many, B0])
+    assert bench.kept("t").state is bench.kept("u").state is State.COMPLETE_COMMIT
+
+
 @pytest.mark.parametrize("written", [True, False])
 def test_an_answer_that_does_not_come_is_waited_for_no_longer(bench: Bench, written: bool) -> None:
     ended(bench, "t", A0, B0)

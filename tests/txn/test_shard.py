@@ -179,7 +179,7 @@ def test_a_fence_in_the_log_becomes_an_abort() -> None:
     bench.log.append(partition, [record("t", fence, version=2)])
     bench.reload(2)
     assert bench.kept().state is State.COMPLETE_ABORT
-    assert bench.brokers.markers[ORDERS] == [Marker(1001, 2, False, 2, 2)]
+    assert bench.brokers.markers[ORDERS] == [Marker(1001, 1, False, 2, 0)]
 
 
 def test_a_dead_id_in_the_log_is_none() -> None:
@@ -250,11 +250,50 @@ def test_a_transaction_that_is_open_for_too_long_is_aborted() -> None:
     bench.timers.advance(1)
     bench.coordinator.abort_timed_out(bench.timers.now_ms())
     assert bench.kept().state is State.COMPLETE_ABORT
-    assert bench.brokers.markers[ORDERS] == [Marker(producer.id, 2, False, 1, 2)]
-    assert bench.end("t", producer) == errors.ProducerFenced.code
+    assert bench.brokers.markers[ORDERS] == [Marker(producer.id, 1, False, 1, 2)]
     assert bench.add("t", producer, ORDERS) == errors.ProducerFenced.code
+    assert bench.end("t", producer, version=4) == errors.ProducerFenced.code
+    assert bench.end("t", producer) == errors.InvalidTxnState.code
+    assert bench.end("t", producer, commit=False) == Producer(producer.id, 1)
+    assert bench.init() == Producer(producer.id, 2)
+    assert bench.end("t", producer, commit=False) == errors.ProducerFenced.code
     assert bench.init("t", producer) == errors.ProducerFenced.code
-    assert bench.init() == Producer(producer.id, 3)
+
+
+def test_a_transaction_of_tv1_that_is_open_for_too_long() -> None:
+    bench = Bench(version=1)
+    producer = bench.init("t", timeout=5_000)
+    bench.add("t", producer, ORDERS)
+    bench.timers.advance(5_001)
+    bench.coordinator.abort_timed_out(bench.timers.now_ms())
+    assert bench.brokers.markers[ORDERS] == [Marker(producer.id, 1, False, 1, 0)]
+    for commit in (True, False):
+        assert bench.end("t", producer, commit=commit, version=4) == errors.ProducerFenced.code
+    assert bench.init("t", producer) == errors.ProducerFenced.code
+    assert bench.init() == Producer(producer.id, 2)
+
+
+def test_one_with_the_last_epoch_that_is_open_for_too_long() -> None:
+    bench = Bench()
+    bench.ongoing()
+    last = bench.put(replace(bench.kept(), producer_epoch=32766))
+    bench.timers.advance(60_001)
+    bench.allocations = []
+    bench.coordinator.abort_timed_out(bench.timers.now_ms())
+    assert bench.kept().state is State.ONGOING
+    bench.give_id(bench.allocations[0])
+    assert bench.brokers.markers[ORDERS] == [Marker(last.id, 32767, False, 1, 2)]
+    assert bench.kept().producer_id == bench.next_id
+    # It was ended by its producer while an id was on its way.
+    last = bench.put(replace(bench.kept(), producer_epoch=32766))
+    bench.enlist("t", last, ORDERS)
+    bench.timers.advance(60_001)
+    bench.coordinator.abort_timed_out(bench.timers.now_ms())
+    ended = bench.end("t", last)
+    bench.give_id(bench.allocations[2])
+    assert ended.result() == Producer(bench.next_id, 0)
+    bench.give_id(bench.allocations[1])
+    assert bench.kept().state is State.COMPLETE_COMMIT
 
 
 def test_what_is_not_open_does_not_time_out() -> None:

@@ -77,8 +77,10 @@ def test_an_older_epoch_is_refused(bench: Bench) -> None:
     topic = OffsetsTopic(bench.broker).transactions
     topic.append(0, [RECORD], PRODUCER, topic.begin_verification(0, PRODUCER))
     older = Producer(7, 2)
-    guard = topic.begin_verification(0, older)
-    assert isinstance(topic.append(0, [RECORD], older, guard).error, InvalidProducerEpoch)
+    with pytest.raises(InvalidProducerEpoch):
+        topic.begin_verification(0, older)
+    refused = topic.append(0, [RECORD], older, None).error
+    assert isinstance(refused, InvalidProducerEpoch | InvalidTxnState)
     assert isinstance(topic.append_marker(0, marker(2)).error, InvalidProducerEpoch)
 
 
@@ -118,3 +120,15 @@ def test_the_brokers_enlist_is_asked_about_the_partition(bench: Bench) -> None:
     failed = topic.enlist(0, "tx", PRODUCER, add=False)
     codes[1].fail(RequestTimedOut())
     assert isinstance(failed.error, RequestTimedOut)
+
+
+def test_without_verification_nobody_is_asked_but_to_add(bench: Bench) -> None:
+    bench.broker.config = bench.config.with_dynamic(
+        {"transaction.partition.verification.enable": "false"}
+    )
+    topic = OffsetsTopic(bench.broker).transactions
+    assert topic.enlist(0, "tx", PRODUCER, add=False).result() == 0
+    assert not bench.enlisted
+    code = topic.enlist(0, "tx", PRODUCER, add=True)
+    bench.judge()
+    assert code.result() == 0

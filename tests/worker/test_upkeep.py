@@ -170,3 +170,18 @@ def test_files_and_directories_are_removed_later(
     remove(0, str(directory))
     bench.timers.advance(0)
     assert "cannot be removed" in caplog.text
+
+
+def test_transactions_are_looked_at_from_time_to_time(
+    fixture: Fixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench, seen = fixture.bench, []
+    coordinator = bench.broker.transactions
+    monkeypatch.setattr(coordinator, "abort_timed_out", lambda now: seen.append(("late", now)))
+    monkeypatch.setattr(coordinator, "expire", lambda now: seen.append(("idle", now)))
+    fixture.upkeep.start()
+    begun = bench.timers.now_ms()
+    bench.timers.advance(25_000)
+    assert seen == [("late", begun + 10_000), ("late", begun + 20_000)]
+    bench.timers.advance(3_600_000)
+    assert ("idle", begun + 3_600_000) in seen

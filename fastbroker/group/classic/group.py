@@ -67,8 +67,8 @@ class ClassicGroup:
         self.protocol_type: str | None = None
         self.protocol_name: str | None = None
         self.storing = False
-        self._is_led = True  # a leader made the assignment that a record keeps
         self._topics: set[str] | None = None  # what the members read; None: not known
+        self._is_led = True  # a leader made the assignment that a record keeps
         self.reason = ""
         self.join_deadline_ms: int | None = None
         self.sync_deadline_ms: int | None = None
@@ -447,8 +447,8 @@ class ClassicGroup:
             self.roster.add(member)
         if value.leader in self.roster.members:
             self.roster.leader = value.leader
-        self._is_led = value.leader is not None
         self.learn_topics()
+        self._is_led = value.leader is not None
         self.state = State.STABLE if len(self.roster) else State.EMPTY
         since = value.current_state_timestamp
         self.state_since_ms = since if since >= 0 else None

@@ -22,7 +22,7 @@ Reading order
     assignor/                       who should own what
     regex.py environment.py         topics; settings.py pace.py: times
     classic_members.py embedded.py  members with the classic protocol; conversion.py: both ways
-    commit.py describe.py replay.py offsets, administrators, reload
+    commit.py replay.py             offsets, reload; describe.py explain.py: for administrators
 
 Costs, measured on a 2-core VM with Python 3.11
 - A heartbeat that changes nothing: 4 to 6 us, and 1 us of codec. One that reconciles: 0.1 ms.
@@ -40,5 +40,7 @@ Non-obvious
 - An unchanged member that only differs in its previous epoch is not written again, unlike in Kafka.
 - The metadata hash is not Kafka's: groups that Kafka wrote are rebalanced once.
 - Members of a classic group that rebalances while it is converted keep what they say they own.
-- A classic member that was removed and joins with partitions lets go first: UNKNOWN_MEMBER_ID.
+- A static member may join again with the id that it has: its answer was lost. Kafka refuses it.
+- A classic member that was removed and joins with partitions has to let go of them first:
+  UNKNOWN_MEMBER_ID.
 """

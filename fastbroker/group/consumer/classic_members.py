@@ -224,7 +224,7 @@ def leave(
     request: LeaveGroupRequest,
     api_version: int,
 ) -> LeaveGroupResponse | Deferred[LeaveGroupResponse]:
-    """Remove members that speak the classic protocol, with one rebalance for all of them.
+    """Remove members, of either protocol, with one rebalance for all of them.
 
     Raises CoordinatorNotAvailable, and up to version 2 what a member's own error is from then on.
     """
@@ -237,7 +237,7 @@ def leave(
             if one.group_instance_id is not None and not member_id:
                 named = group.static_member(one.group_instance_id)
                 member_id = named.member_id if named is not None else ""
-            member, _ = _classic_member(group, member_id, one.group_instance_id)
+            member = _member(group, member_id, one.group_instance_id)
             if member not in gone:
                 gone.append(member)
         except KafkaError as error:
@@ -274,9 +274,7 @@ def _check_protocols(group: ConsumerGroup, protocol_type: str, names: list[str])
         )
 
 
-def _classic_member(
-    group: ConsumerGroup, member_id: str, instance_id: str | None
-) -> tuple[ConsumerMember, ClassicSide]:
+def _member(group: ConsumerGroup, member_id: str, instance_id: str | None) -> ConsumerMember:
     """Raises CoordinatorNotAvailable, UnknownMemberId, FencedInstanceId."""
     _check_alive(group)
     if instance_id is not None:
@@ -285,6 +283,14 @@ def _classic_member(
         member = group.members.get(member_id)
     if member is None:
         raise UnknownMemberId(f"{member_id!r} is not a member: join again")
+    return member
+
+
+def _classic_member(
+    group: ConsumerGroup, member_id: str, instance_id: str | None
+) -> tuple[ConsumerMember, ClassicSide]:
+    """Raises CoordinatorNotAvailable, UnknownMemberId, FencedInstanceId."""
+    member = _member(group, member_id, instance_id)
     side = member.said.classic
     if side is None:
         raise UnknownMemberId(f"{member_id!r} does not use the classic protocol")

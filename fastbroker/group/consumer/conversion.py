@@ -18,7 +18,7 @@ from fastbroker.group.classic.state import State
 from fastbroker.group.consumer import embedded, update
 from fastbroker.group.consumer.change import Change
 from fastbroker.group.consumer.environment import Environment
-from fastbroker.group.consumer.group import ConsumerGroup
+from fastbroker.group.consumer.group import NO_EPOCH, ConsumerGroup
 from fastbroker.group.consumer.member import ClassicSide, ConsumerMember, Current, Subscription
 from fastbroker.group.consumer.records import Epoch, TargetEpoch
 from fastbroker.group.consumer.state import MemberState
@@ -52,10 +52,11 @@ def upgrade(env: Environment, change: Change, old: ClassicGroup) -> None:
     change.step(group_tombstone(group_id))
     for member_id, (said, _) in members.items():
         change.subscription(member_id, said)
-    change.epoch(Epoch(old.generation_id, 0))
+    epoch = max(NO_EPOCH.epoch, old.generation_id)
+    change.epoch(Epoch(epoch, 0))
     for member_id, (_, current) in members.items():
         change.target(member_id, {t: tuple(sorted(n)) for t, n in current.assigned.items()})
-    change.target_epoch(TargetEpoch(old.generation_id, 0))
+    change.target_epoch(TargetEpoch(epoch, 0))
     for member_id, (_, current) in members.items():
         change.current(member_id, current)
     group = change.group

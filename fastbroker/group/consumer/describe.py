@@ -54,7 +54,7 @@ def _member(env: Environment, member: ConsumerMember) -> Described.Member:
         client_id=said.client_id,
         client_host=said.client_host,
         subscribed_topic_names=sorted(said.topics),
-        subscribed_topic_regex=said.regex or None,
+        subscribed_topic_regex=said.regex,
         assignment=_assignment(env, owned),
         target_assignment=_assignment(env, member.aim),
         member_type=CLASSIC if member.is_classic else CONSUMER,

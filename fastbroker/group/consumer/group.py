@@ -33,7 +33,8 @@ from fastbroker.group.consumer.state import GroupState, MemberState
 from fastbroker.group.group_log import GroupLog
 from fastbroker.model import Deferred, Timer, Timers
 
-NO_EPOCH, NO_TARGET_EPOCH = Epoch(0, 0), TargetEpoch(0, 0)
+# A group begins with epoch 1, so that its first subscription makes it 2, as in Apache Kafka.
+NO_EPOCH, NO_TARGET_EPOCH = Epoch(1, 0), TargetEpoch(1, 0)
 
 
 class Watch(Protocol):
@@ -52,6 +53,8 @@ class ConsumerGroup:
     assigning: the timer after which a target assignment is made that had to wait.
     topics_seen: the version of the list of topics that its regexes were resolved with.
     resolve_at_ms: when to resolve them anew, whatever changed (monotonic).
+    reason, raised_at_ms: why and when (wall clock) its epoch was raised last; "" and -1: before
+    this coordinator took over.
     """
 
     is_consumer = True
@@ -65,7 +68,7 @@ class ConsumerGroup:
         self._sessions: Sessions[ConsumerMember] = Sessions(timers, self._silent)
         self.epoch_kept: Epoch | None = None
         self.target_epoch_kept: TargetEpoch | None = None
-        self.epoch = self.target_epoch = 0
+        self.epoch, self.target_epoch = NO_EPOCH.epoch, NO_TARGET_EPOCH.epoch
         self.members: dict[str, ConsumerMember] = {}
         self.static: dict[str, str] = {}
         self.owners: dict[bytes, dict[int, str]] = {}
@@ -82,6 +85,8 @@ class ConsumerGroup:
         self.dead = False
         self.newest_write: Deferred[None] | None = None
         self.assigning: Timer | None = None
+        self.reason = ""
+        self.raised_at_ms = -1
 
     # What is kept.
 
@@ -270,9 +275,10 @@ class ConsumerGroup:
                 return
             member.rebalance.cancel()
         what = "did not join" if member.is_classic else "did not let go of partitions"
-        timeout_ms = member.said.rebalance_timeout_ms
+        timeout_ms = max(0, member.said.rebalance_timeout_ms)
+        member.release_by_ms = self.timers.monotonic_ms() + timeout_ms
         member.rebalance = self.timers.after(
-            max(0, timeout_ms), self._late, member, f"{what} within {timeout_ms} ms"
+            timeout_ms, self._late, member, f"{what} within {timeout_ms} ms"
         )
 
     def released(self, member: ConsumerMember) -> None:
@@ -284,9 +290,10 @@ class ConsumerGroup:
     def await_sync(self, member: ConsumerMember) -> None:
         """Give a classic member its rebalance timeout to fetch its assignment."""
         self.synced(member)
-        timeout_ms = member.said.rebalance_timeout_ms
+        timeout_ms = max(0, member.said.rebalance_timeout_ms)
+        member.sync_by_ms = self.timers.monotonic_ms() + timeout_ms
         member.sync = self.timers.after(
-            max(0, timeout_ms), self._late, member, f"did not sync within {timeout_ms} ms"
+            timeout_ms, self._late, member, f"did not sync within {timeout_ms} ms"
         )
 
     def synced(self, member: ConsumerMember) -> None:

@@ -106,9 +106,11 @@ def _is_unchanged(
 def check(env: Environment, caller: Caller, request: ConsumerGroupHeartbeatRequest) -> None:
     """Raise InvalidRequest or UnsupportedAssignor for what no member may say."""
     epoch = request.member_epoch
-    if not request.member_id and (
-        caller.api_version >= MEMBER_MAKES_ITS_ID or epoch > 0 or epoch == LEAVE
-    ):
+    if caller.api_version >= MEMBER_MAKES_ITS_ID:
+        lacks_id = not request.member_id.strip()
+    else:
+        lacks_id = not request.member_id and (epoch > 0 or epoch == LEAVE)
+    if lacks_id:
         raise InvalidRequest("MemberId can't be empty: a member makes a UUID and keeps it")
     for name, value in (
         ("GroupId", request.group_id),

@@ -61,6 +61,7 @@ class ConsumerMember:
 
     deadline_ms, alarm_ms, session: see classic/session.py. rebalance: until when it has to have
     let go of partitions, or a classic one to have joined again; sync: until when to have synced.
+    release_by_ms, sync_by_ms: when those two are over (monotonic).
     """
 
     __slots__ = (
@@ -70,9 +71,11 @@ class ConsumerMember:
         "is_new",
         "member_id",
         "rebalance",
+        "release_by_ms",
         "session",
         "subscription",
         "sync",
+        "sync_by_ms",
         "target",
     )
 
@@ -84,7 +87,7 @@ class ConsumerMember:
         self.session: Timer | None = None
         self.rebalance: Timer | None = None
         self.sync: Timer | None = None
-        self.deadline_ms = self.alarm_ms = 0
+        self.deadline_ms = self.alarm_ms = self.release_by_ms = self.sync_by_ms = 0
         self.is_new = False
 
     @property

@@ -40,8 +40,8 @@ def subscribed(
         change.subscription(member_id, after)
     was = before or NO_SUBSCRIPTION
     changed = was.topics != after.topics or was.regex != after.regex
-    if changed or group.epoch == 0 or is_stale(env, group):
-        look_again(env, change, why if changed or group.epoch == 0 else None)
+    if changed or is_stale(env, group):
+        look_again(env, change, why if changed else None)
     return changed
 
 
@@ -72,6 +72,7 @@ def raise_epoch(change: Change, metadata_hash: int, why: str) -> None:
     """The next epoch of the group: it is due for a new target assignment."""
     group = change.group
     change.epoch(Epoch(group.epoch + 1, metadata_hash))
+    group.reason, group.raised_at_ms = why, group.timers.now_ms()
     if group.has_old_topics:
         change.forget_old_topics()
     group.log.info(

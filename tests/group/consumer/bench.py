@@ -98,8 +98,10 @@ class ConsumerBench(Bench):
             for number in one.partitions
         }
 
-    def describe_consumers(self, group_id: str = "g", version: int = 1) -> Any:
-        request = ConsumerGroupDescribeRequest(group_ids=[group_id])
+    def describe_consumers(
+        self, group_id: str = "g", version: int = 1, *, explain: bool = False
+    ) -> Any:
+        request = ConsumerGroupDescribeRequest(group_ids=[group_id], explain=explain)
         answer = self.coordinator.consumer_group_describe(Client(version), request)
         (one,) = answer.groups
         return one

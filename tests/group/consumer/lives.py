@@ -1,4 +1,4 @@
-"""Random lives of one consumer group whose topics change: regexes, assignors, both protocols.
+"""Random lives of one consumer group, of clients that do as they are told: both protocols, mixed.
 
 A schedule is a seed. After every step the invariants of fastbroker.group.consumer are checked; at
 the end everything that can go on goes on, and the group has to become stable.

@@ -7,6 +7,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any, Protocol
 
 import pytest
@@ -152,6 +153,10 @@ def shared(members: list[Participant], partitions: set[tuple[str, int]]) -> bool
     )
 
 
+def all_seen(members: list[Participant], count: int) -> bool:
+    return sum(one.seen for one in members) >= count
+
+
 def group_type(admin: Any, group: str) -> str:
     (found,) = [g for g in admin.list_consumer_groups().result(20).valid if g.group_id == group]
     return str(found.type.name)
@@ -221,11 +226,7 @@ def test_a_group_rolls_over_to_the_new_protocol_and_back(
                 producer.produce(topic, b"x", partition=n % PARTITIONS)
             producer.flush(20)
             sent += 60
-            wait_until(
-                lambda sent=sent: sum(one.seen for one in everyone) >= sent,
-                PATIENCE_S,
-                "all is read",
-            )
+            wait_until(partial(all_seen, everyone, sent), PATIENCE_S, "all is read")
         assert group_type(admin, topic) == protocol.upper()
     for one in members:
         one.stop()

@@ -14,9 +14,9 @@ from tests.group.consumer.classic_consumer import ClassicConsumer, metadata
 ORDERS = {("orders", number) for number in range(6)}
 
 
-def classic(bench: ConsumerBench, count: int, **how: Any) -> list[ClassicConsumer]:
+def classic(bench: ConsumerBench, count: int, instance: str | None = None) -> list[ClassicConsumer]:
     """A stable classic group, whose leader gave everyone the same share."""
-    members = [ClassicConsumer(bench, **how) for _ in range(count)]
+    members = [ClassicConsumer(bench, instance=instance) for _ in range(count)]
     waiting = [one.join() for one in members]
     bench.timers.advance(200)
     for one, answer in zip(members, waiting, strict=True):
@@ -165,7 +165,7 @@ def test_a_classic_member_joins_a_consumer_group() -> None:
     (new,) = bench.consumers(1)
     one = ClassicConsumer(bench)
     one.joined(one.join())
-    assert one.generation == 2
+    assert one.generation == 3
     one.sync()
     assert one.owned == set()
     for _ in range(4):
@@ -180,8 +180,10 @@ def test_a_classic_member_joins_a_consumer_group() -> None:
     other.joined(other.join())
     left = bench.leave((one.member_id, None))
     assert now(left).error_code == 0
-    assert bench.leave(("m0", None)).members[0].error_code == errors.UnknownMemberId.code
+    assert bench.leave(("m9", None)).members[0].error_code == errors.UnknownMemberId.code
     assert {m.member_id for m in bench.describe_consumers().members} == {"m0", other.member_id}
+    assert now(bench.leave(("m0", None))).members[0].error_code == 0, "an admin removes it so"
+    assert isinstance(bench.group(), ClassicGroup), "nobody is left with the new protocol"
 
 
 def test_a_classic_member_that_was_removed_lets_go_before_it_joins_again() -> None:

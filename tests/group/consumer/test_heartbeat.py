@@ -11,7 +11,7 @@ ORDERS = {("orders", number) for number in range(6)}
 def test_a_lone_member_gets_everything_with_its_first_answer() -> None:
     bench = ConsumerBench()
     answer = bench.join_as("m1")
-    assert (answer.error_code, answer.member_id, answer.member_epoch) == (0, "m1", 1)
+    assert (answer.error_code, answer.member_id, answer.member_epoch) == (0, "m1", 2)
     assert bench.told(answer) == ORDERS
 
 
@@ -21,14 +21,14 @@ def test_a_second_member_gets_its_part_when_the_first_has_let_go_of_it() -> None
     one.join()
     bench.timers.advance(20)
     two.join()
-    assert (two.epoch, two.owned) == (2, set())
+    assert (two.epoch, two.owned) == (3, set())
     told = one.beat()
-    assert told.member_epoch == 1, "it has not let go yet"
+    assert told.member_epoch == 2, "it has not let go yet"
     assert len(one.owned) == 3
     two.beat()
     assert two.owned == set(), "the first has not said that it has let go"
     one.beat()
-    assert one.epoch == 2
+    assert one.epoch == 3
     two.beat()
     assert two.owned | one.owned == ORDERS
     assert not two.owned & one.owned
@@ -41,12 +41,12 @@ def test_answers_wait_for_what_they_rest_on() -> None:
     bench.log.instant = False
     joined = bench.join_as("m1")
     assert not joined.done
-    unchanged = bench.heartbeat_as("m1", 1)
+    unchanged = bench.heartbeat_as("m1", 2)
     assert not unchanged.done, "that it is a member is not written yet"
     bench.log.complete()
-    assert joined.result().member_epoch == 1
-    assert unchanged.result().member_epoch == 1
-    assert bench.heartbeat_as("m1", 1).member_epoch == 1, "at once, and without a write"
+    assert joined.result().member_epoch == 2
+    assert unchanged.result().member_epoch == 2
+    assert bench.heartbeat_as("m1", 2).member_epoch == 2, "at once, and without a write"
     assert not bench.log.pending
 
 
@@ -129,12 +129,12 @@ def test_a_member_that_does_not_let_go_is_gone_after_its_rebalance_timeout() -> 
     two = bench.consumer("m2")
     two.join()
     owned = set(one.owned)
-    bench.heartbeat_as("m1", 1)  # told to let go, but goes on
+    bench.heartbeat_as("m1", 2)  # told to let go, but goes on
     for _ in range(3):
         bench.timers.advance(4_000)
-        bench.heartbeat_as("m1", 1, owned=owned)
+        bench.heartbeat_as("m1", 2, owned=owned)
         two.beat()
-    assert bench.heartbeat_as("m1", 1).error_code == errors.UnknownMemberId.code
+    assert bench.heartbeat_as("m1", 2).error_code == errors.UnknownMemberId.code
     bench.settle(two)
     assert two.owned == ORDERS
 
@@ -280,9 +280,9 @@ def test_an_assignment_is_made_in_time_even_if_nobody_asks() -> None:
     one.join()
     two.join()
     group = bench.consumer_group()
-    assert (two.epoch, group.epoch, group.target_epoch) == (1, 2, 1)
+    assert (two.epoch, group.epoch, group.target_epoch) == (2, 3, 2)
     bench.timers.advance(1_000)
-    assert group.target_epoch == 2
+    assert group.target_epoch == 3
     bench.settle(one, two)
     assert one.owned | two.owned == ORDERS
 

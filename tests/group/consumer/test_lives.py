@@ -1,4 +1,4 @@
-"""Random lives of a consumer group whose topics change."""
+"""Random lives of a consumer group."""
 from __future__ import annotations
 
 import pytest
