@@ -1,8 +1,6 @@
 """Groups that change their protocol while they live, and the members of both kinds in them."""
 from __future__ import annotations
 
-from typing import Any
-
 from fastbroker import errors
 from fastbroker.group.classic.group import ClassicGroup
 from fastbroker.group.classic.state import State
