@@ -89,16 +89,19 @@ class Crowd:
         fresh = [ConsumerMember(peer, group, TOPIC, assigned=nothing) for peer in peers]
         epochs: set[int] = set()
         while len(epochs) != 1 or any(one.changed for one in fresh):
-            for one in fresh:
-                one.take(await one.peer.call(one.heartbeat(), VERSION))
+            answers = [one.peer.call(one.heartbeat(), VERSION) for one in fresh]
+            for one, answer in zip(fresh, await asyncio.gather(*answers), strict=True):
+                one.take(answer)
             epochs = {one.epoch for one in fresh}
         self.members += fresh
 
     async def live(self, seconds: float) -> None:
         """Heartbeats of everyone, evenly spread."""
         version, interval_s = HEARTBEAT_VERSION, HEARTBEAT_S
-        if isinstance(self.members[0], ConsumerMember):
-            version, interval_s = VERSION, self.members[0].interval_s
+        first = self.members[0]
+        if isinstance(first, ConsumerMember):
+            first.take(await first.peer.call(first.heartbeat(), VERSION))
+            version, interval_s = VERSION, first.interval_s  # as of so many members
         begun, sent = time.perf_counter(), 0
         while (now := time.perf_counter() - begun) < seconds:
             due = int(now / interval_s * len(self.members))
@@ -162,7 +165,11 @@ def main() -> None:
     args = options.parse_args()
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    with tempfile.TemporaryDirectory() as data, BrokerProcess(data, workers=1) as broker:
+    settings = [f"group.consumer.{which}session.timeout.ms={SESSION_MS}" for which in ("", "max.")]
+    with (
+        tempfile.TemporaryDirectory() as data,
+        BrokerProcess(data, workers=1, settings=settings) as broker,
+    ):
         create_topic(broker.bootstrap, TOPIC, 1)
         worker = psutil.Process(broker.roles()["fb-worker-0"])
         asyncio.run(measure(args, broker.bootstrap, worker))

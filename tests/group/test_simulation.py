@@ -13,7 +13,7 @@ from fastbroker.group.shard import Shard
 from tests.group.simulation import Simulation
 from tests.sim import schedules
 
-SCHEDULES = 45_000
+SCHEDULES = 50_000
 BUG_SCHEDULES = 2_000
 
 

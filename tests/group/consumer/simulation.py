@@ -28,6 +28,7 @@ from fastbroker.group.classic.group import ClassicGroup
 from fastbroker.group.classic.state import State
 from fastbroker.group.consumer import embedded
 from fastbroker.group.consumer.group import ConsumerGroup
+from fastbroker.group.consumer.member import Current
 from fastbroker.group.shard import Shard
 from fastbroker.model import Deferred
 from fastbroker.protocol.consumer_protocol import ConsumerProtocolSubscription
@@ -338,6 +339,8 @@ class Simulation:
         self.unanswered: set[int] = set()
         self.requests = 0
         self.offset = 0
+        self.names = {topic_id: name for name, topic_id in self.bench.ids.items()}
+        self.views: dict[str, tuple[Current | None, set[Partition]]] = {}
 
     def run(self) -> None:
         chance, steps = self.chance, self.STEPS
@@ -559,28 +562,38 @@ class Simulation:
         group = self.group
         if not isinstance(group, ConsumerGroup):
             return
-        names = {topic_id: name for name, topic_id in self.bench.ids.items()}
-        owner: dict[Partition, str] = {}
-        views: dict[str, set[Partition]] = {}
+        changed = False
         for member_id, member in group.members.items():
-            if member.subscription is not None and member.session is None and not group.dead:
+            if member.session is None and member.subscription is not None and not group.dead:
                 raise Broken(f"{member_id} lives for ever")
-            view = views[member_id] = set()
-            for owned in (member.now.assigned, member.now.revoking):
-                for topic_id, numbers in owned.items():
-                    for number in numbers:
-                        at = (names[topic_id], number)
-                        if owner.setdefault(at, member_id) != member_id:
-                            raise Broken(f"{at} belongs to {owner[at]} and {member_id}")
-                        view.add(at)
+            seen = self.views.get(member_id)
+            if seen is None or seen[0] is not member.current:
+                changed = True
+                self.views[member_id] = member.current, self.view(member.now)
+        if changed:
+            owner: dict[Partition, str] = {}
+            for member_id in group.members:
+                for at in self.views[member_id][1]:
+                    if owner.setdefault(at, member_id) != member_id:
+                        raise Broken(f"{at} belongs to {owner[at]} and {member_id}")
         for client in self.clients:
             if client.reads and client.is_member(group):
-                extra = client.reads - views[client.member_id]
+                extra = client.reads - self.views[client.member_id][1]
                 if extra:
                     raise Broken(
                         f"{client.member_id} reads {sorted(extra)}, which is not its own:"
                         f" {group.members[client.member_id].now}"
                     )
+
+    def view(self, now: Current) -> set[Partition]:
+        """What belongs to a member, as the coordinator holds it."""
+        names = self.names
+        return {
+            (names[topic_id], number)
+            for owned in (now.assigned, now.revoking)
+            for topic_id, numbers in owned.items()
+            for number in numbers
+        }
 
     def settle(self) -> None:
         """Without further mishaps everyone alive is a member at rest, and everything is read."""

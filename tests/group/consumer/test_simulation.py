@@ -14,7 +14,7 @@ from fastbroker.group.consumer.records import Epoch
 from tests.group.consumer.simulation import MixedSimulation, Simulation
 from tests.sim import schedules
 
-SCHEDULES, MIXED_SCHEDULES = 15_000, 10_000
+SCHEDULES, MIXED_SCHEDULES = 12_000, 8_000
 BUG_SCHEDULES = 2_000
 
 
