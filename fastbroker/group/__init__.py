@@ -15,7 +15,7 @@ Invariants
   offsets of a partition the one whose record is the last in the log; a reload finds the same.
 
 Reading order
-    coordinator.py     every API
+    coordinator.py     every API: member_requests.py, offset_requests.py, administration.py
     shards.py          a group's shard; elections and loading are coordination/topic_shards.py
     shard.py           one partition of __consumer_offsets: its groups and offsets, replay, expiry
     classic/group.py   the state machine of join and sync; then join.py, sync.py, membership.py

@@ -39,7 +39,7 @@ def consumer_group_heartbeat(
         return ConsumerGroupHeartbeatResponse(
             error_code=UnsupportedVersion.code, error_message=why
         )
-    return ctx.broker.groups.consumer_group_heartbeat(ctx, request)
+    return ctx.broker.groups.members.consumer_group_heartbeat(ctx, request)
 
 
 @handles(ConsumerGroupDescribeRequest)
@@ -62,7 +62,7 @@ def consumer_group_describe(
                 for group_id in request.group_ids
             ]
         )
-    response = ctx.broker.groups.consumer_group_describe(ctx, request)
+    response = ctx.broker.groups.administration.describe_consumers(ctx, request)
     if request.include_authorized_operations:
         for group in response.groups:
             if not group.error_code:

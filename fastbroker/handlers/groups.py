@@ -45,7 +45,7 @@ def join_group(
     Versions: 1 rebalance timeout; 4 a newcomer is told its id first (KIP-394); 5 static members
     (KIP-345); 7 protocol type in the answer; 8 reason; 9 skipping the assignment (KIP-814).
     """
-    return ctx.broker.groups.join_group(ctx, request)
+    return ctx.broker.groups.members.join_group(ctx, request)
 
 
 @handles(SyncGroupRequest)
@@ -57,7 +57,7 @@ def sync_group(
 
     Versions: 3 static members; 5 the protocol's type and name have to be the group's.
     """
-    return ctx.broker.groups.sync_group(ctx, request)
+    return ctx.broker.groups.members.sync_group(ctx, request)
 
 
 @handles(HeartbeatRequest)
@@ -68,7 +68,7 @@ def heartbeat(ctx: RequestContext, request: HeartbeatRequest) -> HeartbeatRespon
 
     Versions: 3 static members.
     """
-    return ctx.broker.groups.heartbeat(ctx, request)
+    return ctx.broker.groups.members.heartbeat(ctx, request)
 
 
 @handles(LeaveGroupRequest)
@@ -80,7 +80,7 @@ def leave_group(
 
     Versions: 3 several members, each with its error, static ones by instance id; 5 reason.
     """
-    return ctx.broker.groups.leave_group(ctx, request)
+    return ctx.broker.groups.members.leave_group(ctx, request)
 
 
 @handles(OffsetCommitRequest)
@@ -95,7 +95,7 @@ def offset_commit(
     Versions: 2-4 retention of its own; 6 leader epoch; 7 static members; 9 GROUP_ID_NOT_FOUND;
     10 topics by id.
     """
-    return ctx.broker.groups.offset_commit(ctx, request)
+    return ctx.broker.groups.offsets.commit(ctx, request)
 
 
 @handles(OffsetFetchRequest)
@@ -109,7 +109,7 @@ def offset_fetch(
     Versions: 2 all topics (null); 5 leader epoch; 7 require_stable; 8 several groups; 9 member id,
     which says nothing for a classic group; 10 topics by id.
     """
-    return ctx.broker.groups.offset_fetch(ctx, request)
+    return ctx.broker.groups.offsets.fetch(ctx, request)
 
 
 @handles(TxnOffsetCommitRequest)
@@ -126,7 +126,7 @@ def txn_offset_commit(
     Versions: 2 leader epoch; 3 member, generation and instance id are checked (KIP-447);
     4 TRANSACTION_ABORTABLE; 5 the commit itself makes the group part of the transaction (KIP-890).
     """
-    return ctx.broker.groups.txn_offset_commit(ctx, request)
+    return ctx.broker.groups.offsets.commit_in_transaction(ctx, request)
 
 
 @handles(OffsetDeleteRequest)
@@ -136,7 +136,7 @@ def offset_delete(
     """Behaviour
     - Offsets of an empty group; of a consumer group, those of topics that no member reads.
     """
-    return ctx.broker.groups.offset_delete(ctx, request)
+    return ctx.broker.groups.offsets.delete(ctx, request)
 
 
 @handles(ListGroupsRequest)
@@ -146,7 +146,7 @@ def list_groups(ctx: RequestContext, request: ListGroupsRequest) -> ListGroupsRe
 
     Versions: 4 filter by state; 5 by type.
     """
-    return ctx.broker.groups.list_groups(ctx, request)
+    return ctx.broker.groups.administration.list(ctx, request)
 
 
 @handles(DescribeGroupsRequest)
@@ -160,7 +160,7 @@ def describe_groups(ctx: RequestContext, request: DescribeGroupsRequest) -> Desc
     Versions: 3 authorized operations: all of them; 4 static members; 6 a missing group is an error
     instead of a dead group.
     """
-    response = ctx.broker.groups.describe_groups(ctx, request)
+    response = ctx.broker.groups.administration.describe(ctx, request)
     if request.include_authorized_operations:
         for group in response.groups:
             if not group.error_code:
@@ -175,4 +175,4 @@ def delete_groups(
     """Behaviour
     - Groups without members, with all their offsets; each has its own error.
     """
-    return ctx.broker.groups.delete_groups(ctx, request)
+    return ctx.broker.groups.administration.delete(ctx, request)

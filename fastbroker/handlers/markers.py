@@ -95,7 +95,7 @@ class _Answer:
             partition.check_leader()
             if topic == OFFSETS_TOPIC:
                 self.left += 1
-                done = self.broker.groups.complete_transaction(number, marker)
+                done = self.broker.groups.offsets.complete_transaction(number, marker)
                 done.then(lambda outcome: self._completed(outcome, result))
                 return
             info = partition.append_marker(marker, now_ms=self.broker.timers.now_ms())

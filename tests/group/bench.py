@@ -263,7 +263,7 @@ class Bench:
                 for name, metadata in protocols
             ],
         )
-        return now(self.coordinator.join_group(Client(version), request))
+        return now(self.coordinator.members.join_group(Client(version), request))
 
     def enter(self, **how: Any) -> Any:
         """Join as a newcomer does: ask for an id, come back with it."""
@@ -296,7 +296,7 @@ class Bench:
                 for one, part in (assignments or {}).items()
             ],
         )
-        return now(self.coordinator.sync_group(Client(version), request))
+        return now(self.coordinator.members.sync_group(Client(version), request))
 
     def heartbeat(
         self, member_id: str, generation: int, instance: str | None = None, group_id: str = "g"
@@ -307,7 +307,7 @@ class Bench:
             member_id=member_id,
             group_instance_id=instance,
         )
-        return self.coordinator.heartbeat(Client(4), request).error_code
+        return self.coordinator.members.heartbeat(Client(4), request).error_code
 
     def leave(
         self, *who: tuple[str, str | None], version: int = 5, group_id: str = "g"
@@ -320,7 +320,7 @@ class Bench:
                 LeaveGroupRequest.MemberIdentity(member_id=one, group_instance_id=instance)
                 for one, instance in who
             ]
-        return self.coordinator.leave_group(Client(version), request)
+        return self.coordinator.members.leave_group(Client(version), request)
 
     def commit(
         self,
@@ -357,7 +357,7 @@ class Bench:
                 for (name, index), offset in offsets.items()
             ],
         )
-        return now(self.coordinator.offset_commit(Client(version), request))
+        return now(self.coordinator.offsets.commit(Client(version), request))
 
     def commit_in_transaction(
         self,
@@ -397,7 +397,7 @@ class Bench:
                 for (name, index), offset in offsets.items()
             ],
         )
-        answer = self.coordinator.txn_offset_commit(Client(version), request)
+        answer = self.coordinator.offsets.commit_in_transaction(Client(version), request)
         codes: Deferred[list[int]] = Deferred()
         if not isinstance(answer, Deferred):
             return _codes(answer)
@@ -410,10 +410,10 @@ class Bench:
         """The marker of a transaction, in the partition of a group."""
         marker = EndTransactionMarker(producer_id, producer_epoch, 0, commit, 2)
         partition = self.coordinator.partition_for(group_id)
-        return self.coordinator.complete_transaction(partition, marker)
+        return self.coordinator.offsets.complete_transaction(partition, marker)
 
     def fetch(self, request: OffsetFetchRequest, version: int) -> Any:
-        return now(self.coordinator.offset_fetch(Client(version), request))
+        return now(self.coordinator.offsets.fetch(Client(version), request))
 
     def stable_offsets(self, *where: tuple[str, int], group_id: str = "g") -> list[int]:
         """OffsetFetch 8 with require_stable: the offset of each place, or minus the error code."""
@@ -452,19 +452,19 @@ class Bench:
                 for name, index in where
             ],
         )
-        return now(self.coordinator.offset_delete(Client(0), request))
+        return now(self.coordinator.offsets.delete(Client(0), request))
 
     def delete(self, *group_ids: str) -> Any:
         request = DeleteGroupsRequest(groups_names=list(group_ids))
-        return now(self.coordinator.delete_groups(Client(2), request))
+        return now(self.coordinator.administration.delete(Client(2), request))
 
     def list(self, states: tuple[str, ...] = (), types: tuple[str, ...] = ()) -> Any:
         request = ListGroupsRequest(states_filter=list(states), types_filter=list(types))
-        return self.coordinator.list_groups(Client(5), request)
+        return self.coordinator.administration.list(Client(5), request)
 
     def describe(self, group_id: str = "g", version: int = 6, *, explain: bool = False) -> Any:
         request = DescribeGroupsRequest(groups=[group_id], explain=explain)
-        (one,) = self.coordinator.describe_groups(Client(version), request).groups
+        (one,) = self.coordinator.administration.describe(Client(version), request).groups
         return one
 
     # Lives.

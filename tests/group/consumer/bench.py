@@ -68,7 +68,7 @@ class ConsumerBench(Bench):
             group_id=group_id, member_id=member_id, member_epoch=epoch, **said
         )
         return now(
-            self.coordinator.consumer_group_heartbeat(Client(version, client_id), request)
+            self.coordinator.members.consumer_group_heartbeat(Client(version, client_id), request)
         )
 
     def join_as(self, member_id: str, *topics: str, **said: Any) -> Any:
@@ -102,7 +102,7 @@ class ConsumerBench(Bench):
         self, group_id: str = "g", version: int = 1, *, explain: bool = False
     ) -> Any:
         request = ConsumerGroupDescribeRequest(group_ids=[group_id], explain=explain)
-        answer = self.coordinator.consumer_group_describe(Client(version), request)
+        answer = self.coordinator.administration.describe_consumers(Client(version), request)
         (one,) = answer.groups
         return one
 

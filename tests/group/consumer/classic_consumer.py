@@ -63,7 +63,7 @@ class ClassicConsumer:
                 )
             ],
         )
-        return now(self.bench.coordinator.join_group(Client(9), request))
+        return now(self.bench.coordinator.members.join_group(Client(9), request))
 
     def joined(self, answer: Any) -> None:
         assert answer.error_code == 0

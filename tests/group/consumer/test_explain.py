@@ -9,7 +9,7 @@ from tests.group.consumer.bench import ConsumerBench
 
 def explained(bench: ConsumerBench, group_id: str = "g") -> Explanation:
     request = ConsumerGroupDescribeRequest(group_ids=[group_id], explain=True)
-    (one,) = bench.coordinator.consumer_group_describe(Client(1), request).groups
+    (one,) = bench.coordinator.administration.describe_consumers(Client(1), request).groups
     assert isinstance(one.explanation, Explanation)
     return one.explanation
 
