@@ -22,6 +22,9 @@ from fastbroker.group.consumer.group import NO_EPOCH, ConsumerGroup
 from fastbroker.group.consumer.member import ClassicSide, ConsumerMember, Current, Subscription
 from fastbroker.group.consumer.records import Epoch, TargetEpoch
 from fastbroker.group.consumer.state import MemberState
+from fastbroker.protocol.consumer_protocol import ConsumerProtocolSubscription
+
+Partitions = dict[str, list[int]]  # by topic name
 
 
 def forget_empty(change: Change, old: ClassicGroup) -> None:
@@ -74,36 +77,63 @@ def _members_of(
     """What the members said and own; None if one cannot be understood."""
     generation = old.generation_id
     protocol = old.protocol_name or old.roster.select_protocol()
-    taken: set[tuple[bytes, int]] = set()
-    out: dict[str, tuple[Subscription, Current]] = {}
+    said: dict[str, ConsumerProtocolSubscription] = {}
+    surely: list[tuple[str, Partitions]] = []
+    maybe: list[tuple[str, Partitions]] = []
     for member in old.roster:
-        said = embedded.subscription(member.protocols.get(protocol, b""))
-        owned = embedded.assignment(member.assignment)
-        if said is None or owned is None:
+        subscription = embedded.subscription(member.protocols.get(protocol, b""))
+        assigned = embedded.assignment(member.assignment)
+        if subscription is None or assigned is None:
             return None
-        if old.state is not State.STABLE:
-            # Those that rebalance cooperatively go on reading, whatever we have forgotten.
-            owned = {**embedded.by_topic(said.owned_partitions), **owned}
-        assigned: dict[bytes, dict[int, int]] = {}
-        for name, numbers in owned.items():
+        said[member.member_id] = subscription
+        claimed = embedded.by_topic(subscription.owned_partitions)
+        if _has_joined(old, member):
+            surely.append((member.member_id, claimed))
+        else:
+            surely.append((member.member_id, assigned))
+            if old.state is not State.STABLE:
+                maybe.append((member.member_id, claimed))
+    owned = _owned(env, [*surely, *maybe], generation)
+    return {
+        member.member_id: (
+            Subscription(
+                instance_id=member.group_instance_id,
+                rack_id=said[member.member_id].rack_id or None,
+                client_id=member.client_id,
+                client_host=member.client_host,
+                topics=frozenset(said[member.member_id].topics),
+                rebalance_timeout_ms=member.rebalance_timeout_ms,
+                classic=ClassicSide(member.session_timeout_ms, tuple(member.protocols.items())),
+            ),
+            Current(generation, generation, MemberState.STABLE, owned[member.member_id]),
+        )
+        for member in old.roster
+    }
+
+
+def _has_joined(group: ClassicGroup, member: Member) -> bool:
+    """Whether the member reads what it said in its newest JoinGroup, as one does that rebalances
+    cooperatively: it has not been told its part since."""
+    if group.state is State.STABLE:
+        return group.is_missing(member)
+    return group.state is State.COMPLETING or member.awaiting_join is not None
+
+
+def _owned(
+    env: Environment, claims: Iterable[tuple[str, Partitions]], generation: int
+) -> dict[str, dict[bytes, dict[int, int]]]:
+    """What each member may read, by topic id; the first one to claim a partition has it."""
+    taken: set[tuple[bytes, int]] = set()
+    out: dict[str, dict[bytes, dict[int, int]]] = {}
+    for member_id, partitions in claims:
+        mine = out.setdefault(member_id, {})
+        for name, numbers in partitions.items():
             topic_id = env.topics.topic_id(name)
             for number in numbers if topic_id is not None else ():
                 assert topic_id is not None
                 if (topic_id, number) not in taken:
                     taken.add((topic_id, number))
-                    assigned.setdefault(topic_id, {})[number] = generation
-        out[member.member_id] = (
-            Subscription(
-                instance_id=member.group_instance_id,
-                rack_id=said.rack_id or None,
-                client_id=member.client_id,
-                client_host=member.client_host,
-                topics=frozenset(said.topics),
-                rebalance_timeout_ms=member.rebalance_timeout_ms,
-                classic=ClassicSide(member.session_timeout_ms, tuple(member.protocols.items())),
-            ),
-            Current(generation, generation, MemberState.STABLE, assigned),
-        )
+                    mine.setdefault(topic_id, {})[number] = generation
     return out
 
 
