@@ -91,8 +91,7 @@ def _members_of(
             surely.append((member.member_id, claimed))
         else:
             surely.append((member.member_id, assigned))
-            if old.state is not State.STABLE:
-                maybe.append((member.member_id, claimed))
+            maybe.append((member.member_id, claimed))  # who has synced is forgotten in a reload
     owned = _owned(env, [*surely, *maybe], generation)
     return {
         member.member_id: (
