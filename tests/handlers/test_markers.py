@@ -161,6 +161,7 @@ class Groups:
 
     def __init__(self) -> None:
         self.asked: list[tuple[int, EndTransactionMarker, Deferred[None]]] = []
+        self.offsets = self
 
     def complete_transaction(self, number: int, marker: EndTransactionMarker) -> Deferred[None]:
         self.asked.append((number, marker, Deferred()))

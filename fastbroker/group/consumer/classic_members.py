@@ -107,9 +107,6 @@ def _join(
             member = group.static_member(instance_id)
             if member is not None:
                 member = replace(change, member, member_id)
-    if member is None and request.member_id and subscription.owned_partitions:
-        # Its session ended, and others may own what it thinks it does: it has to let go first.
-        raise UnknownMemberId(f"{member_id!r} is not a member: join again without partitions")
     timeout_ms = request.rebalance_timeout_ms
     said = Subscription(
         instance_id=instance_id,

@@ -8,7 +8,7 @@ convertToClassicGroup; KIP-848.
 """
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 
 from fastbroker.errors import GroupIdNotFound, RebalanceInProgress
 from fastbroker.group.classic.group import ClassicGroup
@@ -23,6 +23,8 @@ from fastbroker.group.consumer.member import ClassicSide, ConsumerMember, Curren
 from fastbroker.group.consumer.records import Epoch, TargetEpoch
 from fastbroker.group.consumer.state import MemberState
 from fastbroker.protocol.consumer_protocol import ConsumerProtocolSubscription
+
+Partitions = dict[str, list[int]]  # by topic name
 
 
 def forget_empty(change: Change, old: ClassicGroup) -> None:
@@ -76,62 +78,61 @@ def _members_of(
     generation = old.generation_id
     protocol = old.protocol_name or old.roster.select_protocol()
     said: dict[str, ConsumerProtocolSubscription] = {}
+    surely: list[tuple[str, Partitions]] = []
+    maybe: list[tuple[str, Partitions]] = []
     for member in old.roster:
-        one = embedded.subscription(member.protocols.get(protocol, b""))
-        if one is None:
+        subscription = embedded.subscription(member.protocols.get(protocol, b""))
+        assigned = embedded.assignment(member.assignment)
+        if subscription is None or assigned is None:
             return None
-        said[member.member_id] = one
-    assigned = _owned(env, old, said)
-    if assigned is None:
-        return None
-    out: dict[str, tuple[Subscription, Current]] = {}
-    for member in old.roster:
-        one = said[member.member_id]
-        out[member.member_id] = (
+        said[member.member_id] = subscription
+        claimed = embedded.by_topic(subscription.owned_partitions)
+        if _has_joined(old, member):
+            surely.append((member.member_id, claimed))
+        else:
+            surely.append((member.member_id, assigned))
+            maybe.append((member.member_id, claimed))  # who has synced is forgotten in a reload
+    owned = _owned(env, [*surely, *maybe], generation)
+    return {
+        member.member_id: (
             Subscription(
                 instance_id=member.group_instance_id,
-                rack_id=one.rack_id or None,
+                rack_id=said[member.member_id].rack_id or None,
                 client_id=member.client_id,
                 client_host=member.client_host,
-                topics=frozenset(one.topics),
+                topics=frozenset(said[member.member_id].topics),
                 rebalance_timeout_ms=member.rebalance_timeout_ms,
                 classic=ClassicSide(member.session_timeout_ms, tuple(member.protocols.items())),
             ),
-            Current(generation, generation, MemberState.STABLE, assigned[member.member_id]),
+            Current(generation, generation, MemberState.STABLE, owned[member.member_id]),
         )
-    return out
+        for member in old.roster
+    }
+
+
+def _has_joined(group: ClassicGroup, member: Member) -> bool:
+    """Whether the member reads what it said in its newest JoinGroup, as one does that rebalances
+    cooperatively: it has not been told its part since."""
+    if group.state is State.STABLE:
+        return group.is_missing(member)
+    return group.state is State.COMPLETING or member.awaiting_join is not None
 
 
 def _owned(
-    env: Environment, old: ClassicGroup, said: Mapping[str, ConsumerProtocolSubscription]
-) -> dict[str, dict[bytes, dict[int, int]]] | None:
-    """What the members of `old` may be reading; None for an assignment that cannot be read.
-
-    Those that rebalance cooperatively go on reading: what a member named as it joined the
-    rebalance that is under way counts most, then what it was assigned, then what it named before.
-    Who does not read it after all will say so when it joins again.
-    """
-    fresh: list[tuple[str, dict[str, list[int]]]] = []
-    assigned, stale = fresh.copy(), fresh.copy()
-    for member in old.roster:
-        named = embedded.by_topic(said[member.member_id].owned_partitions)
-        has_joined = old.state is State.COMPLETING or member.awaiting_join is not None
-        (fresh if has_joined else stale).append((member.member_id, named))
-        was_assigned = embedded.assignment(member.assignment)
-        if was_assigned is None:
-            return None
-        assigned.append((member.member_id, was_assigned))
+    env: Environment, claims: Iterable[tuple[str, Partitions]], generation: int
+) -> dict[str, dict[bytes, dict[int, int]]]:
+    """What each member may read, by topic id; the first one to claim a partition has it."""
     taken: set[tuple[bytes, int]] = set()
-    out: dict[str, dict[bytes, dict[int, int]]] = {member_id: {} for member_id in said}
-    for member_id, partitions in (*fresh, *assigned, *stale):
+    out: dict[str, dict[bytes, dict[int, int]]] = {}
+    for member_id, partitions in claims:
+        mine = out.setdefault(member_id, {})
         for name, numbers in partitions.items():
             topic_id = env.topics.topic_id(name)
-            if topic_id is None:
-                continue
-            for number in numbers:
+            for number in numbers if topic_id is not None else ():
+                assert topic_id is not None
                 if (topic_id, number) not in taken:
                     taken.add((topic_id, number))
-                    out[member_id].setdefault(topic_id, {})[number] = old.generation_id
+                    mine.setdefault(topic_id, {})[number] = generation
     return out
 
 
