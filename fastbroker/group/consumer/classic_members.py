@@ -76,6 +76,9 @@ def join(
     subscription = embedded.subscription(protocols[0][1])
     if subscription is None:
         raise InconsistentGroupProtocol("the subscription of the member cannot be read")
+    if not known and not is_new and subscription.owned_partitions:
+        # It was removed, and others may own these by now: it has to let go of them first.
+        raise UnknownMemberId(f"{member_id!r} is not a member: join again, owning nothing")
     change = Change(home, group)
     try:
         response = _join(env, change, caller, request, member_id, protocols, subscription)
