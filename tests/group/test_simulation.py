@@ -17,6 +17,7 @@ SCHEDULES = 50_000
 BUG_SCHEDULES = 2_000
 
 
+@pytest.mark.timeout(900)
 def test_random_schedules(pytestconfig: pytest.Config) -> None:
     schedules.run(Simulation, schedules.seeds(pytestconfig, SCHEDULES))
 
@@ -90,6 +91,7 @@ def lets_the_later_marker_count(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(PendingOffsets, "_overtake", lambda self, *where: None)
 
 
+@pytest.mark.timeout(300)
 @pytest.mark.parametrize(
     "plant",
     [

@@ -20,6 +20,7 @@ SCHEDULES = 30_000
 BUG_SCHEDULES = 3_000
 
 
+@pytest.mark.timeout(900)
 def test_random_schedules(pytestconfig: pytest.Config) -> None:
     schedules.run(Simulation, schedules.seeds(pytestconfig, SCHEDULES))
 
@@ -169,6 +170,7 @@ PLANTED = [
 ]
 
 
+@pytest.mark.timeout(300)
 @pytest.mark.parametrize("plant", PLANTED)
 def test_a_planted_bug_is_found(
     plant: Callable[[pytest.MonkeyPatch], None], monkeypatch: pytest.MonkeyPatch

@@ -18,10 +18,12 @@ SCHEDULES, MIXED_SCHEDULES = 12_000, 8_000
 BUG_SCHEDULES = 2_000
 
 
+@pytest.mark.timeout(900)
 def test_random_schedules(pytestconfig: pytest.Config) -> None:
     schedules.run(Simulation, schedules.seeds(pytestconfig, SCHEDULES))
 
 
+@pytest.mark.timeout(900)
 def test_random_schedules_with_both_protocols(pytestconfig: pytest.Config) -> None:
     schedules.run(MixedSimulation, schedules.seeds(pytestconfig, MIXED_SCHEDULES))
 
@@ -121,6 +123,7 @@ PLANTED = [
 ]
 
 
+@pytest.mark.timeout(300)
 @pytest.mark.parametrize("plant", PLANTED)
 def test_a_planted_bug_is_found(
     plant: Callable[[pytest.MonkeyPatch], None], monkeypatch: pytest.MonkeyPatch
@@ -142,6 +145,7 @@ def forgets_what_classic_members_own(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(conversion, "_members_of", members_of)
 
 
+@pytest.mark.timeout(300)
 @pytest.mark.parametrize("plant", [forgets_what_classic_members_own, takes_what_is_not_free])
 def test_a_planted_bug_of_conversion_is_found(
     plant: Callable[[pytest.MonkeyPatch], None], monkeypatch: pytest.MonkeyPatch
