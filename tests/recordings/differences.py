@@ -98,6 +98,10 @@ ACCEPTED: tuple[Accepted, ...] = (
     Accepted("offset_fetch/fetches_of_consumers *", "an epoch, no member", "*.error_code", SENSE),
     # Transactions.
     Accepted("end_txn/*", "write with *", "*.error_message", TEXT),
+    Accepted("write_txn_markers/*", "*", "*.partition_responses[[]*].error_message", TEXT),
+    Accepted("write_txn_markers/*", "an older epoch", "*.error_code", SENSE),
+    Accepted("write_txn_markers/*", "version -1", "*.error_code", SENSE),
+    Accepted("describe_producers/*", "*", "*.error_message", TEXT),
     # Topics.
     Accepted("metadata/by_id v10", "*", "*", "we know topic ids in every version that has them"),
     Accepted("metadata/by_id *", "neither", "*", SENSE),
