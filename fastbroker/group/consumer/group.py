@@ -253,6 +253,10 @@ class ConsumerGroup:
             for number in numbers
         )
 
+    def distrust(self) -> None:
+        """What it found when it last looked at its topics may have been undone: it looks again."""
+        self.stale, self.topics_seen = True, -1
+
     # Time.
 
     def touch(self, member: ConsumerMember) -> None:

@@ -1,7 +1,11 @@
 """ConsumerGroupHeartbeat: joining, staying, reconciling, leaving."""
 from __future__ import annotations
 
+import pytest
+
 from fastbroker import errors
+from fastbroker.group.consumer.change import Change
+from fastbroker.group.consumer.member import Subscription
 from tests.group.bench import now
 from tests.group.consumer.bench import ConsumerBench
 
@@ -225,6 +229,40 @@ def test_what_no_member_may_say() -> None:
     refused = bench.join_as("m", server_assignor="sticky")
     assert refused.error_code == errors.UnsupportedAssignor.code
     assert "uniform, range" in refused.error_message
+
+
+@pytest.mark.parametrize(
+    ("how", "error"),
+    [
+        ({"member_id": "m" * 40_000}, errors.InvalidRequest),
+        ({"member_id": "\u20ac" * 11_000}, errors.InvalidRequest),
+        ({"instance_id": "i" * 40_000}, errors.InvalidRequest),
+        ({"group_id": "g" * 40_000}, errors.InvalidGroupId),
+    ],
+)
+def test_names_that_no_record_has_room_for_are_refused(
+    how: dict[str, str], error: type[errors.KafkaError]
+) -> None:
+    bench = ConsumerBench()
+    one = bench.consumer("m1")
+    one.join()
+    refused = bench.join_as(**({"member_id": "m2"} | how))
+    assert refused.error_code == error.code
+    assert "32767 bytes" in refused.error_message
+    one.leave()
+    one.join()
+    assert len(one.owned) == 6, "the group goes on"
+    assert list(bench.consumer_group().members) == ["m1"]
+
+
+def test_what_cannot_be_recorded_is_not_done() -> None:
+    bench = ConsumerBench()
+    bench.consumer("m1").join()
+    group = bench.consumer_group()
+    change = Change(bench.coordinator.shards.of("g"), group)
+    with pytest.raises(ValueError, match="does not fit"):
+        change.subscription("m" * 40_000, Subscription())
+    assert list(group.members) == ["m1"]
 
 
 def test_a_full_group_takes_nobody() -> None:
