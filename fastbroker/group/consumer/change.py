@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from logging import Logger
 from typing import Any, Protocol, TypeVar
 
 from fastbroker.coordination.append_error import append_error
@@ -24,6 +23,7 @@ from fastbroker.group.consumer.group import ConsumerGroup
 from fastbroker.group.consumer.member import Current, Subscription
 from fastbroker.group.consumer.records import Epoch, Resolved, TargetEpoch
 from fastbroker.group.consumer.state import MemberState
+from fastbroker.group.group_log import GroupLog
 from fastbroker.model import Deferred, Timers
 from fastbroker.protocol.group_records import GroupMetadataValue
 from fastbroker.protocol.record_frames import decode_value
@@ -44,7 +44,7 @@ class Home(Protocol):
     ended: bool
     in_flight: list[Written]
     timers: Timers
-    log: Logger
+    group_log: GroupLog
 
     def write(self, records: list[Record]) -> Deferred[None]: ...
 
@@ -80,7 +80,7 @@ class Written:
         if write.error is None:
             del home.in_flight[at]
             return
-        home.log.warning(
+        home.group_log.warning(
             "group %s: a change was not written, and is undone: %s", self.group_id, write.error
         )
         gone = home.in_flight[at:]
