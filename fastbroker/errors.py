@@ -13,6 +13,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 NONE = 0
+MESSAGE_MAX = 4_000  # characters: a name of the client's in it may be too long for older responses
 
 
 class CloseConnection(Exception):
@@ -28,7 +29,8 @@ class CorruptFrame(CloseConnection):
 class KafkaError(Exception):
     """An error that Kafka's protocol has a code for.
 
-    message: cause and remedy in one sentence, sent as `error_message` where a response has one.
+    message: cause and remedy in one sentence, sent as `error_message` where a response has one; of
+        one that is too long the two ends.
     A subclass without a code is a kind of what it inherits from.
     """
 
@@ -47,6 +49,8 @@ class KafkaError(Exception):
 
     def __init__(self, message: str = "") -> None:
         super().__init__(message)
+        if len(message) > MESSAGE_MAX:
+            message = f"{message[: MESSAGE_MAX // 2]} ... {message[-MESSAGE_MAX // 4 :]}"
         self.message = message or (type(self).__doc__ or "").strip()
 
     def __str__(self) -> str:

@@ -46,7 +46,8 @@ def bounds(leaders: Leaders, partitions: Iterable[TopicPartition]) -> Found[Boun
 
 def offsets_at(leaders: Leaders, partitions: Iterable[TopicPartition], time_ms: int) -> Found[int]:
     """The first offset whose record is of `time_ms` or later; -1 when there is none."""
-    return _list(leaders, list(partitions), lambda _: time_ms, READ_COMMITTED)
+    at_ms = max(0, time_ms)  # what is less means something else
+    return _list(leaders, list(partitions), lambda _: at_ms, READ_COMMITTED)
 
 
 def times(leaders: Leaders, offsets: Mapping[TopicPartition, int]) -> dict[TopicPartition, int]:

@@ -40,6 +40,8 @@ def _boolean(text: str) -> bool:
 
 def _whole(text: str, low: int, high: int) -> int:
     try:
+        if "_" in text:  # which only Python takes
+            raise ValueError
         value = int(text.strip())
     except ValueError:
         raise ValueError(f"{text!r} is not a whole number") from None
@@ -68,6 +70,8 @@ def double(low: float | None = None, high: float | None = None) -> Kind:
 
     def parse(text: str) -> float:
         try:
+            if "_" in text:
+                raise ValueError
             value = float(text.strip())
         except ValueError:
             raise ValueError(f"{text!r} is not a number") from None

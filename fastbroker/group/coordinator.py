@@ -17,12 +17,7 @@ from fastbroker.group.shards import Shards
 from fastbroker.group.topics import Topics
 from fastbroker.group.transactions import Transactions
 from fastbroker.model import Deferred, Timers
-from fastbroker.protocol.messages.delete_groups import DeleteGroupsResponse
 from fastbroker.protocol.schema import Buffer
-
-DeletedGroup = DeleteGroupsResponse.DeletableGroupResult
-
-NO_PROTOCOL_IS_NULL = 7  # version of JoinGroup; before, an error names the empty protocol
 
 
 class GroupCoordinator:

@@ -52,3 +52,8 @@ def listed(names: Iterable[str], *, separator: str = ", ") -> str:
     first = list(islice(names, NAMES_MAX))
     more = sum(1 for _ in names)
     return separator.join(first) + (f" and {more} more" if more else "")
+
+
+def members(count: int) -> str:
+    """So many members."""
+    return "1 member" if count == 1 else f"{count} members"

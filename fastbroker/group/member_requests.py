@@ -25,6 +25,7 @@ from fastbroker.protocol.messages.heartbeat import HeartbeatRequest, HeartbeatRe
 from fastbroker.protocol.messages.join_group import JoinGroupRequest, JoinGroupResponse
 from fastbroker.protocol.messages.leave_group import LeaveGroupRequest, LeaveGroupResponse
 from fastbroker.protocol.messages.sync_group import SyncGroupRequest, SyncGroupResponse
+from fastbroker.protocol.record_frames import LONGEST_STRING, is_too_long
 
 NO_PROTOCOL_IS_NULL = 7  # version of JoinGroup; before, an error names the empty protocol
 
@@ -61,6 +62,7 @@ class MemberRequests:
         try:
             if request.group_id:  # whose absence is told first
                 self._check_session_timeout(request.session_timeout_ms)
+            _check_lengths(request)
             shard = self.shards.of(request.group_id)
             if request.member_id and request.group_id not in shard.groups:
                 raise errors.UnknownMemberId("the group does not exist: join without a member id")
@@ -158,6 +160,19 @@ class MemberRequests:
             return consumer_heartbeat.heartbeat(self.consumers, shard, caller, request)
         except KafkaError as error:
             return consumer_heartbeat.failed(error)
+
+
+def _check_lengths(request: JoinGroupRequest) -> None:
+    """Raise InvalidRequest or InconsistentGroupProtocol for names that no record has room for."""
+    for name, text in (
+        ("member id", request.member_id), ("group.instance.id", request.group_instance_id)
+    ):  # fmt: skip
+        if is_too_long(text):
+            raise errors.InvalidRequest(f"the {name} is longer than {LONGEST_STRING} bytes")
+    if any(map(is_too_long, [request.protocol_type, *(one.name for one in request.protocols)])):
+        raise errors.InconsistentGroupProtocol(
+            f"a protocol's name or type is longer than {LONGEST_STRING} bytes"
+        )
 
 
 def _without_protocol(answer: JoinGroupResponse) -> None:

@@ -70,7 +70,7 @@ class Shard:
     ) -> None:
         self.partition, self.leader_epoch = partition, leader_epoch
         self.settings, self.timers, self.log = settings, timers, log
-        self._group_log = GroupLog(log, timers)
+        self.group_log = GroupLog(log, timers)
         self.groups: dict[str, AnyGroup] = {}
         self.in_flight: list[Written] = []
         self.offsets = OffsetTable()
@@ -104,13 +104,13 @@ class Shard:
             settings=self.settings,
             timers=self.timers,
             store=self.write,
-            log=self._group_log,
+            log=self.group_log,
             vacated=self.forget_if_vacant,
         )
 
     def make_consumer(self, group_id: str) -> ConsumerGroup:
         """A consumer group that is not among the groups yet."""
-        return ConsumerGroup(group_id, timers=self.timers, log=self._group_log, watch=self)
+        return ConsumerGroup(group_id, timers=self.timers, log=self.group_log, watch=self)
 
     def forget_if_vacant(self, group: AnyGroup) -> None:
         """Drop a group that has no record: nobody ever joined it, and it has no offsets.

@@ -11,6 +11,7 @@ from fastbroker.group.settings import GroupSettings
 from fastbroker.group.shard import Append, Shard
 from fastbroker.group.transactions import Transactions
 from fastbroker.model import Timers
+from fastbroker.protocol.record_frames import LONGEST_STRING, is_too_long
 from fastbroker.records.control import read_marker
 from fastbroker.records.reader import Batch
 
@@ -39,6 +40,8 @@ class Shards(TopicShards[Shard]):
         """
         if not group_id and not may_be_empty:
             raise InvalidGroupId("the group id is empty: set group.id")
+        if is_too_long(group_id):
+            raise InvalidGroupId(f"the group id is longer than {LONGEST_STRING} bytes: shorten it")
         return self.at(self.partition_for(group_id))
 
     def make(self, partition: int, leader_epoch: int) -> Shard:

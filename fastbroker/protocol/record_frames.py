@@ -19,6 +19,7 @@ from fastbroker.protocol import metadata_records
 from fastbroker.protocol.schema import Buffer, Struct, plan
 
 METADATA_FRAME = 1
+LONGEST_STRING = 32_767  # bytes, of a string in a coordinator record's key, and in older values
 _SHORT = Layout(">h")
 
 METADATA_RECORDS: dict[int, type[Struct]] = {
@@ -56,6 +57,13 @@ def encode_key(key: Struct) -> bytes:
 def encode_value(value: Struct, version: int) -> bytes:
     """A coordinator record's value in schema `version`."""
     return encode(plan(type(value), version), value, _SHORT.pack(version))
+
+
+def is_too_long(text: str | None) -> bool:
+    """Whether a coordinator record has no room for the text; requests of newer versions have."""
+    if text is None or len(text) * 4 <= LONGEST_STRING:
+        return False
+    return len(text.encode()) > LONGEST_STRING
 
 
 def decode_key(key: Buffer, types: dict[int, type[Struct]]) -> Any:

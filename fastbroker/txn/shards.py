@@ -8,6 +8,7 @@ from fastbroker.coordination.topic_shards import TopicShards
 from fastbroker.coordination.topics import TRANSACTIONS_TOPIC
 from fastbroker.errors import InvalidRequest
 from fastbroker.model import Deferred, Timers
+from fastbroker.protocol.record_frames import LONGEST_STRING, is_too_long
 from fastbroker.txn.markers import Markers
 from fastbroker.txn.settings import TransactionSettings
 from fastbroker.txn.shard import Append, Shard
@@ -35,6 +36,10 @@ class Shards(TopicShards[Shard]):
         """The shard of an id. Raises InvalidRequest, NotCoordinator, CoordinatorLoadInProgress."""
         if not transactional_id:
             raise InvalidRequest("the transactional id is empty: set transactional.id")
+        if is_too_long(transactional_id):
+            raise InvalidRequest(
+                f"the transactional id is longer than {LONGEST_STRING} bytes: shorten it"
+            )
         return self.at(self.partition_for(transactional_id))
 
     def make(self, partition: int, leader_epoch: int) -> Shard:

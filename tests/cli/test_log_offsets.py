@@ -1,7 +1,10 @@
 """The time of the record at an offset."""
 from __future__ import annotations
 
-from fastbroker.cli.log_offsets import NO_TIME, first_time
+from typing import Any, cast
+
+from fastbroker.cli.leaders import Found, Leaders
+from fastbroker.cli.log_offsets import NO_TIME, first_time, offsets_at
 from fastbroker.records.builder import RawRecord, build_batch
 
 
@@ -36,3 +39,17 @@ def test_a_batch_that_cannot_be_read_has_no_time() -> None:
     broken = bytearray(batch(3, [7]))
     broken[-1] ^= 1
     assert first_time(bytes(broken), 3) == (NO_TIME, None)
+
+
+def test_a_time_before_all_records_is_no_special_timestamp() -> None:
+    asked: list[int] = []
+
+    class Asked:
+        def ask(self, partitions: Any, make: Any, read: Any) -> Found[int]:
+            (topic,) = make({"t": [0]}).topics
+            asked.extend(one.timestamp for one in topic.partitions)
+            return Found({}, {})
+
+    for time_ms in (-1, -86_400_000, 5):
+        offsets_at(cast(Leaders, Asked()), [], time_ms)
+    assert asked == [0, 0, 5]

@@ -32,6 +32,7 @@ def test_a_file_is_read_and_overrides_win(tmp_path: pathlib.Path) -> None:
     [
         ("num.partition=3", r"server.properties:2: unknown key 'num.partition'; .*num.partitions"),
         ("num.partitions=three", "server.properties:2: num.partitions=three: .*whole number"),
+        ("num.partitions=1_000", "whole number"),
         ("num.partitions=0", "not within 1"),
         ("auto.create.topics.enable=yes", "neither true nor false"),
         ("log.cleanup.policy=delete,remove", "'remove' is none of compact, delete"),

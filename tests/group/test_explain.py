@@ -60,7 +60,7 @@ def test_a_rebalance_tells_whom_it_waits_for_and_until_when() -> None:
     bench.join(first.member_id, rebalance=30_000)
     bench.timers.advance(3_000)
     told = explained(bench)
-    assert told.summary == "The group rebalances: 1 of 2 members have yet to join."
+    assert told.summary == "The group rebalances: it waits for 1 of 2 members to join."
     assert told.reason.startswith("leader c-1 joins again")
     assert awaited(told) == [(second.member_id, "join", 3_000)]
     assert deadlines(told) == [
@@ -78,7 +78,7 @@ def test_first_joins_are_gathered_until_then() -> None:
     bench.enter()
     bench.timers.advance(1_000)
     told = explained(bench)
-    assert told.summary == "1 members have joined the empty group; more may come."
+    assert told.summary == "1 member joined the empty group; more may come."
     assert deadlines(told) == [("first joins", "", 2_000), ("session", "c-1", 299_000)]
     assert told.deadlines[1].consequence == "its JoinGroup is given up"
 
@@ -101,7 +101,7 @@ def test_a_generation_that_has_joined_waits_for_its_assignment() -> None:
     leader, follower = (one.result().member_id for one in waiting)
     bench.timers.advance(1_000)
     told = explained(bench)
-    assert told.summary.startswith("The group rebalances: generation 1 has joined, 2 of 2")
+    assert told.summary.startswith("The group rebalances: generation 1 has joined, it waits for 2")
     assert awaited(told) == [(leader, "assign", 1_180), (follower, "sync", 1_180)]
     assert ("sync", "", 20_000 - 1_180) in deadlines(told)
     bench.sync(follower, 1)

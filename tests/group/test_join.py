@@ -2,13 +2,15 @@
 from __future__ import annotations
 
 import logging
+from typing import Any
 
 import pytest
 
 from fastbroker import errors
 from fastbroker.group.classic.state import State
 from fastbroker.model import Deferred
-from tests.group.bench import Bench
+from fastbroker.protocol.messages.join_group import JoinGroupRequest
+from tests.group.bench import Bench, Client
 
 
 def test_a_newcomer_is_told_its_id_from_version_4_on() -> None:
@@ -69,6 +71,36 @@ def test_an_empty_group_id_is_refused() -> None:
     assert bench.sync("m", 1, group_id="").error_code == 24
     assert bench.heartbeat("m", 1, group_id="") == 24
     assert bench.leave(("m", None), group_id="").error_code == 24
+
+
+@pytest.mark.parametrize(
+    ("how", "error"),
+    [
+        ({"instance": "i" * 40_000}, errors.InvalidRequest),
+        ({"member_id": "m" * 40_000}, errors.InvalidRequest),
+        ({"group_id": "g" * 40_000}, errors.InvalidGroupId),
+        ({"protocol_type": "t" * 40_000}, errors.InconsistentGroupProtocol),
+        ({"protocols": (("p" * 40_000, b"m"),)}, errors.InconsistentGroupProtocol),
+    ],
+)
+def test_names_that_no_record_has_room_for_are_refused(
+    how: dict[str, Any], error: type[errors.KafkaError]
+) -> None:
+    bench = Bench()
+    assert bench.join(**how).error_code == error.code
+    assert not bench.coordinator.shards.of("g").groups
+
+
+def test_a_member_id_has_room_for_a_part_of_a_long_client_id() -> None:
+    bench = Bench()
+    request = JoinGroupRequest(
+        group_id="g",
+        session_timeout_ms=10_000,
+        protocol_type="consumer",
+        protocols=[JoinGroupRequest.JoinGroupRequestProtocol(name="range", metadata=b"")],
+    )
+    told = bench.coordinator.members.join_group(Client(9, "c" * 32_767), request)
+    assert told.member_id == "c" * 1_000 + "-1"
 
 
 def test_which_of_two_errors_is_told() -> None:

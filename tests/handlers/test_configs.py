@@ -46,6 +46,12 @@ def set_config(bench: Bench, kind: int, resource: str, name: str, value: str) ->
     )
 
 
+def test_an_error_that_names_a_long_name_fits_into_every_version(bench: Bench) -> None:
+    refused = describe(bench, BROKER, "x" * 32_767, version=1)
+    assert refused.error_code == errors.InvalidRequest.code
+    assert "ask that one" in refused.error_message
+
+
 @pytest.mark.parametrize("version", [1, 2, 3, 4])
 def test_a_topic_s_values_and_where_they_come_from(bench: Bench, version: int) -> None:
     bench.create(segment_bytes=2_000_000)

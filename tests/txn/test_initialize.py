@@ -26,6 +26,12 @@ def test_a_new_id_begins_with_epoch_0_and_every_further_one_is_the_next() -> Non
     assert bench.init("other") == Producer(1002, 0)
 
 
+def test_an_id_that_no_record_has_room_for_is_refused() -> None:
+    bench = Bench()
+    assert bench.init("t" * 40_000) == errors.InvalidRequest.code
+    assert bench.init("\u20ac" * 10_922) == Producer(1001, 0), "32766 bytes"
+
+
 def test_without_a_transactional_id_every_producer_is_a_new_one() -> None:
     bench = Bench()
     assert bench.init(None) == Producer(1001, 0)

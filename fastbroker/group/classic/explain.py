@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from fastbroker.group.classic.group import ClassicGroup
 from fastbroker.group.classic.member import Member
 from fastbroker.group.classic.state import State
+from fastbroker.group.group_log import members
 from fastbroker.protocol.explanation import LONGEST, AwaitedMember, Deadline, Explanation
 
 
@@ -24,23 +25,23 @@ def explain(group: ClassicGroup) -> Explanation:
 
 
 def _summary(group: ClassicGroup, missing: int) -> str:
-    members = len(group.roster)
+    count = len(group.roster)
     match group.state:
         case State.EMPTY:
             return "Nobody is a member." if not missing else "Nobody is a member yet."
         case State.PREPARING if group.gathering:
-            return f"{members} members have joined the empty group; more may come."
+            return f"{members(count)} joined the empty group; more may come."
         case State.PREPARING:
-            return f"The group rebalances: {missing} of {members} members have yet to join."
+            return f"The group rebalances: it waits for {missing} of {members(count)} to join."
         case State.COMPLETING if group.storing:
             return "The group rebalances: the leader's assignment is being written."
         case State.COMPLETING:
             return (
-                f"The group rebalances: generation {group.generation_id} has joined, {missing} of"
-                f" {members} members have yet to assign or to ask for their part."
+                f"The group rebalances: generation {group.generation_id} has joined, it waits"
+                f" for {missing} of {members(count)} to assign or to ask for their part."
             )
         case State.STABLE:
-            return f"Generation {group.generation_id} is at work with {members} members."
+            return f"Generation {group.generation_id} is at work with {members(count)}."
     return "The group is being deleted."
 
 
@@ -122,5 +123,5 @@ def _deadlines(group: ClassicGroup) -> Iterator[Deadline]:
         yield Deadline(
             what="offsets",
             at_ms=empty_since_ms + group.settings.offsets_retention_ms,
-            consequence="its offsets expire, unless they have a retention of their own",
+            consequence="those that have a retention of their own go by that",
         )

@@ -28,6 +28,7 @@ from fastbroker.protocol.messages.sync_group import SyncGroupResponse
 
 MEMBER_ID_FIRST = 4  # from this version on, a newcomer is told its id before it becomes a member
 SKIPS_ASSIGNMENT = 9
+NAME_MAX = 1_000  # characters of a client's own name in the member id it is given
 
 Answer = JoinGroupResponse | Deferred[JoinGroupResponse]
 
@@ -52,7 +53,8 @@ def join(
     if request.member_id:
         return _join_again(group, caller, request, protocols)
     instance_id = request.group_instance_id
-    member_id = new_member_id(instance_id if instance_id is not None else caller.client_id or "")
+    name = instance_id if instance_id is not None else caller.client_id or ""
+    member_id = new_member_id(name[:NAME_MAX])
     if instance_id in group.roster.static:
         return _replace(group, caller, request, protocols, member_id)
     if instance_id is None and caller.api_version >= MEMBER_ID_FIRST:

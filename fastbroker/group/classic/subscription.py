@@ -5,6 +5,7 @@ from collections.abc import Iterable
 
 from fastbroker._c.codec import Malformed, decode
 from fastbroker.protocol.consumer_protocol import ConsumerProtocolSubscription
+from fastbroker.protocol.header import REQUEST_ITEMS_MAX
 from fastbroker.protocol.schema import plan
 
 CONSUMER = "consumer"  # the protocol type whose metadata the coordinator can read
@@ -19,7 +20,9 @@ def subscribed_topics(metadata: Iterable[bytes]) -> set[str] | None:
     topics: set[str] = set()
     for one in metadata:
         try:
-            found, _ = decode(plan(ConsumerProtocolSubscription, 0), one, _VERSION_BYTES)
+            found, _ = decode(
+                plan(ConsumerProtocolSubscription, 0), one, _VERSION_BYTES, REQUEST_ITEMS_MAX
+            )
         except Malformed:
             return None
         topics.update(found.topics)

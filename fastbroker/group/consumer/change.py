@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from logging import Logger
 from typing import Any, Protocol, TypeVar
 
 from fastbroker.coordination.append_error import append_error
@@ -24,6 +23,7 @@ from fastbroker.group.consumer.group import ConsumerGroup
 from fastbroker.group.consumer.member import Current, Subscription
 from fastbroker.group.consumer.records import Epoch, Resolved, TargetEpoch
 from fastbroker.group.consumer.state import MemberState
+from fastbroker.group.group_log import GroupLog
 from fastbroker.model import Deferred, Timers
 from fastbroker.protocol.group_records import GroupMetadataValue
 from fastbroker.protocol.record_frames import decode_value
@@ -44,7 +44,7 @@ class Home(Protocol):
     ended: bool
     in_flight: list[Written]
     timers: Timers
-    log: Logger
+    group_log: GroupLog
 
     def write(self, records: list[Record]) -> Deferred[None]: ...
 
@@ -80,7 +80,7 @@ class Written:
         if write.error is None:
             del home.in_flight[at]
             return
-        home.log.warning(
+        home.group_log.warning(
             "group %s: a change was not written, and is undone: %s", self.group_id, write.error
         )
         gone = home.in_flight[at:]
@@ -110,32 +110,34 @@ class Change:
 
     # Steps.
 
+    # Each makes its record first: what cannot be written is not done either.
+
     def epoch(self, value: Epoch) -> None:
-        undo = partial(self.group.set_epoch, self.group.set_epoch(value))
-        self.step(records.epoch_record(self.group_id, value), undo)
+        record = records.epoch_record(self.group_id, value)
+        self.step(record, partial(self.group.set_epoch, self.group.set_epoch(value)))
 
     def target_epoch(self, value: TargetEpoch) -> None:
-        undo = partial(self.group.set_target_epoch, self.group.set_target_epoch(value))
-        self.step(records.target_epoch_record(self.group_id, value), undo)
+        record = records.target_epoch_record(self.group_id, value)
+        self.step(record, partial(self.group.set_target_epoch, self.group.set_target_epoch(value)))
 
     def subscription(self, member_id: str, value: Subscription | None) -> None:
+        record = records.subscription_record(self.group_id, member_id, value)
         was = self.group.set_subscription(member_id, value)
-        undo = partial(self.group.set_subscription, member_id, was)
-        self.step(records.subscription_record(self.group_id, member_id, value), undo)
+        self.step(record, partial(self.group.set_subscription, member_id, was))
 
     def target(self, member_id: str, value: Assignment | None) -> None:
+        record = records.target_record(self.group_id, member_id, value)
         was = self.group.set_target(member_id, value)
-        undo = partial(self.group.set_target, member_id, was)
-        self.step(records.target_record(self.group_id, member_id, value), undo)
+        self.step(record, partial(self.group.set_target, member_id, was))
 
     def current(self, member_id: str, value: Current | None) -> None:
+        record = records.current_record(self.group_id, member_id, value)
         was = self.group.set_current(member_id, value)
-        undo = partial(self.group.set_current, member_id, was)
-        self.step(records.current_record(self.group_id, member_id, value), undo)
+        self.step(record, partial(self.group.set_current, member_id, was))
 
     def regex(self, regex: str, value: Resolved | None) -> None:
-        undo = partial(self.group.set_regex, regex, self.group.set_regex(regex, value))
-        self.step(records.regex_record(self.group_id, regex, value), undo)
+        record = records.regex_record(self.group_id, regex, value)
+        self.step(record, partial(self.group.set_regex, regex, self.group.set_regex(regex, value)))
 
     def forget_old_topics(self) -> None:
         """Delete what Kafka 4.0 kept of the group's topics."""
@@ -181,7 +183,7 @@ class Change:
         _undo(self._steps)
         self._steps.clear()
         self._after_write.clear()
-        self.group.stale = True
+        self.group.distrust()
         _watched(self.home, self.group_id)
 
     def write(self) -> Deferred[None]:
@@ -200,7 +202,7 @@ class Change:
             group.newest_write = done
             done.then(partial(_settled, group))
         if done.error is not None:
-            group.stale = True
+            group.distrust()
         else:
             for call in self._after_write:
                 call()
@@ -233,7 +235,7 @@ def _settled(group: ConsumerGroup, write: Deferred[None]) -> None:
     if group.newest_write is write:
         group.newest_write = None
     if write.error is not None:
-        group.stale = True
+        group.distrust()
 
 
 def _undo(steps: list[Step]) -> None:
@@ -249,7 +251,7 @@ def _watched(home: Home, group_id: str) -> None:
     if not group.members and group.epoch_kept is None:
         del home.groups[group_id]
         return
-    group.stale = True
+    group.distrust()
     group.drop_remains()
     for member in group.members.values():
         if member.session is None:

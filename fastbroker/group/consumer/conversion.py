@@ -18,7 +18,7 @@ from fastbroker.group.classic.state import State
 from fastbroker.group.consumer import embedded, update
 from fastbroker.group.consumer.change import Change
 from fastbroker.group.consumer.environment import Environment
-from fastbroker.group.consumer.group import NO_EPOCH, ConsumerGroup
+from fastbroker.group.consumer.group import NO_EPOCH
 from fastbroker.group.consumer.member import ClassicSide, ConsumerMember, Current, Subscription
 from fastbroker.group.consumer.records import Epoch, TargetEpoch
 from fastbroker.group.consumer.state import MemberState
@@ -186,8 +186,8 @@ def downgrade(env: Environment, change: Change, gone: Iterable[str], why: str) -
     tombstones = group.tombstones()
     change.install(classic)
     for record in tombstones:
-        change.step(record, lambda: None)
-    change.step(group_record(classic, assignments, is_led=False), lambda: _stay(group))
+        change.step(record)
+    change.step(group_record(classic, assignments, is_led=False), group.revive)
     group.end()
     change.after_write(classic.begin)
     change.after_write(lambda: classic.prepare_rebalance(f"back to the classic protocol: {why}"))
@@ -196,10 +196,6 @@ def downgrade(env: Environment, change: Change, gone: Iterable[str], why: str) -
         group.group_id, group.epoch, len(classic.roster),
     )  # fmt: skip
     return True
-
-
-def _stay(group: ConsumerGroup) -> None:
-    group.revive()
 
 
 def _classic_member(member: ConsumerMember, side: ClassicSide) -> Member:

@@ -15,6 +15,7 @@ from fastbroker.protocol.consumer_protocol import (
     ConsumerProtocolAssignment,
     ConsumerProtocolSubscription,
 )
+from fastbroker.protocol.header import REQUEST_ITEMS_MAX
 from fastbroker.protocol.schema import Struct, plan
 
 NEWEST = 3
@@ -61,7 +62,7 @@ def _decoded(cls: type[Struct], data: bytes) -> Any:
     if len(data) < 2:
         return None
     try:
-        found, _ = decode(plan(cls, version(data)), data, 2)
+        found, _ = decode(plan(cls, version(data)), data, 2, REQUEST_ITEMS_MAX)
     except Malformed:
         return None
     return found

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from fastbroker.group.consumer.group import ConsumerGroup
 from fastbroker.group.consumer.member import ConsumerMember
 from fastbroker.group.consumer.state import GroupState, MemberState
+from fastbroker.group.group_log import members
 from fastbroker.protocol.explanation import LONGEST, AwaitedMember, Deadline, Explanation
 
 
@@ -24,7 +25,7 @@ def explain(group: ConsumerGroup) -> Explanation:
 
 
 def _summary(group: ConsumerGroup, awaited: list[AwaitedMember]) -> str:
-    members = len(group.members)
+    count = len(group.members)
     match group.state:
         case GroupState.EMPTY:
             return "Nobody is a member."
@@ -32,11 +33,11 @@ def _summary(group: ConsumerGroup, awaited: list[AwaitedMember]) -> str:
             return f"Epoch {group.epoch} has begun; its assignment is made in a moment."
         case GroupState.RECONCILING:
             return (
-                f"The group rebalances: {len(awaited)} of {members} members have yet to follow the"
-                f" assignment of epoch {group.target_epoch}."
+                f"The group rebalances: it waits for {len(awaited)} of {members(count)} to follow"
+                f" the assignment of epoch {group.target_epoch}."
             )
         case GroupState.STABLE:
-            return f"Epoch {group.epoch} is at work with {members} members."
+            return f"Epoch {group.epoch} is at work with {members(count)}."
     return "The group is being deleted."
 
 

@@ -35,6 +35,9 @@ from fastbroker.model import Deferred, Timer, Timers
 
 # A group begins with epoch 1, so that its first subscription makes it 2, as in Apache Kafka.
 NO_EPOCH, NO_TARGET_EPOCH = Epoch(1, 0), TargetEpoch(0, 0)
+# Nobody does what it was told in less; and while nothing can be written, who was to go stays, and
+# is given its time anew.
+LEAST_REBALANCE_MS = 100
 
 
 class Watch(Protocol):
@@ -253,6 +256,10 @@ class ConsumerGroup:
             for number in numbers
         )
 
+    def distrust(self) -> None:
+        """What it found when it last looked at its topics may have been undone: it looks again."""
+        self.stale, self.topics_seen = True, -1
+
     # Time.
 
     def touch(self, member: ConsumerMember) -> None:
@@ -275,7 +282,7 @@ class ConsumerGroup:
                 return
             member.rebalance.cancel()
         what = "did not join" if member.is_classic else "did not let go of partitions"
-        timeout_ms = max(0, member.said.rebalance_timeout_ms)
+        timeout_ms = max(LEAST_REBALANCE_MS, member.said.rebalance_timeout_ms)
         member.rebalance_until_ms = self.timers.monotonic_ms() + timeout_ms
         member.rebalance = self.timers.after(
             timeout_ms, self._late, member, f"{what} within {timeout_ms} ms"
@@ -290,7 +297,7 @@ class ConsumerGroup:
     def await_sync(self, member: ConsumerMember) -> None:
         """Give a classic member its rebalance timeout to fetch its assignment."""
         self.synced(member)
-        timeout_ms = max(0, member.said.rebalance_timeout_ms)
+        timeout_ms = max(LEAST_REBALANCE_MS, member.said.rebalance_timeout_ms)
         member.sync_until_ms = self.timers.monotonic_ms() + timeout_ms
         member.sync = self.timers.after(
             timeout_ms, self._late, member, f"did not sync within {timeout_ms} ms"

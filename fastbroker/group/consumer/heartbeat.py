@@ -33,6 +33,7 @@ from fastbroker.protocol.messages.consumer_group_heartbeat import (
     ConsumerGroupHeartbeatResponse,
     TopicPartitions,
 )
+from fastbroker.protocol.record_frames import LONGEST_STRING, is_too_long
 
 MEMBER_MAKES_ITS_ID = 1  # from this version on
 NOT_SAID = -1
@@ -119,6 +120,9 @@ def check(env: Environment, caller: Caller, request: ConsumerGroupHeartbeatReque
     ):
         if value is not None and not value.strip():
             raise InvalidRequest(f"{name} can't be empty: set it, or leave it out if that is meant")
+    for name, value in (("MemberId", request.member_id), ("InstanceId", request.instance_id)):
+        if is_too_long(value):
+            raise InvalidRequest(f"{name} is longer than {LONGEST_STRING} bytes: shorten it")
     if epoch == JOIN:
         if request.rebalance_timeout_ms == NOT_SAID:
             raise InvalidRequest(

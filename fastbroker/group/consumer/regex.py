@@ -9,6 +9,7 @@ from functools import lru_cache
 from typing import Any
 
 from fastbroker.errors import InvalidRegularExpression
+from fastbroker.protocol.record_frames import LONGEST_STRING, is_too_long
 
 COMPILED_MAX = 1_000  # expressions that are kept compiled
 
@@ -23,7 +24,11 @@ def _compiled(regex: str) -> Any:
 
 
 def check(regex: str) -> None:
-    """Raise InvalidRegularExpression for what is no RE2 expression."""
+    """Raise InvalidRegularExpression for what is no RE2 expression, or cannot be kept."""
+    if is_too_long(regex):
+        raise InvalidRegularExpression(
+            f"SubscribedTopicRegex is longer than {LONGEST_STRING} bytes: subscribe to fewer topics"
+        )
     try:
         _compiled(regex)
     except Exception as error:  # re2's own class; it has no common base with re's

@@ -28,6 +28,7 @@ from fastbroker.protocol.messages.incremental_alter_configs import (
 from fastbroker.protocol.metadata_records import ConfigRecord
 from fastbroker.protocol.schema import Struct
 
+BROKER_DIGITS_MAX = 10  # of an int32
 SET, DELETE, APPEND, SUBTRACT = range(4)
 # As in requests: topic, broker, broker logger, client metrics, group.
 RESOURCE_TYPES = {2, 4, 8, 16, 32}
@@ -132,7 +133,8 @@ def _check_resource(image: MetadataImage, key: ResourceKey) -> None:
     elif kind == BROKER:
         if not name:
             return
-        if not name.isascii() or not name.removeprefix("-").isdigit():
+        digits = name.removeprefix("-")
+        if not digits.isascii() or not digits.isdigit() or len(digits) > BROKER_DIGITS_MAX:
             raise errors.InvalidRequest("Unable to parse broker name as a base 10 number.")
         if int(name) < 0:
             raise errors.InvalidRequest("Invalid negative broker ID.")

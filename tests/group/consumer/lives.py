@@ -9,6 +9,7 @@ import random
 from typing import Any
 
 from fastbroker import errors
+from fastbroker.group.consumer import regex
 from fastbroker.group.consumer.group import ConsumerGroup
 from fastbroker.model import Deferred
 from tests.group.bench import Log
@@ -235,6 +236,9 @@ class Simulation:
         known = {life.client.member_id for life in self.lives}
         check(set(group.members) <= known, f"members that are gone: {set(group.members) - known}")
         check(str(group.state) == "Stable", f"it is {group.state} in the end")
+        for one in group.regexes:
+            found = group.resolved[one].topics
+            check(found == regex.matching(one, bench.topics), f"{one} was taken for {found}")
         read = {
             (name, number)
             for name in group.topic_names()

@@ -38,7 +38,7 @@ def test_who_has_yet_to_follow() -> None:
     (one,) = bench.consumers(1)
     bench.consumer("new").join()
     told = explained(bench)
-    assert told.summary.startswith("The group rebalances: 1 of 2 members")
+    assert told.summary.startswith("The group rebalances: it waits for 1 of 2 members")
     assert [(m.member_id, m.what) for m in told.awaited] == [("m0", "send a heartbeat")]
     one.beat()
     told = explained(bench)

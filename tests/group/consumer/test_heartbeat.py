@@ -1,7 +1,14 @@
 """ConsumerGroupHeartbeat: joining, staying, reconciling, leaving."""
 from __future__ import annotations
 
+from typing import Any
+
+import pytest
+
 from fastbroker import errors
+from fastbroker.group.consumer.change import Change
+from fastbroker.group.consumer.member import Subscription
+from fastbroker.model import Deferred
 from tests.group.bench import now
 from tests.group.consumer.bench import ConsumerBench
 
@@ -69,6 +76,46 @@ def test_a_change_that_is_not_written_is_undone() -> None:
     one.beat()
     bench.timers.advance(20_000)
     assert bench.describe_consumers().members, "its session goes on"
+
+
+def test_changes_that_are_not_written_are_few_lines_in_the_log(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    bench = ConsumerBench()
+    bench.consumers(1)
+    bench.log.instant = False
+    for n in range(200):
+        bench.join_as(f"other{n}")
+        bench.log.fail(errors.NotEnoughReplicas("one is missing"))
+    said = [line for line in caplog.messages if "is undone" in line]
+    assert 0 < len(said) < 20
+
+
+def test_who_has_no_time_to_let_go_costs_little_while_nothing_can_be_written(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    bench = ConsumerBench()
+    one = bench.consumer("m1", rebalance_timeout_ms=0)
+    one.join()
+    bench.join_as("m2")
+    bench.timers.advance(10)
+    bench.heartbeat_as("m1", one.epoch)
+    tries = []
+
+    def append(partition: int, records: list[Any]) -> Deferred[None]:
+        tries.append(records)
+        assert len(tries) < 100, "it tries again and again"
+        done: Deferred[None] = Deferred()
+        done.fail(errors.KafkaStorageError("the disk is gone"))
+        return done
+
+    with monkeypatch.context() as patch:
+        patch.setattr(bench.log, "_write", append)
+        bench.timers.advance(1_000)
+    assert len(tries) >= 5
+    assert set(bench.consumer_group().members) == {"m1", "m2"}
+    bench.timers.advance(200)
+    assert set(bench.consumer_group().members) == {"m2"}
 
 
 def test_a_fenced_member_joins_again() -> None:
@@ -225,6 +272,40 @@ def test_what_no_member_may_say() -> None:
     refused = bench.join_as("m", server_assignor="sticky")
     assert refused.error_code == errors.UnsupportedAssignor.code
     assert "uniform, range" in refused.error_message
+
+
+@pytest.mark.parametrize(
+    ("how", "error"),
+    [
+        ({"member_id": "m" * 40_000}, errors.InvalidRequest),
+        ({"member_id": "\u20ac" * 11_000}, errors.InvalidRequest),
+        ({"instance_id": "i" * 40_000}, errors.InvalidRequest),
+        ({"group_id": "g" * 40_000}, errors.InvalidGroupId),
+    ],
+)
+def test_names_that_no_record_has_room_for_are_refused(
+    how: dict[str, str], error: type[errors.KafkaError]
+) -> None:
+    bench = ConsumerBench()
+    one = bench.consumer("m1")
+    one.join()
+    refused = bench.join_as(**({"member_id": "m2"} | how))
+    assert refused.error_code == error.code
+    assert "32767 bytes" in refused.error_message
+    one.leave()
+    one.join()
+    assert len(one.owned) == 6, "the group goes on"
+    assert list(bench.consumer_group().members) == ["m1"]
+
+
+def test_what_cannot_be_recorded_is_not_done() -> None:
+    bench = ConsumerBench()
+    bench.consumer("m1").join()
+    group = bench.consumer_group()
+    change = Change(bench.coordinator.shards.of("g"), group)
+    with pytest.raises(ValueError, match="does not fit"):
+        change.subscription("m" * 40_000, Subscription())
+    assert list(group.members) == ["m1"]
 
 
 def test_a_full_group_takes_nobody() -> None:

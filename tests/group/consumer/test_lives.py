@@ -5,7 +5,7 @@ import pytest
 
 from tests.group.consumer.lives import Simulation
 
-SCHEDULES = 300
+SCHEDULES = 1_000
 
 
 @pytest.mark.parametrize("first", range(0, SCHEDULES, 50))

@@ -107,3 +107,24 @@ def test_who_has_missed_too_many_changes_looks_at_all_topics() -> None:
         bench.topics_change(**{f"t{n}": 1})
     bench.settle(one)
     assert names(one.owned) == {"t7", "t1500"}
+
+
+def test_topics_that_were_found_but_not_written_are_found_again() -> None:
+    bench = ConsumerBench()
+    one = bench.consumer("m1", regex="o.*")
+    one.join()
+    bench.topics_change(oak=2)
+    bench.log.instant = False
+    one.beat()
+    bench.log.fail(errors.NotEnoughReplicas("one is missing"))
+    bench.log.instant = True
+    bench.log.complete()
+    bench.settle(one)
+    assert names(one.owned) == {"orders", "oak"}
+
+
+def test_a_regex_that_no_record_has_room_for_is_refused() -> None:
+    bench = ConsumerBench()
+    refused = bench.join_as("m1", subscribed_topic_regex="a" * 40_000)
+    assert refused.error_code == errors.InvalidRegularExpression.code
+    assert "32767 bytes" in refused.error_message
