@@ -144,6 +144,7 @@ class Worker:
             self.timers,
             self.id,
             self.log_dir.directory_id,
+            is_registered=self._is_registered,
             apply=self._apply,
             fatal=fatal,
         )
@@ -229,6 +230,13 @@ class Worker:
         self.broker.apply(image)
         self.peers.apply(image)
         self.lifecycle.caught_up()
+
+    def _is_registered(self, image: MetadataImage) -> bool:
+        """Whether the image knows this process, not an earlier one with this broker's id."""
+        own = image.brokers.get(self.id)
+        return own is not None and (
+            own.incarnation_id == self.lifecycle.registration.incarnation_id
+        )
 
     def _unfenced(self) -> None:
         """The controller lets clients come; wait until our own image says so, too."""
