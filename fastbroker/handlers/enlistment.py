@@ -25,9 +25,9 @@ from fastbroker.model import Deferred, TopicPartition
 
 ABORTABLE_SINCE = 11  # Produce version
 ADDS_SINCE = 12  # Produce version: the leader adds the partition to the transaction itself
-# What a client cannot mend by itself: old ones retry the error they are told of instead. A partition
-# is not attempted when the coordinator does not know another one of the request: all workers learn
-# of a new topic, but not at the same moment.
+# What a client cannot mend by itself: old ones retry the error they are told of instead.
+# A partition is not attempted when the coordinator does not know another one of the request: all
+# workers learn of a new topic, but not at the same moment.
 TROUBLE = (
     ConcurrentTransactions, CoordinatorLoadInProgress, CoordinatorNotAvailable, NetworkException,
     NotCoordinator, OperationNotAttempted, RequestTimedOut,
