@@ -1,26 +1,44 @@
-"""A topic that was deleted and made anew, long ago in the metadata log, survives a restart.
+"""What the metadata log says of the past touches nothing when a worker starts and reads it.
 
-Workers read that log from its start. What it says of the topic's earlier life must not touch the
-later one: neither its directory, nor what groups have committed on it.
+A topic that was deleted and made anew keeps its later life: its directory, and what groups have
+committed on it. A transaction that was decided gets its markers, though there was a time when its
+coordinator led and the topic was not made yet.
 """
 from __future__ import annotations
 
+import os
 import pathlib
+import signal
 
 import pytest
 from confluent_kafka import Consumer, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
 
+from fastbroker.coordination.hashing import partition_of
 from tests.broker_process import BrokerProcess
 
 T0 = TopicPartition("t", 0)
 PARTITIONS = 80  # of topics in between: more records than a worker applies at once
 
 
+def admin_of(broker: BrokerProcess) -> AdminClient:
+    return AdminClient({"bootstrap.servers": broker.bootstrap, "log_level": 0})
+
+
+def create(admin: AdminClient, name: str, partitions: int = 1) -> None:
+    admin.create_topics([NewTopic(name, partitions, 1)])[name].result()
+
+
+def led_by(admin: AdminClient, topic: str, worker: int) -> list[int]:
+    """The partitions of a topic that a worker leads."""
+    described = admin.list_topics(topic, timeout=10).topics[topic]
+    return [n for n, one in described.partitions.items() if (one.leader - 1) // 1000 == worker]
+
+
 def consumer_of(broker: BrokerProcess) -> Consumer:
     return Consumer(
         {"bootstrap.servers": broker.bootstrap, "group.id": "g", "enable.auto.commit": False,
-         "log_level": 0}
+         "isolation.level": "read_committed", "log_level": 0}
     )  # fmt: skip
 
 
@@ -39,19 +57,15 @@ def state(broker: BrokerProcess) -> tuple[tuple[int, int], int]:
 @pytest.mark.parametrize("is_clean", [True, False])
 def test_what_a_topic_was_once_is_of_the_past(tmp_path: pathlib.Path, is_clean: bool) -> None:
     with BrokerProcess(tmp_path, workers=1) as broker:
-        admin = AdminClient({"bootstrap.servers": broker.bootstrap, "log_level": 0})
-
-        def create(name: str, partitions: int = 1) -> None:
-            admin.create_topics([NewTopic(name, partitions, 1)])[name].result()
-
-        create("t")
+        admin = admin_of(broker)
+        create(admin, "t")
         consumer = consumer_of(broker)
         consumer.commit(offsets=[TopicPartition("t", 0, 0)], asynchronous=False)
-        create("between", PARTITIONS)
-        create("more", PARTITIONS)
+        create(admin, "between", PARTITIONS)
+        create(admin, "more", PARTITIONS)
         admin.delete_topics(["t"])["t"].result()
-        create("and-more", PARTITIONS)
-        create("t")
+        create(admin, "and-more", PARTITIONS)
+        create(admin, "t")
         producer = Producer(
             {"bootstrap.servers": broker.bootstrap, "acks": "all", "log_level": 0}
         )
@@ -67,3 +81,36 @@ def test_what_a_topic_was_once_is_of_the_past(tmp_path: pathlib.Path, is_clean: 
             broker.kill_all()
         broker.start()
         assert state(broker) == ((0, 10), 7)
+
+
+@pytest.mark.crash
+@pytest.mark.timeout(120)
+def test_what_was_decided_gets_its_markers_in_topics_that_were_made_later(
+    tmp_path: pathlib.Path,
+) -> None:
+    with BrokerProcess(tmp_path, workers=2) as broker:
+        admin = admin_of(broker)
+        settings = {"bootstrap.servers": broker.bootstrap, "log_level": 0}
+        Producer({**settings, "transactional.id": "first"}).init_transactions(30)
+        for name in ("between", "more", "t"):
+            create(admin, name, PARTITIONS)
+        here = led_by(admin, "__transaction_state", 0)
+        name = next(f"t{n}" for n in range(1000) if partition_of(f"t{n}", 50) in here)
+        at = TopicPartition("t", led_by(admin, "t", 1)[0], 0)
+        producer = Producer({**settings, "transactional.id": name})
+        producer.init_transactions(30)
+        producer.begin_transaction()
+        producer.produce(at.topic, "value", partition=at.partition)
+        assert producer.flush(30) == 0
+        os.kill(broker.roles()["fb-worker-1"], signal.SIGSTOP)  # it writes no marker
+        producer.commit_transaction(30)
+        for role in ("fb-worker-0", "fb-worker-1"):  # the coordinator first: it sends no more
+            broker.kill(role)
+        consumer = consumer_of(broker)
+        consumer.assign([at])
+        try:
+            found = consumer.poll(30)
+            assert found is not None and found.error() is None
+            assert found.value() == b"value"
+        finally:
+            consumer.close()
