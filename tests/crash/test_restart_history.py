@@ -110,7 +110,8 @@ def test_what_was_decided_gets_its_markers_in_topics_that_were_made_later(
         consumer.assign([at])
         try:
             found = consumer.poll(30)
-            assert found is not None and found.error() is None
+            assert found is not None
+            assert found.error() is None
             assert found.value() == b"value"
         finally:
             consumer.close()
