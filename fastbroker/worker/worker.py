@@ -49,6 +49,7 @@ log = logging.getLogger(__name__)
 PROTOCOL_NUMBERS = {"PLAINTEXT": 0, "SSL": 1, "SASL_PLAINTEXT": 2, "SASL_SSL": 3}
 STOP_DEADLINE_MS = 5000
 MARKERS_VERSION = 2  # of WriteTxnMarkers
+MEMBER_NAME_MAX = 1_000  # characters of a client's or an instance's id that begin a member id
 
 
 class Worker:
@@ -114,7 +115,7 @@ class Worker:
             self.timers,
             append=offsets.append,
             transactions=offsets.transactions,
-            new_member_id=lambda name: f"{name}-{uuid.uuid4()}",
+            new_member_id=lambda name: f"{name[:MEMBER_NAME_MAX]}-{uuid.uuid4()}",
             topics=Topics(
                 self._topic_id,
                 self._topic_name,
