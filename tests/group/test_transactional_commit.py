@@ -57,6 +57,7 @@ def test_the_transaction_is_asked_about_the_groups_partition_once(
         (5, errors.ConcurrentTransactions, 51),
         (5, errors.InvalidProducerIdMapping, 49),
         (5, errors.NetworkException, 14),
+        (5, errors.OperationNotAttempted, 14),
         (2, errors.CoordinatorLoadInProgress, 14),
         (1, errors.CoordinatorLoadInProgress, 15),
         (1, errors.NetworkException, 15),
