@@ -50,6 +50,7 @@ cdef extern from "Python.h":
 cdef enum:
     PART_BYTES_MIN = 4096      # a smaller bytes field is copied among its neighbours
     OBJECTS_MAX = 4000000      # array items in one message, unless the caller says less
+    STRING_MAX = 0x7fffffff    # bytes of a string, unless the caller says less
 
 cpdef enum Kind:
     BOOL = 0
@@ -324,6 +325,7 @@ cdef struct Reader:
     const uint8_t *p
     const uint8_t *end
     Py_ssize_t objects         # array items that may still come
+    Py_ssize_t string_max      # bytes of the longest string
 
 
 cdef int _short(Reader *r, Field f) except -1:
@@ -373,6 +375,8 @@ cdef int64_t _get_length(Reader *r, Field f) except -2:
             raise Malformed(f"{f.name}: more array items than one message may have")
     elif n > r.end - r.p:
         raise Malformed(f"{f.name} announces {n} bytes, {r.end - r.p} are left")
+    elif f.kind == Kind.STRING and n > r.string_max:
+        raise Malformed(f"{f.name} is a string of {n} bytes, {r.string_max} are allowed")
     return n
 
 
@@ -485,11 +489,14 @@ cdef object _get_struct(Reader *r, Plan plan, object source):
     return obj
 
 
-def decode(Plan plan, data, Py_ssize_t offset=0, Py_ssize_t items_max=OBJECTS_MAX) -> tuple:
+def decode(
+    Plan plan, data, Py_ssize_t offset=0, Py_ssize_t items_max=OBJECTS_MAX,
+    Py_ssize_t string_max=STRING_MAX,
+) -> tuple:
     """(object, offset behind it) of the struct that begins at `offset` of the buffer `data`.
 
     Bytes fields are memoryviews of `data`. Raises Malformed; also when all arrays together have more
-    than `items_max` items.
+    than `items_max` items, or a string more than `string_max` bytes.
     """
     cdef Py_buffer view
     cdef Reader r
@@ -501,7 +508,7 @@ def decode(Plan plan, data, Py_ssize_t offset=0, Py_ssize_t items_max=OBJECTS_MA
         r.begin = <const uint8_t *>view.buf
         r.p = r.begin + offset
         r.end = r.begin + view.len
-        r.objects = items_max
+        r.objects, r.string_max = items_max, string_max
         obj = _get_struct(&r, plan, source)
         return obj, r.p - r.begin
     except UnicodeDecodeError as error:

@@ -136,6 +136,9 @@ class OffsetRequests:
             else:
                 write(verification)
 
+        if min(producer) < 0:
+            # Nothing would ever end its transaction, where nobody verifies that there is one.
+            return fail(errors.InvalidProducerIdMapping.code)
         try:
             verification = self.shards.of(request.group_id).begin_verification(producer)
         except KafkaError as error:

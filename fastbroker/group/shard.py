@@ -390,7 +390,7 @@ class Shard:
 
     def begin(self) -> None:
         """The log is replayed: serve."""
-        self.loaded = True
+        self.loaded, self.replaying = True, None
         for group in list(self.groups.values()):
             group.begin()
 

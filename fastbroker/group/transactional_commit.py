@@ -13,6 +13,7 @@ from fastbroker.errors import (
     InvalidTxnState,
     NetworkException,
     OffsetMetadataTooLarge,
+    OperationNotAttempted,
     ProducerFenced,
     StaleMemberEpoch,
     TransactionAbortable,
@@ -105,8 +106,10 @@ def told_error(error_code: int, api_version: int) -> int:
         return InvalidProducerEpoch.code
     if error_code == StaleMemberEpoch.code:
         return IllegalGeneration.code  # producers know no member epochs
-    if error_code == NetworkException.code:
-        error_code = CoordinatorLoadInProgress.code  # to be tried again, without a look-up
+    if error_code in (NetworkException.code, OperationNotAttempted.code):
+        # To be tried again, without a look-up. Not attempted: the producer has asked at the same
+        # moment for another partition, one that the coordinator does not know yet.
+        error_code = CoordinatorLoadInProgress.code
     if error_code == TransactionAbortable.code and api_version < KNOWS_ABORTABLE:
         return InvalidTxnState.code
     if error_code == CoordinatorLoadInProgress.code and api_version < KNOWS_LOADING:

@@ -15,6 +15,7 @@ from fastbroker.protocol.api import NAMES, api
 from fastbroker.protocol.header import (
     API_VERSIONS,
     REQUEST_ITEMS_MAX,
+    REQUEST_STRING_MAX,
     Part,
     RequestHeader,
     encode_response,
@@ -79,7 +80,9 @@ class Dispatch:
                 return True
             routes[head[:VERSION_END]] = route
         try:
-            request, _ = decode(route.request_plan, frame, route.offset, REQUEST_ITEMS_MAX)
+            request, _ = decode(
+                route.request_plan, frame, route.offset, REQUEST_ITEMS_MAX, REQUEST_STRING_MAX
+            )
         except Malformed as error:
             ctx = route.ctx
             name = NAMES[ctx.api_key]

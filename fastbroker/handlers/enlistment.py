@@ -14,7 +14,9 @@ from fastbroker.errors import (
     NetworkException,
     NotCoordinator,
     NotEnoughReplicas,
+    OperationNotAttempted,
     ProducerFenced,
+    RequestTimedOut,
     TransactionAbortable,
     of,
 )
@@ -24,9 +26,11 @@ from fastbroker.model import Deferred, TopicPartition
 ABORTABLE_SINCE = 11  # Produce version
 ADDS_SINCE = 12  # Produce version: the leader adds the partition to the transaction itself
 # What a client cannot mend by itself: old ones retry the error they are told of instead.
+# A partition is not attempted when the coordinator does not know another one of the request: all
+# workers learn of a new topic, but not at the same moment.
 TROUBLE = (
     ConcurrentTransactions, CoordinatorLoadInProgress, CoordinatorNotAvailable, NetworkException,
-    NotCoordinator,
+    NotCoordinator, OperationNotAttempted, RequestTimedOut,
 )  # fmt: skip
 
 Errors = dict[TopicPartition, int]
@@ -100,6 +104,10 @@ def told(code: int, produce_version: int) -> KafkaError | None:
         )
     if kind in (TransactionAbortable, InvalidTxnState):
         return InvalidTxnState("the partition was not added to the transaction: abort it")
+    if kind.retriable:
+        return kind(
+            f"the transaction's coordinator answers {kind.name} for the partition: try again"
+        )
     return kind(
         f"the transaction's coordinator answers {kind.name} for the partition: close this producer"
         " and begin with a new one"

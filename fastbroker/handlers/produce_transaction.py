@@ -7,6 +7,7 @@ from fastbroker.errors import (
     InvalidProducerIdMapping,
     KafkaError,
     NetworkException,
+    NotLeaderOrFollower,
     TransactionalIdAuthorizationFailed,
 )
 from fastbroker.handlers.context import INTERNAL_TOPICS, RequestContext
@@ -44,7 +45,7 @@ def produce_transaction(
             request,
             InvalidProducerIdMapping("a request holds transactional batches of one producer only"),
         )
-    guards, refusals = _guards(ctx, batches)
+    led, guards, refusals = _guards(ctx, batches)
     adds = ctx.api_version >= ADDS_SINCE
     if not guards or not (
         adds or ctx.broker.config["transaction.partition.verification.enable"]
@@ -54,7 +55,9 @@ def produce_transaction(
     enlistment = Enlistment(
         ctx.broker, request.transactional_id, producer_id, producer_epoch, list(guards), add=adds
     )
-    waiting = _Waiting(ctx, request, answer, Enlisted(guards, refusals))
+    waiting = _Waiting(
+        ctx, request, answer, Enlisted(guards, refusals), None if len(led) == len(batches) else led
+    )
     enlistment.then(waiting.enlisted)
     enlistment.ask()
     return waiting
@@ -62,8 +65,12 @@ def produce_transaction(
 
 def _guards(
     ctx: RequestContext, batches: dict[TopicPartition, BatchHeader]
-) -> tuple[dict[TopicPartition, Verification], dict[TopicPartition, KafkaError]]:
-    """A guard for each partition whose batch begins the transaction there, and for which none."""
+) -> tuple[
+    set[TopicPartition], dict[TopicPartition, Verification], dict[TopicPartition, KafkaError]
+]:
+    """The partitions that are led here, a guard for each whose batch begins the transaction there,
+    and for which none."""
+    led: set[TopicPartition] = set()
     guards: dict[TopicPartition, Verification] = {}
     refusals: dict[TopicPartition, KafkaError] = {}
     for name, header in batches.items():
@@ -72,6 +79,7 @@ def _guards(
             continue  # the append will say so
         if name.topic in INTERNAL_TOPICS and ctx.client_id != ADMIN_CLIENT:
             continue  # so it will
+        led.add(name)
         try:
             guard = partition.begin_verification(
                 header.producer_id, header.producer_epoch, base_sequence=header.base_sequence,
@@ -82,19 +90,24 @@ def _guards(
             continue
         if guard is not None:
             guards[name] = guard
-    return guards, refusals
+    return led, guards, refusals
 
 
 class _Waiting(Holding[ProduceResponse | None]):
-    """The response to a request whose partitions the coordinator is asked about."""
+    """The response to a request whose partitions the coordinator is asked about.
 
-    __slots__ = ("answer", "asked", "ctx", "request")
+    led: the partitions that were led here then; None: all.
+    """
+
+    __slots__ = ("answer", "asked", "ctx", "led", "request")
 
     def __init__(
-        self, ctx: RequestContext, request: ProduceRequest, answer: ProduceAnswer, asked: Enlisted
-    ) -> None:
+        self, ctx: RequestContext, request: ProduceRequest, answer: ProduceAnswer, asked: Enlisted,
+        led: set[TopicPartition] | None,
+    ) -> None:  # fmt: skip
         super().__init__()
         self.ctx, self.request, self.answer, self.asked = ctx, request, answer, asked
+        self.led = led
 
     def enlisted(self, enlistment: Deferred[dict[TopicPartition, int]]) -> None:
         """The coordinator has answered: append."""
@@ -113,6 +126,7 @@ class _Waiting(Holding[ProduceResponse | None]):
             error = told(codes.get(name, NetworkException.code), self.ctx.api_version)
             if error is not None:
                 errors[name] = error
+        errors.update(self._too_early())
         try:
             response = self.answer.append_all(self.ctx, self.request, Enlisted(guards, errors))
         except CloseConnection as closing:
@@ -123,6 +137,17 @@ class _Waiting(Holding[ProduceResponse | None]):
             self.let_go()
         else:
             self.complete(response)
+
+    def _too_early(self) -> dict[TopicPartition, KafkaError]:
+        """Partitions that have come here since the coordinator was asked, as those of a topic just
+        made do: without a guard they would refuse the transaction for good."""
+        if self.led is None:
+            return {}
+        _, batches = _transactional_batches(self.ctx, self.request)
+        early = NotLeaderOrFollower(
+            "the partition was not led here yet when the request came: send the batch again"
+        )
+        return {name: early for name in batches if name not in self.led}
 
 
 def _transactional_batches(

@@ -23,6 +23,9 @@ from fastbroker.protocol.schema import Struct, plan
 API_VERSIONS = 18
 # Array items in one request, all arrays together: each costs microseconds, 100 MiB hold 50 million.
 REQUEST_ITEMS_MAX = 250_000
+# Bytes of a string in a request, as on Kafka: many of them have to fit an int16 length later, in an
+# older version of a response or in a record. Also of the client id, which becomes a part of others.
+REQUEST_STRING_MAX = 32_767
 _FIXED = Layout(">hhi")
 _CORRELATION = Layout(">i")
 _SHORT = Layout(">h")
@@ -54,6 +57,8 @@ def parse_header(frame: memoryview) -> tuple[RequestHeader, int]:
         raise CorruptFrame(f"a client id of {length} bytes in a request of {len(frame)}")
     # As on Kafka: a client of C may send what is no UTF-8.
     client_id = None if length < 0 else str(frame[10:end], "utf-8", "replace")
+    if client_id is not None and len(client_id) > REQUEST_STRING_MAX // 3:
+        client_id = client_id[: REQUEST_STRING_MAX // 3]  # what replaces a byte has three
     try:
         flexible = version >= api(key).first_flexible
     except KeyError:
@@ -70,8 +75,9 @@ def decode_request(header: RequestHeader, frame: memoryview, offset: int) -> Any
     """
     try:
         request, _ = decode(
-            plan(api(header.api_key).request, header.api_version), frame, offset, REQUEST_ITEMS_MAX
-        )
+            plan(api(header.api_key).request, header.api_version), frame, offset,
+            REQUEST_ITEMS_MAX, REQUEST_STRING_MAX,
+        )  # fmt: skip
     except Malformed as error:
         raise CorruptFrame(f"{api(header.api_key).name} v{header.api_version}: {error}") from None
     return request

@@ -17,6 +17,7 @@ from logging import Logger
 from typing import Any
 
 from fastbroker import errors
+from fastbroker.coordination.rated_log import RatedLog
 from fastbroker.model import Deferred, Timers, TopicPartition
 from fastbroker.protocol.messages.write_txn_markers import (
     WriteTxnMarkersRequest,
@@ -82,7 +83,8 @@ class Markers:
     def __init__(
         self, timers: Timers, *, write_markers: WriteMarkers, leader_of: LeaderOf, log: Logger
     ) -> None:
-        self._timers, self._log = timers, log
+        self._timers = timers
+        self._log = RatedLog(log, timers, "transactional id", "transactional ids")
         self._write_markers, self._leader_of = write_markers, leader_of
         self._queues: dict[int, Wanted] = {}
         self._busy: set[int] = set()

@@ -16,6 +16,7 @@ from functools import partial
 from logging import Logger
 
 from fastbroker.coordination.append_error import append_error
+from fastbroker.coordination.rated_log import RatedLog
 from fastbroker.errors import ConcurrentTransactions, KafkaError, NotCoordinator, of
 from fastbroker.model import Deferred, Timers
 from fastbroker.txn.attempt import attempted
@@ -28,7 +29,8 @@ from fastbroker.txn.state import State
 from fastbroker.txn.transaction import Transaction
 
 RECORDS_A_WRITE = 1_000  # tombstones are written in batches of at most so many records
-COMPLETE_RETRY_MS = 100  # until a completion that could not be written is written again
+# Until a completion that could not be written is written again, first and after many tries.
+COMPLETE_RETRY_MS, COMPLETE_RETRY_MAX_MS = 100, 5_000
 
 Append = Callable[[int, list[Record]], Deferred[None]]
 
@@ -55,6 +57,7 @@ class Shard:
     ) -> None:
         self.partition, self.leader_epoch = partition, leader_epoch
         self.settings, self.timers, self.log = settings, timers, log
+        self._id_log = RatedLog(log, timers, "transactional id", "transactional ids")
         self.markers, self.version = markers, version
         self.entries: dict[str, Entry] = {}
         self.loaded = self.ended = False
@@ -125,18 +128,21 @@ class Shard:
         assert entry.kept is prepared
         following = prepared.completed(self.timers.now_ms())
         entry.pending = following
+        delay_ms = COMPLETE_RETRY_MS
 
         def written(write: Deferred[None]) -> None:
+            nonlocal delay_ms
             if self.ended:
                 entry.settle(entry.kept)
             elif write.error is None:
                 self._apply(entry, following)
             else:
-                self.log.warning(
+                self._id_log.warning(
                     "transaction %r: its completion could not be written, trying again: %s",
                     entry.transactional_id, write.error,
                 )  # fmt: skip
-                self.timers.after(COMPLETE_RETRY_MS, again)
+                self.timers.after(delay_ms, again)
+                delay_ms = min(delay_ms * 2, COMPLETE_RETRY_MAX_MS)
 
         def again() -> None:
             if not self.ended:
@@ -160,7 +166,7 @@ class Shard:
         if kept is None or self.ended or not _is_late(entry, now_ms):
             raise ConcurrentTransactions("it has ended meanwhile")
         following = aborted(kept, version=self.version(), fresh_id=fresh_id, now_ms=now_ms)
-        self.log.info(
+        self._id_log.info(
             "transaction %r of producer %d, epoch %d, is aborted: open for longer than %d ms"
             " (transaction.timeout.ms of its producer)",
             entry.transactional_id, kept.producer_id, kept.producer_epoch, kept.timeout_ms,

@@ -23,6 +23,9 @@ Invariants
 Non-obvious
 - Two connections to the controller: answers on one are in order, and a waiting fetch would hold
   back heartbeats.
+- The metadata log before this process's registration is read, not carried out: a topic's earlier
+  life would put the later one's directory aside and drop its committed offsets, and a coordinator
+  elected in the past would find no leader for what was made later, and write no markers there.
 - A lost connection to the controller fences this broker there, so a heartbeat is the first thing
   sent on a new one.
 """

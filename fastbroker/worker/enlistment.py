@@ -21,7 +21,10 @@ from fastbroker.protocol.schema import Struct
 from fastbroker.txn.addition import topics_of
 
 ADD_VERSION = 5
-WAITING_MAX = 10_000  # calls of one turn; a further one is told to come back
+# Partitions that calls of one turn ask for; a further call is told to come back. One alone may ask
+# for more: it has come as one request, and goes on as one. A request of all of them together is far
+# from what a broker refuses to read (protocol.header.REQUEST_ITEMS_MAX).
+WAITING_MAX = 50_000
 
 Codes = dict[TopicPartition, int]
 Transaction = AddPartitionsToTxnRequest.AddPartitionsToTxnTransaction
@@ -84,12 +87,13 @@ class Enlistment:
     ) -> Deferred[Codes]:
         """An error code for each partition."""
         done: Deferred[Codes] = Deferred()
-        if self._count >= WAITING_MAX or not partitions:
+        is_too_much = self._count > 0 and self._count + len(partitions) > WAITING_MAX
+        if is_too_much or not partitions:
             done.complete(dict.fromkeys(partitions, errors.CoordinatorNotAvailable.code))
             return done
         if not self._waiting:
             self._soon(self._send)
-        self._count += 1
+        self._count += len(partitions)
         key = _Key(transactional_id, producer_id, producer_epoch, add)
         wanted = self._waiting.setdefault(key, _Wanted())
         wanted.partitions.update(dict.fromkeys(partitions))

@@ -1,4 +1,12 @@
-"""Follows the metadata log as an observer: fetch, replay, one image after the other."""
+"""Follows the metadata log as an observer: fetch, replay, one image after the other.
+
+    read, nothing applied --own registration--> its image applied, in parts --> every change applied
+
+What the log says before the registration of this process is of the past: topics that were deleted
+since, leaderships that others, or an earlier life of this broker, had. Carried out once more, it
+would put a topic's directory aside for the sake of an older one of that name, and have coordinators
+decide on a cluster that is no more.
+"""
 from __future__ import annotations
 
 import logging
@@ -40,7 +48,10 @@ class Change(NamedTuple):
 class Observer:
     """Owned by the worker's loop.
 
-    apply(delta, image): called with each change, in order.
+    image: what is applied; what has been read may be ahead of it until the registration is found.
+    is_registered(image): whether it holds the registration of this process.
+    apply(delta, image): called with each change, in order; the first image comes as several, which
+        have the whole image and some of its topics changed.
     fatal(error): the controller's log is not the one that was followed, or a record could not be
         applied: nothing here can be trusted, start anew.
     """
@@ -52,13 +63,15 @@ class Observer:
         broker_id: int,
         directory_id: bytes,
         *,
+        is_registered: Callable[[MetadataImage], bool],
         apply: Callable[[MetadataDelta, MetadataImage], object],
         fatal: Callable[[BaseException], object],
     ) -> None:
         self.client, self.timers, self.broker_id = client, timers, broker_id
         self.directory_id = directory_id
-        self._apply, self._fatal = apply, fatal
-        self.image = MetadataImage.empty()
+        self._is_registered, self._apply, self._fatal = is_registered, apply, fatal
+        self.image = self._read = MetadataImage.empty()
+        self._is_current = False
         self._is_open = True
 
     def start(self) -> None:
@@ -73,8 +86,8 @@ class Observer:
         partition = Topic.FetchPartition(
             partition=0,
             current_leader_epoch=-1,
-            fetch_offset=self.image.offset + 1,
-            last_fetched_epoch=max(self.image.epoch, 0),
+            fetch_offset=self._read.offset + 1,
+            last_fetched_epoch=max(self._read.epoch, 0),
             log_start_offset=0,
             partition_max_bytes=FETCH_MAX_BYTES,
             replica_directory_id=self.directory_id,
@@ -106,48 +119,72 @@ class Observer:
             self._fatal(
                 RuntimeError(
                     f"the metadata log ends at {data.diverging_epoch.end_offset}, this worker has"
-                    f" followed it up to {self.image.offset}"
+                    f" followed it up to {self._read.offset}"
                 )
             )
             return
         if data.records:
-            self._go_on(self._changes(data.records))
+            self._go_on(self._follow(data.records))
         else:
             self._fetch()
 
-    def _go_on(self, changes: Iterator[Change]) -> None:
-        """Apply the next of `changes`; the rest after others had their turn, then fetch again."""
+    def _go_on(self, steps: Iterator[None]) -> None:
+        """The next of `steps`; the rest after others had their turn, then fetch again."""
         if not self._is_open:
             return
         try:
-            change = next(changes, None)
-            if change is not None:
-                self.image = change.delta.image(change.offset, change.epoch)
-                self._apply(change.delta, self.image)
+            is_over = next(steps, self) is self
         except Exception as error:
             self._is_open = False
             self._fatal(error)
             return
-        if change is None or change.is_last:
+        if is_over:
             self._fetch()
         else:
-            self.timers.after(0, self._go_on, changes)
+            self.timers.after(0, self._go_on, steps)
+
+    def _follow(self, records: memoryview) -> Iterator[None]:
+        """Read `records`, and apply them once this process is registered; a pause at each yield."""
+        for change in self._changes(records):
+            self._read = change.delta.image(change.offset, change.epoch)
+            if self._is_current:
+                self.image = self._read
+                self._apply(change.delta, self.image)
+            elif self._is_registered(self._read):
+                yield from self._begin(self._read)
+            if not change.is_last:
+                yield
+
+    def _begin(self, image: MetadataImage) -> Iterator[None]:
+        """Apply the first image, some topics at a time."""
+        self._is_current = True
+        delta, count = MetadataDelta(MetadataImage.empty()), 0
+        delta.changed_brokers, delta.changed_configs = set(image.brokers), set(image.configs)
+        for topic in image.topics.values():
+            if count >= CHANGE_RECORDS:
+                self._apply(delta, image)
+                yield
+                delta, count = MetadataDelta(MetadataImage.empty()), 0
+            delta.changed_topics.add(topic.name)
+            count += 1 + len(topic.partitions)
+        self.image = image  # now it is all applied
+        self._apply(delta, image)
 
     def _changes(self, records: memoryview) -> Iterator[Change]:
         """What `records` change, cut between topics: ten thousand new ones are ten thousand logs to
-        make. The image must be the one of the last change when the next is asked for."""
-        delta, count = MetadataDelta(self.image), 0
-        offset, epoch = self.image.offset, self.image.epoch
+        make. What is read must be the last change's image when the next is asked for."""
+        delta, count = MetadataDelta(self._read), 0
+        offset, epoch = self._read.offset, self._read.epoch
         for batch in iter_batches(records):
             if not batch.header.is_control:
                 for record in batch.records():
                     message = decode_metadata_record(record.value or b"")
                     if count >= CHANGE_RECORDS and isinstance(message, TopicRecord):
                         yield Change(delta, offset, epoch, False)
-                        delta, count = MetadataDelta(self.image), 0
+                        delta, count = MetadataDelta(self._read), 0
                     delta.replay(message)
                     offset, epoch = record.offset, batch.header.leader_epoch
                     count += 1
             offset, epoch = batch.header.last_offset, batch.header.leader_epoch
-        if offset > self.image.offset:
+        if offset > self._read.offset:
             yield Change(delta, offset, epoch, True)

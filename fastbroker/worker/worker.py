@@ -49,6 +49,7 @@ log = logging.getLogger(__name__)
 PROTOCOL_NUMBERS = {"PLAINTEXT": 0, "SSL": 1, "SASL_PLAINTEXT": 2, "SASL_SSL": 3}
 STOP_DEADLINE_MS = 5000
 MARKERS_VERSION = 2  # of WriteTxnMarkers
+MEMBER_NAME_MAX = 1_000  # characters of a client's or an instance's id that begin a member id
 
 
 class Worker:
@@ -114,7 +115,7 @@ class Worker:
             self.timers,
             append=offsets.append,
             transactions=offsets.transactions,
-            new_member_id=lambda name: f"{name}-{uuid.uuid4()}",
+            new_member_id=lambda name: f"{name[:MEMBER_NAME_MAX]}-{uuid.uuid4()}",
             topics=Topics(
                 self._topic_id,
                 self._topic_name,
@@ -144,6 +145,7 @@ class Worker:
             self.timers,
             self.id,
             self.log_dir.directory_id,
+            is_registered=self._is_registered,
             apply=self._apply,
             fatal=fatal,
         )
@@ -229,6 +231,13 @@ class Worker:
         self.broker.apply(image)
         self.peers.apply(image)
         self.lifecycle.caught_up()
+
+    def _is_registered(self, image: MetadataImage) -> bool:
+        """Whether the image knows this process, not an earlier one with this broker's id."""
+        own = image.brokers.get(self.id)
+        return own is not None and (
+            own.incarnation_id == self.lifecycle.registration.incarnation_id
+        )
 
     def _unfenced(self) -> None:
         """The controller lets clients come; wait until our own image says so, too."""

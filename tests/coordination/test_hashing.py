@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import pytest
 
+from fastbroker.coordination import hashing
 from fastbroker.coordination.hashing import java_hash, partition_of
 
 
@@ -25,3 +26,12 @@ def test_the_hash_is_javas(text: str, hashed: int) -> None:
 def test_the_smallest_hash_has_no_absolute_value() -> None:
     assert partition_of("polygenelubricants", 50) == 0
     assert partition_of("abc", 50) == 4
+
+
+def test_long_texts_are_not_kept() -> None:
+    limit = hashing.KEPT_CHARACTERS_MAX
+    before = hashing._kept.cache_info().currsize
+    assert java_hash("a" * (limit + 1)) == java_hash("a" * (limit + 1))
+    assert hashing._kept.cache_info().currsize == before
+    assert java_hash("a" * limit) == java_hash("a" * limit)
+    assert hashing._kept.cache_info().currsize == before + 1

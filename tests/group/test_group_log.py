@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from fastbroker import errors
-from fastbroker.group.group_log import BURST, GroupLog, listed, shortened
+from fastbroker.coordination.rated_log import BURST
+from fastbroker.group.group_log import GroupLog, listed, shortened
 from fastbroker.log_rate import BURST as BURST_OF_A_GROUP
 from tests.group.bench import Bench
 from tests.group.virtual_timers import VirtualTimers

@@ -395,6 +395,17 @@ def test_writes_that_end_after_a_resignation_are_the_next_coordinators_business(
     assert bench.committed() == {HERE: 5, THERE: 6}
 
 
+def test_what_is_replayed_later_is_of_no_transaction() -> None:
+    """The last record of the log is of an open one; that says nothing of what comes after."""
+    bench = Bench(offsets_topic_num_partitions=1)
+    bench.commit_in_transaction({HERE: 5})
+    bench.reload(2)
+    shard = bench.coordinator.shards.at(0)
+    shard.replay(*offset(6).record("h", HERE))
+    assert shard.offsets.of("h") == {HERE: offset(6)}
+    assert "h" not in shard.pending
+
+
 def test_a_marker_while_the_partition_is_loading_is_to_be_sent_again() -> None:
     bench = Bench(offsets_topic_num_partitions=1, elect=False)
     done = bench.end(commit=True)

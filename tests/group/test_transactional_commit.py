@@ -57,6 +57,7 @@ def test_the_transaction_is_asked_about_the_groups_partition_once(
         (5, errors.ConcurrentTransactions, 51),
         (5, errors.InvalidProducerIdMapping, 49),
         (5, errors.NetworkException, 14),
+        (5, errors.OperationNotAttempted, 14),
         (2, errors.CoordinatorLoadInProgress, 14),
         (1, errors.CoordinatorLoadInProgress, 15),
         (1, errors.NetworkException, 15),
@@ -187,6 +188,18 @@ def test_where_the_group_is_not_served() -> None:
 
 
 # Partition by partition.
+
+
+@pytest.mark.parametrize(("producer_id", "epoch"), [(-1, -1), (-1, 0), (7, -1)])
+@pytest.mark.parametrize("version", [4, 5])
+def test_nobody_has_no_transaction(producer_id: int, epoch: int, version: int) -> None:
+    """Even where transactions are not verified: nothing would ever end this one."""
+    bench = Bench()
+    answer = bench.commit_in_transaction(
+        {HERE: 5}, producer_id=producer_id, producer_epoch=epoch, version=version
+    )
+    assert answer == [errors.InvalidProducerIdMapping.code]
+    assert (bench.log.enlisted, bench.log.partitions) == ([], {})
 
 
 def test_partitions_fail_one_by_one() -> None:

@@ -193,10 +193,11 @@ class Bench:
         self.broker.apply(image)
 
     def create(
-        self, name: str = "t", partitions: int = 1, *, leader: int = ME, **configs: Any
-    ) -> bytes:
+        self, name: str = "t", partitions: int = 1, *, leader: int = ME,
+        topic_id: bytes | None = None, **configs: Any,
+    ) -> bytes:  # fmt: skip
         """A topic led by one broker; its id."""
-        topic_id = uuid.uuid4().bytes
+        topic_id = topic_id or uuid.uuid4().bytes
         records: list[Struct] = [TopicRecord(name=name, topic_id=topic_id)]
         records += [
             PartitionRecord(

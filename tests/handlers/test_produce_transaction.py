@@ -1,6 +1,7 @@
 """Produce in transactions: asked about, held, appended, refused."""
 from __future__ import annotations
 
+import uuid
 from typing import Any
 
 import pytest
@@ -101,6 +102,9 @@ def test_what_is_refused_at_once_lets_the_connection_go(slow: Bench) -> None:
     (errors.NotCoordinator, 12, errors.NotEnoughReplicas),
     (errors.CoordinatorLoadInProgress, 12, errors.NotEnoughReplicas),
     (errors.CoordinatorNotAvailable, 12, errors.NotEnoughReplicas),
+    (errors.OperationNotAttempted, 12, errors.NotEnoughReplicas),
+    (errors.RequestTimedOut, 12, errors.NotEnoughReplicas),
+    (errors.UnknownTopicOrPartition, 12, errors.UnknownTopicOrPartition),
     (errors.ProducerFenced, 12, errors.InvalidProducerEpoch),
     (errors.InvalidProducerEpoch, 9, errors.InvalidProducerEpoch),
     (errors.InvalidTxnState, 12, errors.InvalidTxnState),
@@ -186,6 +190,30 @@ def test_a_topic_made_anew_in_between_takes_nothing(slow: Bench) -> None:
     slow.create()
     slow.judge()
     assert said(pending.response) == [(0, errors.InvalidTxnState.code, -1)]
+
+
+@pytest.mark.parametrize("by_id", [False, True])
+def test_a_partition_that_comes_in_between_is_to_be_tried_again(slow: Bench, by_id: bool) -> None:
+    """Its topic has just been made, and this broker learns of it while the coordinator is asked."""
+    known, fresh = slow.create("t"), uuid.uuid4().bytes
+    made = ProduceRequest(
+        acks=-1,
+        transactional_id="id",
+        topic_data=[
+            Topic(
+                name="" if by_id else name,
+                topic_id=topic_id if by_id else bytes(16),
+                partition_data=[Part(index=0, records=of())],
+            )
+            for name, topic_id in (("t", known), ("u", fresh))
+        ],
+    )
+    pending = slow.send(made, 13 if by_id else 12)
+    slow.create("u", topic_id=fresh)
+    slow.judge()
+    slow.flush()
+    assert said(pending.response) == [(0, 0, 0), (0, errors.NotLeaderOrFollower.code, -1)]
+    assert slow.partition("u").log.log_end_offset == 0
 
 
 def test_a_leader_lost_in_between_is_told(slow: Bench) -> None:

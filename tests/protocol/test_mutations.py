@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import itertools
 import random
+import struct
 
 import pytest
 
@@ -14,12 +15,14 @@ from fastbroker.errors import CorruptFrame
 from fastbroker.protocol.api import NAMES, api
 from fastbroker.protocol.header import (
     REQUEST_ITEMS_MAX,
+    REQUEST_STRING_MAX,
     decode_request,
     decode_response,
     encode_request,
     encode_response,
     parse_header,
 )
+from fastbroker.protocol.messages.find_coordinator import FindCoordinatorRequest
 from fastbroker.protocol.messages.metadata import MetadataRequest
 from fastbroker.protocol.schema import plan
 from tests.protocol.random_messages import Maker, api_cases, record_cases
@@ -102,3 +105,26 @@ def test_a_request_of_more_items_than_are_sane_is_refused() -> None:
     assert len(decode_request(header, good, offset).topics) == REQUEST_ITEMS_MAX
     with pytest.raises(CorruptFrame, match="more array items than one message may have"):
         decode_request(header, frame(REQUEST_ITEMS_MAX + 1), offset)
+
+
+def test_a_string_that_fits_no_record_is_refused() -> None:
+    """In flexible versions, whose lengths would allow it; Kafka refuses it, too."""
+
+    def frame(name: str) -> memoryview:
+        request = FindCoordinatorRequest(coordinator_keys=[name])
+        return memoryview(b"".join(map(bytes, encode_request(request, 4, 1, "c")))[4:])
+
+    longest = "x" * REQUEST_STRING_MAX
+    header, offset = parse_header(frame(longest))
+    assert decode_request(header, frame(longest), offset).coordinator_keys == [longest]
+    with pytest.raises(CorruptFrame, match="is a string of 32768 bytes, 32767 are allowed"):
+        decode_request(header, frame(longest + "x"), offset)
+
+
+@pytest.mark.parametrize("byte", [b"x", b"\xff"])
+def test_a_client_id_fits_where_it_is_put(byte: bytes) -> None:
+    name = byte * REQUEST_STRING_MAX
+    frame = struct.pack(">hhih", 10, 3, 1, len(name)) + name + b"\0"
+    client_id = parse_header(memoryview(frame))[0].client_id
+    assert client_id is not None
+    assert 0 < len(client_id.encode()) <= REQUEST_STRING_MAX

@@ -1,9 +1,12 @@
 """Markers: batches, leaders that move, brokers that do not answer, partitions that are gone."""
 from __future__ import annotations
 
+import logging
+
 import pytest
 
 from fastbroker import errors
+from fastbroker.log_rate import BURST
 from fastbroker.model import TopicPartition
 from fastbroker.txn import markers
 from fastbroker.txn.state import State
@@ -169,6 +172,17 @@ def test_a_partition_that_is_gone_needs_none(bench: Bench) -> None:
     assert partitions_asked(bench) == [B0]
     bench.brokers.answer()
     assert bench.kept().state is State.COMPLETE_COMMIT
+
+
+def test_a_topic_that_is_gone_has_few_lines(
+    bench: Bench, caplog: pytest.LogCaptureFixture
+) -> None:
+    producer = bench.ongoing("t", *(("a", n) for n in range(1_000)))
+    bench.brokers.gone.add("a")
+    with caplog.at_level(logging.INFO, "tests.txn"):
+        bench.end("t", producer)
+    assert bench.kept().state is State.COMPLETE_COMMIT
+    assert 0 < len(caplog.records) <= BURST
 
 
 def test_a_partition_that_goes_meanwhile_needs_none(bench: Bench) -> None:

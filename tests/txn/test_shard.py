@@ -171,6 +171,26 @@ def test_a_write_that_ends_after_the_partition_has_moved() -> None:
     assert bench.end("t", producer) == Producer(producer.id, producer.epoch + 1)
 
 
+def test_a_completion_that_cannot_be_written_is_tried_ever_more_rarely() -> None:
+    bench = Bench()
+    producer = bench.ongoing("t", ORDERS)
+    bench.log.instant = False
+    bench.end("t", producer)
+    bench.log.complete(1)
+    waits = []
+    for _ in range(9):
+        bench.log.fail(errors.KafkaStorageError("no space"))
+        began = bench.timers.at_ms
+        while not bench.log.pending:
+            bench.timers.advance(100)
+        waits.append(bench.timers.at_ms - began)
+    assert waits == [100, 200, 400, 800, 1600, 3200, 5000, 5000, 5000]
+    assert bench.kept().state is State.PREPARE_COMMIT
+    bench.log.complete()
+    assert bench.kept().state is State.COMPLETE_COMMIT
+    assert len(bench.brokers.markers[ORDERS]) == 1
+
+
 def test_a_fence_in_the_log_becomes_an_abort() -> None:
     bench = Bench()
     bench.ongoing()

@@ -11,6 +11,7 @@ from fastbroker import errors
 from fastbroker.coordination.hashing import partition_of
 from fastbroker.handlers.context import TRANSACTIONS_TOPIC
 from fastbroker.model import Deferred, TopicPartition
+from fastbroker.protocol.header import REQUEST_ITEMS_MAX
 from fastbroker.protocol.messages.add_partitions_to_txn import AddPartitionsToTxnResponse
 from fastbroker.protocol.schema import Struct
 from fastbroker.txn.addition import Asked, asked, response
@@ -154,8 +155,24 @@ def test_without_a_coordinator(tmp_path: pathlib.Path) -> None:
 def test_only_so_many_in_one_turn(
     enlisting: Enlisting, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(enlistment, "WAITING_MAX", 1)
+    monkeypatch.setattr(enlistment, "WAITING_MAX", 2)
+    later = errors.CoordinatorNotAvailable.code
     enlisting.ask(name_at(0), A0)
-    assert enlisting.ask(name_at(0), A1).result() == {A1: errors.CoordinatorNotAvailable.code}
-    enlisting.turn()
+    assert enlisting.ask(name_at(0), A1, B0).result() == {A1: later, B0: later}
     assert not enlisting.ask(name_at(0), A1).done
+    enlisting.turn()
+    assert not enlisting.ask(name_at(0), A0, A1, B0).done, "alone it may be as many as it likes"
+    assert enlisting.ask(name_at(0), A1).result() == {A1: later}
+
+
+def test_all_that_wait_are_a_request_that_a_broker_reads(enlisting: Enlisting) -> None:
+    """However many transactions they are of: one that it refuses would cost the connection, and
+    with it what others have asked."""
+    for n in range(enlistment.WAITING_MAX):
+        assert not enlisting.ask(f"t{n}", A0).done
+    assert enlisting.ask("one more", A0).done
+    enlisting.turn()
+    for _, entries, _ in enlisting.calls:
+        items = sum(1 + len({topic for topic, _ in one.partitions}) + len(one.partitions)
+                    for one in entries)  # fmt: skip
+        assert items <= REQUEST_ITEMS_MAX

@@ -13,7 +13,7 @@ from fastbroker.protocol.metadata_records import NoOpRecord, RemoveTopicRecord, 
 from fastbroker.protocol.record_frames import encode_metadata_record
 from fastbroker.protocol.schema import Struct
 from fastbroker.records.builder import build_batch
-from fastbroker.worker.observer import METADATA_TOPIC_ID, RETRY_MS, Observer
+from fastbroker.worker.observer import CHANGE_RECORDS, METADATA_TOPIC_ID, RETRY_MS, Observer
 from tests.group.virtual_timers import VirtualTimers
 from tests.worker.fake_client import FakeClient
 
@@ -36,12 +36,14 @@ class Bench:
     def __init__(self) -> None:
         self.client, self.timers = FakeClient(), VirtualTimers()
         self.applied: list[tuple[set[str], int, int]] = []
+        self.registered_from = 0  # the offset of the registration
         self.fatal: list[BaseException] = []
         self.observer = Observer(
             self.client,  # type: ignore[arg-type]
             self.timers,
             3,
             b"d" * 16,
+            is_registered=lambda image: image.offset >= self.registered_from,
             apply=self._apply,
             fatal=self.fatal.append,
         )
@@ -78,6 +80,44 @@ def test_images_follow_one_another(bench: Bench) -> None:
     bench.answer(batch(RemoveTopicRecord(topic_id=one), offset=3, epoch=2))
     assert bench.applied[1:] == [(set(), 3, 2)]
     assert list(bench.observer.image.topics) == ["b"]
+
+
+def test_what_was_before_the_registration_is_not_carried_out(bench: Bench) -> None:
+    """A topic's earlier life above all: its directory is another one's by now."""
+    bench.registered_from = 5
+    old, new = bytes([1]) * 16, bytes([2]) * 16
+    bench.answer(batch(TopicRecord(name="t", topic_id=old), offset=0))
+    bench.answer(batch(RemoveTopicRecord(topic_id=old), offset=1))
+    assert (bench.applied, bench.observer.image.offset) == ([], -1)
+    assert bench.asked() == (2, 1)
+    bench.answer(
+        batch(TopicRecord(name="u", topic_id=old), RemoveTopicRecord(topic_id=old), offset=2)
+        + batch(TopicRecord(name="t", topic_id=new), NoOpRecord(), offset=4)
+    )
+    assert bench.applied == [({"t"}, 5, 1)]
+    assert bench.observer.image.topics["t"].id == new
+    assert bench.asked() == (6, 1)
+    bench.answer(batch(RemoveTopicRecord(topic_id=new), offset=6))
+    assert bench.applied[1:] == [(set(), 6, 1)]
+
+
+def test_the_first_image_is_applied_in_parts_that_know_all_of_it(bench: Bench) -> None:
+    count = 3 * CHANGE_RECORDS
+    bench.registered_from = count - 1
+    topics = [
+        TopicRecord(name=f"t{n}", topic_id=n.to_bytes(16, "big")) for n in range(1, count + 1)
+    ]
+    bench.answer(batch(*topics, offset=0))
+    while not bench.client.calls:
+        assert bench.observer.image.offset == -1, "not all is applied"
+        bench.timers.advance(0)
+    assert [(len(names), offset) for names, offset, _ in bench.applied] == [
+        (CHANGE_RECORDS, count - 1)
+    ] * 3
+    assert set().union(*(names for names, _, _ in bench.applied)) == set(
+        bench.observer.image.topics
+    )
+    assert bench.asked() == (count, 1)
 
 
 def test_nothing_new_applies_nothing(bench: Bench) -> None:
