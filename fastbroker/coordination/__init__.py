@@ -10,6 +10,7 @@ Reading order
     hashing.py        which partition keeps a key
     topic_shards.py   elections, loading, finding the shard of a key
     append_error.py   what a client is told when a write has failed
+    regex.py          expressions that clients bring
     rated_log.py      lines in the log, few whatever clients do
 
 Invariants

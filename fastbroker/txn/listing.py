@@ -5,9 +5,8 @@ from collections import defaultdict
 from collections.abc import Callable
 from typing import Any
 
-import re2
-
-from fastbroker.errors import InvalidRegularExpression, TransactionalIdNotFound
+from fastbroker.coordination.regex import matcher
+from fastbroker.errors import TransactionalIdNotFound
 from fastbroker.protocol.messages.describe_transactions import DescribeTransactionsResponse
 from fastbroker.protocol.messages.list_transactions import (
     ListTransactionsRequest,
@@ -19,9 +18,6 @@ from fastbroker.txn.state import TITLES
 
 Described = DescribeTransactionsResponse.TransactionState
 Listed = ListTransactionsResponse.TransactionState
-
-_PATTERNS = re2.Options()
-_PATTERNS.log_errors = False  # who asked is told
 
 
 def is_visible(entry: Entry) -> bool:
@@ -64,7 +60,8 @@ def listed_by(request: ListTransactionsRequest, now_ms: int) -> Callable[[Entry]
     pattern is RE2's and has to match the whole id. Raises InvalidRegularExpression.
     """
     states, producer_ids = set(request.state_filters), set(request.producer_id_filters)
-    matches = _matcher(request.transactional_id_pattern)
+    pattern = request.transactional_id_pattern
+    matches = matcher(pattern, what="the transactional id pattern") if pattern else None
 
     def listed(entry: Entry) -> list[Any]:
         kept = entry.kept
@@ -76,7 +73,7 @@ def listed_by(request: ListTransactionsRequest, now_ms: int) -> Callable[[Entry]
             return []
         if request.duration_filter >= 0 and now_ms - kept.start_ms <= request.duration_filter:
             return []
-        if not matches(entry.transactional_id):
+        if matches is not None and not matches(entry.transactional_id):
             return []
         return [
             Listed(
@@ -88,17 +85,3 @@ def listed_by(request: ListTransactionsRequest, now_ms: int) -> Callable[[Entry]
 
     return listed
 
-
-def _matcher(pattern: str | None) -> Callable[[str], object]:
-    if not pattern:
-        return lambda _: True
-    try:
-        compiled = re2.compile(pattern, _PATTERNS)
-    except re2.error as error:
-        said = error.args[0] if error.args else error
-        why = said.decode(errors="replace") if isinstance(said, bytes) else said
-        raise InvalidRegularExpression(
-            f"the transactional id pattern {pattern!r} is not of RE2's syntax: {why}"
-        ) from None
-    matches: Callable[[str], object] = compiled.fullmatch
-    return matches
