@@ -136,9 +136,11 @@ class OffsetRequests:
             else:
                 write(verification)
 
-        if min(producer) < 0:
-            # Nothing would ever end its transaction, where nobody verifies that there is one.
+        # Nothing would ever end their transactions, where nobody verifies that there are any.
+        if producer.id < 0:
             return fail(errors.InvalidProducerIdMapping.code)
+        if producer.epoch < 0:
+            return fail(errors.InvalidProducerEpoch.code)
         try:
             verification = self.shards.of(request.group_id).begin_verification(producer)
         except KafkaError as error:

@@ -190,15 +190,24 @@ def test_where_the_group_is_not_served() -> None:
 # Partition by partition.
 
 
-@pytest.mark.parametrize(("producer_id", "epoch"), [(-1, -1), (-1, 0), (7, -1)])
+@pytest.mark.parametrize(
+    ("producer_id", "epoch", "refused"),
+    [
+        (-1, -1, errors.InvalidProducerIdMapping),
+        (-1, 0, errors.InvalidProducerIdMapping),
+        (7, -1, errors.InvalidProducerEpoch),
+    ],
+)
 @pytest.mark.parametrize("version", [4, 5])
-def test_nobody_has_no_transaction(producer_id: int, epoch: int, version: int) -> None:
+def test_nobody_has_no_transaction(
+    producer_id: int, epoch: int, refused: type[errors.KafkaError], version: int
+) -> None:
     """Even where transactions are not verified: nothing would ever end this one."""
     bench = Bench()
     answer = bench.commit_in_transaction(
         {HERE: 5}, producer_id=producer_id, producer_epoch=epoch, version=version
     )
-    assert answer == [errors.InvalidProducerIdMapping.code]
+    assert answer == [refused.code]
     assert (bench.log.enlisted, bench.log.partitions) == ([], {})
 
 
