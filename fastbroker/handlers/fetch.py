@@ -336,10 +336,12 @@ class _Reading:
         failed.current_leader = PartitionData.LeaderIdAndEpoch(
             leader_id=node.id, leader_epoch=one.partition.leader_epoch
         )
-        endpoint = FetchResponse.NodeEndpoint(
-            node_id=node.id, host=node.host, port=node.port, rack=node.rack
-        )
-        response.node_endpoints = [*response.node_endpoints, endpoint]
+        if all(known.node_id != node.id for known in response.node_endpoints):
+            # Once for all of its partitions: Java's consumer ends on a broker that is told twice.
+            endpoint = FetchResponse.NodeEndpoint(
+                node_id=node.id, host=node.host, port=node.port, rack=node.rack
+            )
+            response.node_endpoints = [*response.node_endpoints, endpoint]
 
 
 def _aborted_in(partition: Partition, start: int, piece: Slice) -> list[Any]:

@@ -156,12 +156,13 @@ class ProduceAnswer:
                 failed.current_leader = LeaderHint(
                     leader_id=node.id, leader_epoch=partition.leader_epoch
                 )
-                self.response.node_endpoints = [
-                    *self.response.node_endpoints,
-                    ProduceResponse.NodeEndpoint(
+                told = self.response.node_endpoints
+                if all(known.node_id != node.id for known in told):
+                    # Once for all of its partitions: Java's clients end on one that is told twice.
+                    endpoint = ProduceResponse.NodeEndpoint(
                         node_id=node.id, host=node.host, port=node.port, rack=node.rack
-                    ),
-                ]
+                    )
+                    self.response.node_endpoints = [*told, endpoint]
         return failed
 
     def finish(self, timeout_ms: int) -> Answered:

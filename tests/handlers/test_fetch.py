@@ -165,6 +165,16 @@ def test_from_version_16_the_leader_is_named(bench: Bench) -> None:
     assert (node.node_id, node.host, node.port) == (NEIGHBOUR, "192.168.0.7", 9093)
 
 
+def test_a_leader_of_several_partitions_is_told_once(bench: Bench) -> None:
+    """Java's consumer ends on a broker that is told twice."""
+    topic_id = bench.create()
+    bench.elect(NEIGHBOUR)
+    response = bench.ask(fetch((0, 0), (0, 0), topic_id=topic_id), 16)
+    parts = response.responses[0].partitions
+    assert [part.current_leader.leader_id for part in parts] == [NEIGHBOUR, NEIGHBOUR]
+    assert [node.node_id for node in response.node_endpoints] == [NEIGHBOUR]
+
+
 def test_a_read_error_is_the_partition_s(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     bench.create()
     bench.append("a" * 100)

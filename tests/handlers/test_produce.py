@@ -183,6 +183,15 @@ def test_from_version_10_the_leader_is_named(bench: Bench) -> None:
         assert [node.port for node in response.node_endpoints] == ([9093] if leader else [])
 
 
+def test_a_leader_of_several_partitions_is_told_once(bench: Bench) -> None:
+    bench.create()
+    bench.elect(NEIGHBOUR)
+    response = bench.ask(produce((0, batch("a")), (0, batch("b"))), 10)
+    parts = response.responses[0].partition_responses
+    assert [part.current_leader.leader_id for part in parts] == [NEIGHBOUR, NEIGHBOUR]
+    assert [node.node_id for node in response.node_endpoints] == [NEIGHBOUR]
+
+
 def test_a_lost_leadership_ends_the_wait(slow: Bench) -> None:
     slow.create()
     pending = slow.send(produce((0, batch("a"))), 9)
