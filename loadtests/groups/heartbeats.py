@@ -116,6 +116,8 @@ class Crowd:
         def answered(answer: Deferred[Any]) -> None:
             self.waits_ms.append((time.perf_counter() - at) * 1000)
             check(answer.result().error_code)
+            if isinstance(member, ConsumerMember):
+                member.take(answer.result())  # an assignment that had to wait may come now
 
         member.peer.ask(member.heartbeat(), version).then(answered)
 
