@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from datetime import UTC, datetime
 
 import click
@@ -28,22 +29,6 @@ def parse(text: str) -> int:
     if found > MAX_MS:
         raise ValueError(f"{text!r} is too long a time")
     return found
-
-
-class Duration(click.ParamType[int]):
-    """An option's value: milliseconds."""
-
-    name = "duration"
-
-    def convert(
-        self, value: object, param: click.Parameter | None, ctx: click.Context | None
-    ) -> int:
-        if isinstance(value, int):
-            return value
-        try:
-            return parse(str(value))
-        except ValueError as error:
-            self.fail(str(error), param, ctx)
 
 
 def duration(ms: float) -> str:
@@ -83,10 +68,10 @@ def parse_moment(text: str) -> int:
     return round((found if found.tzinfo else found.replace(tzinfo=UTC)).timestamp() * 1000)
 
 
-class Moment(click.ParamType[int]):
-    """An option's value: a time of ISO 8601, in ms since the epoch."""
+class _Milliseconds(click.ParamType[int]):
+    """An option's value. read(text): raises ValueError."""
 
-    name = "time"
+    read: Callable[[str], int]
 
     def convert(
         self, value: object, param: click.Parameter | None, ctx: click.Context | None
@@ -94,6 +79,20 @@ class Moment(click.ParamType[int]):
         if isinstance(value, int):
             return value
         try:
-            return parse_moment(str(value))
+            return self.read(str(value))
         except ValueError as error:
             self.fail(str(error), param, ctx)
+
+
+class Duration(_Milliseconds):
+    """An option's value: milliseconds."""
+
+    name = "duration"
+    read = staticmethod(parse)
+
+
+class Moment(_Milliseconds):
+    """An option's value: a time of ISO 8601, in ms since the epoch."""
+
+    name = "time"
+    read = staticmethod(parse_moment)
