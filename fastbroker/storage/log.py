@@ -1,7 +1,8 @@
 """One partition's log: segments, their indexes, leader epochs, producer state.
 
-Invariant: log_start_offset <= flushed_offset <= log_end_offset; what is below flushed_offset is on
-the medium. Offsets are assigned here, for leaders; nothing here knows of replicas.
+Invariant: recovery_point <= flushed_offset <= log_end_offset, and log_start_offset below the last
+two; what is below flushed_offset is on the medium, see unflushed.py. Offsets are assigned here, for
+leaders; nothing here knows of replicas.
 """
 from __future__ import annotations
 
@@ -27,6 +28,7 @@ from fastbroker.storage.retention import expired
 from fastbroker.storage.segment import RELATIVE_MAX, SNAPSHOT, Segment, file_name
 from fastbroker.storage.time_search import Found, first_since
 from fastbroker.storage.txn_index import AbortedTransaction
+from fastbroker.storage.unflushed import Unflushed
 from fastbroker.storage.validator import validate
 from fastbroker.uuids import uuid_text
 
@@ -64,7 +66,7 @@ class Log:
     """Owned by one partition of one process; made by `Log.open`.
 
     last_abort: no abort marker stands behind this offset; -1: there is none.
-    dirty_since_ms: when the oldest batch that waits for a flush was written.
+    topic_id: None for a log that is of no topic.
     is_gone: its topic was deleted and its directory renamed; nothing is flushed any more.
     """
 
@@ -78,15 +80,13 @@ class Log:
         self.producers = ProducerState()
         self.log_start_offset = 0
         self.log_end_offset = 0
-        self.flushed_offset = 0
+        self.unflushed = Unflushed(disk, directory, self.epochs)
+        self.topic_id: bytes | None = None
         self.last_abort = -1
-        self.dirty_since_ms = 0
         self.is_gone = False
         # A share of segment.jitter.ms that differs from log to log, so that not all roll at once.
         self._jitter = crc32(directory.encode()) / 2**32
         self._bases: list[int] = []  # base offsets of the segments
-        self._dirty: list[Segment] = []
-        self._dirty_directories: set[str] = set()
         self._recent: dict[int, tuple[Segment, int]] = {}
 
     # ---- opening
@@ -152,9 +152,10 @@ class Log:
         if not self.segments:
             end = self.log_start_offset
             self._add_segment(end, now_ms)
-            self._dirty_directories.add(os.path.dirname(self.directory))
+            self.unflushed.made(os.path.dirname(self.directory))
         self._bases = [segment.base_offset for segment in self.segments]
-        self.log_end_offset = self.flushed_offset = end
+        self.log_end_offset = end
+        self.unflushed.opened(end)
         self.epochs.cut_from(end)
         self.last_abort = max(one.txn_index.last_marker for one in self.segments)
         drop_snapshots(self.disk, self.directory, self.segments, end)
@@ -166,11 +167,14 @@ class Log:
         return self._bases[bisect_right(self._bases, segment.base_offset)]
 
     def _write_topic_id(self, topic_id: bytes) -> None:
-        path = os.path.join(self.directory, METADATA_FILE)
-        if not self.disk.exists(path):
+        self.topic_id = topic_id
+        if topic_id_text(self.disk, self.directory) is None:
+            path = os.path.join(self.directory, METADATA_FILE)
             text = uuid_text(topic_id)
-            # Without it the directory is taken for this topic's: a lost one does no harm.
+            # Without it the directory is taken for this topic's: one that is lost before the first
+            # flush does no harm. From then on the commit journal relies on it.
             self.disk.write_file(path, f"version: 0\ntopic_id: {text}\n".encode())
+            self.unflushed.wrote_file(path)
 
     # ---- appending
 
@@ -269,10 +273,7 @@ class Log:
             )
         except OSError as error:
             raise KafkaStorageError(f"{self.directory}: writing failed: {error}") from error
-        if not self._dirty:
-            self.dirty_since_ms = now_ms
-        if not self._dirty or self._dirty[-1] is not segment:
-            self._dirty.append(segment)
+        self.unflushed.wrote(segment, position, header.size, now_ms)
         self._remember(first, segment, position)
         self.log_end_offset = last + 1
 
@@ -315,7 +316,7 @@ class Log:
         segment.create()
         self.segments.append(segment)
         self._bases = [one.base_offset for one in self.segments]
-        self._dirty_directories.add(self.directory)
+        self.unflushed.made(self.directory)
         return segment
 
     def _write_snapshot(self) -> None:
@@ -325,25 +326,27 @@ class Log:
     # ---- flushing
 
     @property
+    def flushed_offset(self) -> int:
+        return self.unflushed.flushed_offset
+
+    @property
+    def recovery_point(self) -> int:
+        return self.unflushed.recovery_point
+
+    @property
     def is_dirty(self) -> bool:
-        return self.flushed_offset < self.log_end_offset or bool(self._dirty)
+        return self.flushed_offset < self.log_end_offset or self.unflushed.has_written
 
     def begin_flush(self) -> FlushJob | None:
         """What is to be synced now; None: nothing. `end_flush` follows, on the loop."""
-        if self.is_gone or not (self._dirty or self._dirty_directories or self.epochs.is_dirty):
+        if self.is_gone:
             return None
-        files = [segment.file for segment in self._dirty]
-        paths: list[str] = []
-        if self.epochs.is_dirty:
-            paths.append(self.epochs.path)
-            self._dirty_directories.add(self.directory)
-        directories = sorted(self._dirty_directories, reverse=True)  # a parent after what is in it
-        self._dirty, self._dirty_directories, self.epochs.is_dirty = [], set(), False
-        return FlushJob(self.disk, files, paths, directories, self.log_end_offset)
+        has_id = self.topic_id is not None
+        return self.unflushed.begin(self.log_end_offset, may_be_journaled=has_id)
 
-    def end_flush(self, job: FlushJob) -> None:
-        """`job` has run without an error."""
-        self.flushed_offset = max(self.flushed_offset, min(job.offset, self.log_end_offset))
+    def end_flush(self, job: FlushJob, *, is_journaled: bool = False) -> None:
+        """`job` has run without an error; is_journaled: its ranges are in the journal."""
+        self.unflushed.end(job, is_journaled=is_journaled)
 
     def flush(self) -> None:
         """Sync now, on this thread. Raises KafkaStorageError."""
@@ -460,7 +463,7 @@ class Log:
     def let_go_of_files(self) -> None:
         """Close the files of segments that are not written any more; readers open them again."""
         for segment in self.segments[:-1]:
-            if segment not in self._dirty:  # a failed sync is told to the fd that was written
+            if not self.unflushed.holds(segment):
                 segment.let_go()
 
     # ---- the start of the log moves
@@ -498,7 +501,7 @@ class Log:
             self.roll(now_ms)
         dropped, self.segments = self.segments[:count], self.segments[count:]
         self._bases = [segment.base_offset for segment in self.segments]
-        self._dirty = [segment for segment in self._dirty if segment not in dropped]
+        self.unflushed.dropped(dropped)
         self._recent.clear()
         self.advance_start(self._bases[0])
         return [path for segment in dropped for path in segment.retire()]
@@ -510,7 +513,7 @@ class Log:
         self._recent.clear()
         while len(self.segments) > 1 and self.segments[-1].base_offset >= offset:
             segment = self.segments.pop()
-            self._dirty = [one for one in self._dirty if one is not segment]
+            self.unflushed.dropped([segment])
             segment.remove()
         self._bases = [segment.base_offset for segment in self.segments]
         last = self.segments[-1]
@@ -518,7 +521,7 @@ class Log:
         if located is not None:
             last.cut(located.position, offset)
         self.log_end_offset = max(last.next_offset(), self.log_start_offset)
-        self.flushed_offset = min(self.flushed_offset, self.log_end_offset)
+        self.unflushed.cut(last, self.log_end_offset)
         self.epochs.cut_from(self.log_end_offset)
         self.last_abort = max(one.txn_index.last_marker for one in self.segments)
         self.producers = self._producers_at(self.log_end_offset)
@@ -533,8 +536,6 @@ class Log:
             for segment in self.segments:
                 segment.close()
             self._write_snapshot()
-            for directory in self._dirty_directories:
-                self.disk.sync_directory(directory)
         except OSError as error:
             raise KafkaStorageError(f"{self.directory}: closing failed: {error}") from error
         self._recent.clear()

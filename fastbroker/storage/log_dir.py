@@ -189,7 +189,7 @@ class LogDir:
 
     def write_recovery_points(self) -> None:
         """What need not be checked after a crash. Raises OSError."""
-        points = {tp: one.flushed_offset for tp, one in list(self.logs.items())}
+        points = {tp: one.recovery_point for tp, one in list(self.logs.items())}
         self._write(RECOVERY_POINTS, points)
 
     def write_log_starts(self) -> None:

@@ -118,6 +118,6 @@ class Upkeep:
         now_ms = self.broker.timers.now_ms()
         for partition in self.broker.partitions.values():
             flush_ms = partition.log.config.flush_ms
-            waited_ms = now_ms - partition.log.dirty_since_ms
+            waited_ms = now_ms - partition.log.unflushed.since_ms
             if partition.log.is_dirty and (flush_ms == LONG_MAX or waited_ms >= flush_ms):
                 self.request_flush(partition)
