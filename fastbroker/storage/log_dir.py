@@ -11,9 +11,10 @@ import json
 import logging
 import os.path
 import uuid
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from fastbroker.config.topic import TopicConfig
+from fastbroker.errors import KafkaStorageError
 from fastbroker.model import TopicPartition
 from fastbroker.storage.checkpoints import (
     CorruptFile,
@@ -24,6 +25,7 @@ from fastbroker.storage.checkpoints import (
 )
 from fastbroker.storage.disk import Disk
 from fastbroker.storage.log import Log, topic_id_text
+from fastbroker.storage.segment import LOG
 from fastbroker.uuids import new_uuid, uuid_bytes, uuid_text
 
 log = logging.getLogger(__name__)
@@ -42,6 +44,7 @@ class LogDirError(Exception):
 class LogDir:
     """Owned by one broker; `open` takes the lock, `close` writes what a clean start needs.
 
+    logs: those that are open. was_clean: the run before has closed them all.
     directory_id: this directory's id in registrations. previous_broker_epoch: of the run that
     closed it cleanly, -1 when it was not. failure: the error that took it offline.
     """
@@ -56,6 +59,7 @@ class LogDir:
         self.failure: BaseException | None = None
         self._recovery_points: dict[TopicPartition, int] = {}
         self._log_starts: dict[TopicPartition, int] = {}
+        self._closed: set[TopicPartition] = set()  # by this run
         self._written: dict[str, dict[TopicPartition, int]] = {}
         self._lock = -1
 
@@ -78,9 +82,13 @@ class LogDir:
         except CorruptFile as error:
             # Both only save work: without them logs are checked from their first segment.
             log.warning("%s: a checkpoint is ignored: %s", self.path, error)
-        for name in self.disk.list(self.path):
+        names = self.disk.list(self.path)
+        for name in names:
             if name.endswith(DELETE):
                 self.disk.remove_directory(self._file(name))
+        if not self.was_clean and META in names:
+            # What a log has is on the medium when it is opened: nobody may see what is not.
+            self.disk.sync_file_system(self.path)
 
     def _file(self, name: str) -> str:
         return os.path.join(self.path, name)
@@ -140,23 +148,61 @@ class LogDir:
         """The log of `partition`, new or as it is on disk; a directory of another topic of the same
         name is put aside. Raises KafkaStorageError."""
         directory = self._file(str(partition))
-        found = topic_id_text(self.disk, directory) if self.disk.exists(directory) else None
-        if found is not None and found != uuid_text(topic_id):
-            stray = f"{directory}.{uuid.uuid4().hex}{STRAY}"
-            log.warning("%s belongs to another topic of that name: kept as %s", directory, stray)
-            self.disk.rename(directory, stray)
+        try:
+            found = topic_id_text(self.disk, directory)
+            if found is not None and found != uuid_text(topic_id):
+                stray = f"{directory}.{uuid.uuid4().hex}{STRAY}"
+                log.warning("%s is of another topic of that name: kept as %s", directory, stray)
+                self.disk.rename(directory, stray)
+        except OSError as error:
+            raise KafkaStorageError(f"{directory} cannot be opened: {error}") from error
         self.logs[partition] = opened = Log.open(
             directory,
             disk=self.disk,
             partition=partition,
             config=config,
             now_ms=now_ms,
-            is_clean=self.was_clean,
+            is_clean=self.was_clean or partition in self._closed,
             recovery_point=self._recovery_points.get(partition, 0),
             log_start_offset=self._log_starts.get(partition, 0),
             topic_id=topic_id,
         )
+        self._closed.discard(partition)
         return opened
+
+    def close_log(self, partition: TopicPartition) -> None:
+        """Close a log that nobody uses, all of which is synced: it is opened again when needed.
+
+        Raises OSError.
+        """
+        one = self.logs[partition]
+        assert one.recovery_point == one.log_end_offset, "not all of it is synced"
+        one.end()
+        del self.logs[partition]
+        self._closed.add(partition)
+        self._remember(partition, one)
+
+    def _remember(self, partition: TopicPartition, one: Log) -> None:
+        if one.log_end_offset > 0:
+            self._recovery_points[partition] = one.recovery_point
+        self._log_starts.pop(partition, None)
+        if one.log_start_offset > one.segments[0].base_offset:
+            self._log_starts[partition] = one.log_start_offset
+
+    def has_files(self, partition: TopicPartition) -> bool:
+        """Whether anything was ever written to a log."""
+        return self.disk.is_directory(self._file(str(partition)))
+
+    def size_of(self, partition: TopicPartition) -> int:
+        """Bytes of a log's segments, whether it is open or not. Raises OSError."""
+        found = self.logs.get(partition)
+        if found is not None:
+            return found.size
+        directory = self._file(str(partition))
+        if not self.disk.is_directory(directory):
+            return 0
+        names = [name for name in self.disk.list(directory) if name.endswith(LOG)]
+        return sum(self.disk.size(os.path.join(directory, name)) for name in names)
 
     def unknown_directories(self, known: Iterable[TopicPartition]) -> list[str]:
         """Partition directories that no partition of `known` has."""
@@ -175,31 +221,48 @@ class LogDir:
         self.disk.rename(self._file(name), self._file(stray))
         return stray
 
-    def forget_log(self, partition: TopicPartition) -> str:
-        """Take a deleted topic's partition out; path of the directory to remove later."""
-        forgotten = self.logs.pop(partition)
-        forgotten.is_gone = True
+    def forget_log(self, partition: TopicPartition) -> str | None:
+        """Take a deleted topic's partition out; path of the directory to remove later, None: there
+        is none. Raises OSError."""
+        forgotten = self.logs.pop(partition, None)
+        if forgotten is not None:
+            forgotten.is_gone = True
         self._recovery_points.pop(partition, None)
         self._log_starts.pop(partition, None)
-        renamed = f"{forgotten.directory}.{uuid.uuid4().hex}{DELETE}"
-        self.disk.rename(forgotten.directory, renamed)
+        directory = self._file(str(partition))
+        if not self.disk.exists(directory):
+            return None
+        renamed = f"{directory}.{uuid.uuid4().hex}{DELETE}"
+        self.disk.rename(directory, renamed)
         return renamed
 
-    # ---- checkpoints: written on a thread, while the loop opens and forgets logs
+    # ---- checkpoints: said on the loop, which opens and forgets logs, and written on a thread
 
-    def write_recovery_points(self) -> None:
-        """What need not be checked after a crash. Raises OSError."""
-        points = {tp: one.recovery_point for tp, one in list(self.logs.items())}
+    def recovery_points(self) -> dict[TopicPartition, int]:
+        """What need not be checked after a crash."""
+        for partition, one in self.logs.items():
+            self._remember(partition, one)
+        return dict(self._recovery_points)
+
+    def write_recovery_points(self, points: dict[TopicPartition, int]) -> None:
+        """Raises OSError."""
         self._write(RECOVERY_POINTS, points)
 
-    def write_log_starts(self) -> None:
-        """Starts that are not a segment's beginning. Raises OSError."""
-        starts = {
-            tp: one.log_start_offset
-            for tp, one in list(self.logs.items())
-            if one.log_start_offset > one.segments[0].base_offset
-        }
+    def log_starts(self) -> dict[TopicPartition, int]:
+        """Starts that are not a segment's beginning."""
+        for partition, one in self.logs.items():
+            self._remember(partition, one)
+        return dict(self._log_starts)
+
+    def write_log_starts(self, starts: dict[TopicPartition, int]) -> None:
+        """Raises OSError."""
         self._write(LOG_STARTS, starts)
+
+    def high_watermarks(
+        self, open_ones: Mapping[TopicPartition, int]
+    ) -> dict[TopicPartition, int]:
+        """Of all logs; all that those have which are not open is committed."""
+        return {**self._recovery_points, **open_ones}
 
     def write_high_watermarks(self, high_watermarks: dict[TopicPartition, int]) -> None:
         """Raises OSError."""
@@ -216,9 +279,14 @@ class LogDir:
         """Close every log and leave the clean-shutdown file. Raises KafkaStorageError, OSError."""
         if self.failure is None:
             for one in self.logs.values():
-                one.close()
-            self.write_recovery_points()
-            self.write_log_starts()
+                one.flush()
+                one.end()
+            marks = [(one.unflushed, one.unflushed.mark()) for one in self.logs.values()]
+            self.disk.sync_file_system(self.path)
+            for unflushed, mark in marks:
+                unflushed.synced(mark)
+            self.write_recovery_points(self.recovery_points())
+            self.write_log_starts(self.log_starts())
             said = json.dumps({"version": 0, "brokerEpoch": broker_epoch})
             self.disk.replace_file(self._file(CLEAN), said.encode())
         if self._lock >= 0:

@@ -110,6 +110,11 @@ class ProducerState:
         self.late: list[tuple[int, int]] = []
         self._verifications: dict[int, Verification] = {}
 
+    @property
+    def has_verifications(self) -> bool:
+        """Whether the first batch of a transaction may be on its way."""
+        return bool(self._verifications)
+
     # ---- a batch is to be written
 
     def begin_verification(

@@ -69,7 +69,8 @@ def recover(
     # A transaction index that cannot be right is made anew, from the batches.
     damaged = [one for one in segments if not one.txn_index.load()]
     # Entries of markers below a snapshot were synced before it. From there on all is replayed.
-    producers, known = snapshot(min([recovery_point, *(one.base_offset for one in damaged)]))
+    trusted = min([recovery_point, *(one.base_offset for one in damaged)])
+    producers, known = snapshot(max(trusted, segments[0].base_offset))
     kept: list[Segment] = []
     unsynced: list[str] = []
     end = segments[0].base_offset
@@ -78,15 +79,15 @@ def recover(
         if segment.base_offset < end or (kept and segment.base_offset > end):
             break  # the segment before it was cut: this one does not follow any more
         kept.append(segment)
-        is_synced = follower is not None and follower.base_offset <= recovery_point
-        if follower is not None and is_synced:
+        if segment in damaged:
+            segment.txn_index.clear()
+        segment.txn_index.cut(known)
+        if follower is not None and follower.base_offset <= recovery_point:
             end = follower.base_offset
             if end > known:
-                segment.txn_index.cut(known)
                 _learn(producers, segment, segment.headers_from(known))
                 unsynced += segment.write_indexes()
             continue
-        segment.txn_index.cut(known)
         position, end = segment.trusted_position(min(recovery_point, known))
         checked = segment.recover(
             position, recovery_point=recovery_point, index_interval_bytes=index_interval_bytes
@@ -146,7 +147,7 @@ def producers_at(
 def newest_snapshot(
     disk: Disk, directory: str, names: list[str], offset: int
 ) -> tuple[ProducerState, int]:
-    """The newest usable snapshot up to `offset`, and of which offset it is, 0: of none; damaged ones
+    """The newest usable snapshot up to `offset`, and its offset; 0: there is none. Damaged ones
     go."""
     for found in sorted(_offsets_of(names, SNAPSHOT), reverse=True):
         if found > offset:

@@ -2,8 +2,8 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator
-from typing import NamedTuple
+from collections.abc import Iterable, Iterator, Sequence
+from typing import NamedTuple, overload
 
 from fastbroker._c.buffer import FileRange
 from fastbroker._c.record_batch import HEADER_BYTES, read_header, whole_batches
@@ -29,7 +29,7 @@ class Slice(NamedTuple):
         return self.segment.read(self.position, self.size)
 
 
-class Segments:
+class Segments(Sequence[Segment]):
     """Ascending by base offset, one at least once the log is open; the last is the one that is
     written. Owned by one Log.
 
@@ -49,7 +49,13 @@ class Segments:
     def __len__(self) -> int:
         return len(self._all)
 
-    def __getitem__(self, number: int) -> Segment:
+    @overload
+    def __getitem__(self, number: int) -> Segment: ...
+
+    @overload
+    def __getitem__(self, number: slice) -> list[Segment]: ...
+
+    def __getitem__(self, number: int | slice) -> Segment | list[Segment]:
         return self._all[number]
 
     @property

@@ -104,10 +104,12 @@ class Unflushed:
         """What is to be synced now that the log ends at `offset`; None: nothing. `end` follows.
 
         may_be_journaled: the log's directory has a topic id by which the journal knows it again.
+        Raises OSError: nothing has changed then.
         """
         if not (self._written or self._directories or self._paths or self.epochs.is_dirty):
             return None
         if self.epochs.is_dirty:
+            self.epochs.write()
             self.wrote_file(self.epochs.path)
         ranges = []
         for number, one in enumerate(self._written):
@@ -133,7 +135,7 @@ class Unflushed:
         )
         self._unsynced += [one for one in dirty if one not in self._unsynced]
         self._written, self._paths, self._directories = [], set(), set()
-        self.epochs.is_dirty = self._was_cut = False
+        self._was_cut = False
         return job
 
     def is_stale(self, job: FlushJob) -> bool:

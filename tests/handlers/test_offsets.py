@@ -141,15 +141,3 @@ def test_records_that_stay(filled: Bench) -> None:
     assert delete(filled, 0, topic="both") == (0, 0)
     error, _ = delete(filled, 0, topic="__consumer_offsets")
     assert error == errors.InvalidTopicException.code
-
-
-def test_a_start_that_cannot_be_written(
-    filled: Bench, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def full(*_: Any) -> None:
-        raise OSError(28, "No space left on device")
-
-    filled.elect(ME)
-    monkeypatch.setattr(filled.log_dir.disk, "write_file", full)
-    assert delete(filled, 2) == (errors.KafkaStorageError.code, -1)
-    assert list_offsets(filled, (0, -2)) == [(0, 1, -1)]
