@@ -13,7 +13,7 @@ makes a search start earlier, and what a power cut has left in it is looked thro
 """
 from __future__ import annotations
 
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from struct import Struct as Layout
 
 from fastbroker._c.record_batch import floor_entry, sound_entries
@@ -155,6 +155,13 @@ class OffsetIndex:
         if number == len(self.file):
             return None
         return self.base_offset + self.file.entry(_OFFSET, number)[0]
+
+    def position_before(self, position: int) -> int:
+        """The largest known position of a batch at or before `position`; 0: none is."""
+        number = bisect_right(
+            range(len(self.file)), position, key=lambda n: self.file.entry(_OFFSET, n)[1]
+        )
+        return 0 if number == 0 else self.file.entry(_OFFSET, number - 1)[1]
 
     def last(self) -> tuple[int, int]:
         """(offset, position) of the last entry; (base offset, 0) without entries."""

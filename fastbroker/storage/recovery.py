@@ -17,6 +17,7 @@ from fastbroker.storage.txn_index import AbortedTransaction
 
 LEFTOVERS = (".deleted", ".cleaned", ".swap", ".tmp")
 SAVED_KEPT = 2
+RECALL_BYTES = 1 << 20
 
 
 def find_segments(disk: Disk, directory: str, names: list[str]) -> list[Segment]:
@@ -99,7 +100,26 @@ def recover(
                 _learn(producers, segment, [(at, batch)])
         if follower is not None:
             unsynced += segment.close_indexes()
+    if known > segments[0].base_offset and producers.producers:
+        producers.recall(_headers_before(kept, known))
     return Recovered(kept, segments[len(kept) :], end, producers, unsynced)
+
+
+def _headers_before(segments: list[Segment], offset: int) -> list[BatchHeader]:
+    """Of the batches in the last RECALL_BYTES before `offset`, and of a few more; those of one
+    segment, or of two."""
+    found: list[BatchHeader] = []
+    wanted = RECALL_BYTES
+    for segment in reversed([one for one in segments if one.base_offset < offset][-2:]):
+        located = segment.locate(offset)
+        end = segment.size if located is None else located.position
+        begin = segment.offset_index.position_before(max(end - wanted, 0))
+        headers = [h for _, h in segment.headers(begin) if h.base_offset < offset]
+        found = headers + found
+        wanted -= end - begin
+        if wanted <= 0:
+            break
+    return found
 
 
 def _learn(

@@ -1,8 +1,6 @@
 """ListOffsets, OffsetForLeaderEpoch, DeleteRecords."""
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 
 from fastbroker import errors

@@ -14,7 +14,7 @@ from fastbroker.partition.partition import Partition
 from fastbroker.storage.checkpoints import read_offsets
 from fastbroker.worker.removal import Removal
 from fastbroker.worker.upkeep import Upkeep
-from tests.handlers.bench import ELSEWHERE, Bench
+from tests.handlers.bench import Bench
 
 DAY_MS = 86_400_000
 
