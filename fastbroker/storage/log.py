@@ -156,6 +156,7 @@ class Log:
         self._bases = [segment.base_offset for segment in self.segments]
         self.log_end_offset = self.flushed_offset = end
         self.epochs.cut_from(end)
+        self.epochs.cut_before(self.log_start_offset)  # a crash may have lost that it moved
         self.last_abort = max(one.txn_index.last_marker for one in self.segments)
         drop_snapshots(self.disk, self.directory, self.segments, end)
 
@@ -295,8 +296,10 @@ class Log:
         latest = max_timestamp if segment.first_timestamp >= 0 else now_ms
         return (
             segment.size > config.segment_bytes - size
-            or latest - begun > config.segment_ms - self._jitter_ms()
+            or latest - begun > config.roll_ms - self._jitter_ms()
             or segment.offset_index.file.size > config.segment_index_bytes - 8
+            # One entry more comes when the segment is closed.
+            or segment.time_index.file.size > config.segment_index_bytes - 24
             or last_offset - segment.base_offset > RELATIVE_MAX
         )
 
@@ -496,11 +499,11 @@ class Log:
             return []
         if count == len(self.segments):
             self.roll(now_ms)
+        self.advance_start(self.segments[count].base_offset)  # nothing is dropped when it fails
         dropped, self.segments = self.segments[:count], self.segments[count:]
         self._bases = [segment.base_offset for segment in self.segments]
         self._dirty = [segment for segment in self._dirty if segment not in dropped]
         self._recent.clear()
-        self.advance_start(self._bases[0])
         return [path for segment in dropped for path in segment.retire()]
 
     def truncate_to(self, offset: int) -> None:

@@ -10,10 +10,13 @@ from __future__ import annotations
 import json
 import logging
 import os.path
+import threading
 import uuid
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from functools import partial
 
 from fastbroker.config.topic import TopicConfig
+from fastbroker.errors import KafkaStorageError
 from fastbroker.model import TopicPartition
 from fastbroker.storage.checkpoints import (
     CorruptFile,
@@ -33,6 +36,7 @@ RECOVERY_POINTS = "recovery-point-offset-checkpoint"
 LOG_STARTS = "log-start-offset-checkpoint"
 HIGH_WATERMARKS = "replication-offset-checkpoint"
 DELETE, STRAY = "-delete", "-stray"
+NAME_MAX = 255  # bytes of a directory's name
 
 
 class LogDirError(Exception):
@@ -57,6 +61,8 @@ class LogDir:
         self._recovery_points: dict[TopicPartition, int] = {}
         self._log_starts: dict[TopicPartition, int] = {}
         self._written: dict[str, dict[TopicPartition, int]] = {}
+        # A thread writes checkpoints from time to time, the loop when a name is used again.
+        self._writing = threading.Lock()
         self._lock = -1
 
     # ---- opening
@@ -78,6 +84,8 @@ class LogDir:
         except CorruptFile as error:
             # Both only save work: without them logs are checked from their first segment.
             log.warning("%s: a checkpoint is ignored: %s", self.path, error)
+        self._written[RECOVERY_POINTS] = dict(self._recovery_points)
+        self._written[LOG_STARTS] = dict(self._log_starts)
         for name in self.disk.list(self.path):
             if name.endswith(DELETE):
                 self.disk.remove_directory(self._file(name))
@@ -140,11 +148,15 @@ class LogDir:
         """The log of `partition`, new or as it is on disk; a directory of another topic of the same
         name is put aside. Raises KafkaStorageError."""
         directory = self._file(str(partition))
-        found = topic_id_text(self.disk, directory) if self.disk.exists(directory) else None
+        is_there = self.disk.exists(directory)
+        found = topic_id_text(self.disk, directory) if is_there else None
         if found is not None and found != uuid_text(topic_id):
-            stray = f"{directory}.{uuid.uuid4().hex}{STRAY}"
+            stray = self._file(_aside(str(partition), STRAY))
             log.warning("%s belongs to another topic of that name: kept as %s", directory, stray)
             self.disk.rename(directory, stray)
+            is_there = False
+        if not is_there:
+            self._begin_anew(partition)
         self.logs[partition] = opened = Log.open(
             directory,
             disk=self.disk,
@@ -157,6 +169,28 @@ class LogDir:
             topic_id=topic_id,
         )
         return opened
+
+    def _begin_anew(self, partition: TopicPartition) -> None:
+        """What the checkpoints say of an earlier topic's log of that name is not this one's: it
+        would begin where that one did, or be believed for as long. Raises KafkaStorageError."""
+        self._recovery_points.pop(partition, None)
+        self._log_starts.pop(partition, None)
+        for name in (RECOVERY_POINTS, LOG_STARTS):
+            if partition not in self._written[name]:
+                continue
+            try:
+                self._write(name, partial(self._without_deleted, name, partition.topic))
+            except OSError as error:
+                path = self._file(name)
+                raise KafkaStorageError(f"{path} cannot be written: {error}") from error
+
+    def _without_deleted(self, name: str, topic: str) -> dict[TopicPartition, int]:
+        """What a checkpoint says, but for partitions of `topic` that have no directory."""
+        return {
+            one: offset
+            for one, offset in self._written[name].items()
+            if one.topic != topic or self.disk.exists(self._file(str(one)))
+        }
 
     def unknown_directories(self, known: Iterable[TopicPartition]) -> list[str]:
         """Partition directories that no partition of `known` has."""
@@ -171,7 +205,7 @@ class LogDir:
 
     def set_aside(self, name: str) -> str:
         """Rename a partition's directory that nothing knows to a stray one; the new name."""
-        stray = f"{name}.{uuid.uuid4().hex}{STRAY}"
+        stray = _aside(name, STRAY)
         self.disk.rename(self._file(name), self._file(stray))
         return stray
 
@@ -181,7 +215,7 @@ class LogDir:
         forgotten.is_gone = True
         self._recovery_points.pop(partition, None)
         self._log_starts.pop(partition, None)
-        renamed = f"{forgotten.directory}.{uuid.uuid4().hex}{DELETE}"
+        renamed = self._file(_aside(str(partition), DELETE))
         self.disk.rename(forgotten.directory, renamed)
         return renamed
 
@@ -189,26 +223,34 @@ class LogDir:
 
     def write_recovery_points(self) -> None:
         """What need not be checked after a crash. Raises OSError."""
-        points = {tp: one.flushed_offset for tp, one in list(self.logs.items())}
-        self._write(RECOVERY_POINTS, points)
+        self._write(RECOVERY_POINTS, self._flushed_offsets)
+
+    def _flushed_offsets(self) -> dict[TopicPartition, int]:
+        return {tp: one.flushed_offset for tp, one in list(self.logs.items())}
 
     def write_log_starts(self) -> None:
         """Starts that are not a segment's beginning. Raises OSError."""
-        starts = {
+        self._write(LOG_STARTS, self._moved_starts)
+
+    def _moved_starts(self) -> dict[TopicPartition, int]:
+        return {
             tp: one.log_start_offset
             for tp, one in list(self.logs.items())
             if one.log_start_offset > one.segments[0].base_offset
         }
-        self._write(LOG_STARTS, starts)
 
     def write_high_watermarks(self, high_watermarks: dict[TopicPartition, int]) -> None:
         """Raises OSError."""
-        self._write(HIGH_WATERMARKS, high_watermarks)
+        self._write(HIGH_WATERMARKS, lambda: high_watermarks)
 
-    def _write(self, name: str, offsets: dict[TopicPartition, int]) -> None:
-        if self._written.get(name) != offsets:
-            write_offsets(self.disk, self._file(name), offsets)
-            self._written[name] = offsets
+    def _write(self, name: str, collect: Callable[[], dict[TopicPartition, int]]) -> None:
+        """Replace a checkpoint; what is collected under the lock cannot be older than what is
+        there."""
+        with self._writing:
+            offsets = collect()
+            if self._written.get(name) != offsets:
+                write_offsets(self.disk, self._file(name), offsets)
+                self._written[name] = offsets
 
     # ---- the end
 
@@ -224,3 +266,10 @@ class LogDir:
         if self._lock >= 0:
             self.disk.close(self._lock)
             self._lock = -1
+
+
+def _aside(name: str, suffix: str) -> str:
+    """A name for a partition's directory that is not its log's any more; a long topic's is cut."""
+    topic, _, number = name.rpartition("-")
+    tail = f"-{number}.{uuid.uuid4().hex}{suffix}"
+    return topic[: NAME_MAX - len(tail)] + tail

@@ -12,7 +12,15 @@ from fastbroker.records.reader import iter_batches
 from fastbroker.storage.disk import Disk
 from fastbroker.storage.leader_epochs import LeaderEpochs
 from fastbroker.storage.producer_state import ProducerState
-from fastbroker.storage.segment import LOG, SNAPSHOT, TXN_INDEX, Segment, file_name
+from fastbroker.storage.segment import (
+    INDEX,
+    LOG,
+    SNAPSHOT,
+    TIME_INDEX,
+    TXN_INDEX,
+    Segment,
+    file_name,
+)
 from fastbroker.storage.txn_index import AbortedTransaction
 
 LEFTOVERS = (".deleted", ".cleaned", ".swap", ".tmp")
@@ -25,7 +33,12 @@ def find_segments(disk: Disk, directory: str) -> list[Segment]:
         if name.endswith(LEFTOVERS):
             disk.remove(os.path.join(directory, name))
     segments, there = [], set(names)
-    for base_offset in sorted(_offsets_of(names, LOG)):
+    bases = sorted(_offsets_of(names, LOG))
+    for suffix in (INDEX, TIME_INDEX, TXN_INDEX):
+        for orphan in set(_offsets_of(names, suffix)).difference(bases):
+            # The .log goes first when a segment is deleted; a crash has kept these.
+            disk.remove(os.path.join(directory, file_name(orphan, suffix)))
+    for base_offset in bases:
         size = disk.size(os.path.join(directory, file_name(base_offset, LOG)))
         has_txn_index = file_name(base_offset, TXN_INDEX) in there
         segment = Segment(disk, directory, base_offset, size=size, has_txn_index=has_txn_index)

@@ -82,6 +82,11 @@ class Segment:
     def fd(self) -> int:
         return self.file.fd
 
+    @property
+    def latest_ms(self) -> int:
+        """The largest timestamp; without any, when the file was last written, as on Kafka."""
+        return self.max_timestamp if self.max_timestamp >= 0 else self.disk.modified_ms(self.path)
+
     def create(self) -> None:
         """Make the files of a new segment; Kafka's tools expect all of them but a .txnindex."""
         for path in (self.path, self.offset_index.file.path, self.time_index.file.path):

@@ -9,6 +9,7 @@ from typing import Any
 from fastbroker.config.kinds import LONG_MAX
 from fastbroker.errors import KafkaStorageError
 from fastbroker.handlers.context import Broker
+from fastbroker.model import Deferred
 from fastbroker.partition.partition import Partition
 
 log = logging.getLogger(__name__)
@@ -42,7 +43,7 @@ class Upkeep:
         )
         self._every(
             config["log.flush.start.offset.checkpoint.interval.ms"],
-            self._in_thread(self.broker.log_dir.write_log_starts),
+            self._save_log_starts,
         )
         self._every(
             config["replica.high.watermark.checkpoint.interval.ms"],
@@ -80,6 +81,13 @@ class Upkeep:
             self.loop.run_in_executor(None, write).add_done_callback(written)
 
         return begin
+
+    def _save_log_starts(self) -> None:
+        def saved(write: Deferred[None]) -> None:
+            if write.error is not None:
+                log.error("a checkpoint was not written: %s", write.error)
+
+        self.broker.save_log_starts().then(saved)
 
     def _write_high_watermarks(self) -> None:
         partitions = list(self.broker.partitions.items())
