@@ -73,6 +73,7 @@ class Broker:
     allocate_producer_id(): a Deferred of a fresh producer id.
     workers: brokers of this host, which their supervisor starts again when they end.
     enlist: asks the coordinator of a transaction about its partitions; see Enlist.
+    save_log_starts(): a Deferred, done when the starts of logs are on disk, failed with an OSError.
     """
 
     def __init__(
@@ -95,6 +96,7 @@ class Broker:
         self.groups: GroupCoordinator
         self.transactions: TransactionCoordinator
         self.enlist: Enlist
+        self.save_log_starts: Callable[[], Deferred[None]]
         self.clients: dict[Any, tuple[str, str]] = {}  # connection -> software name and version
         self._conditions: dict[Deferred[None], Callable[[], bool]] = {}
         self._on_close: dict[Any, Callable[[], object]] = {}

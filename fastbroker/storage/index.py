@@ -110,6 +110,7 @@ class IndexFile:
             fd = self.disk.open(self.path)
             try:
                 self.disk.truncate(fd, count * self.width)
+                self.disk.sync(fd)  # entries that came back after a power cut would be believed
             finally:
                 self.disk.close(fd)
             self._written = count
@@ -120,6 +121,7 @@ class IndexFile:
             fd = self.disk.open(self.path)
             try:
                 self.disk.truncate(fd, 0)
+                self.disk.sync(fd)
             finally:
                 self.disk.close(fd)
         self._entries, self._written = bytearray(), 0

@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from contextlib import suppress
 
 from fastbroker.model import OffsetAndEpoch
 from fastbroker.storage.checkpoints import CorruptFile, pairs, pairs_file
@@ -28,10 +27,14 @@ class LeaderEpochs:
         self.entries: list[tuple[int, int]] = []
         self.is_dirty = False
 
-    def load(self) -> None:
-        """Learn what the file has; a power cut can leave it empty, see `write`."""
-        with suppress(FileNotFoundError, CorruptFile):
+    def load(self) -> bool:
+        """Learn what the file has; False when it is missing or no such file: a power cut can leave
+        it empty, see `write`."""
+        try:
             self.entries = [(int(a), int(b)) for a, b in pairs(self.disk.read_file(self.path))]
+        except (FileNotFoundError, CorruptFile, ValueError):
+            return False
+        return True
 
     @property
     def latest(self) -> int:

@@ -24,6 +24,7 @@ from fastbroker.storage.leader_epochs import LeaderEpochs
 from fastbroker.storage.producer_state import ProducerState, Verification
 from fastbroker.storage.recovery import (
     drop_snapshots,
+    find_epochs,
     find_segments,
     newest_snapshot,
     producers_at,
@@ -117,10 +118,10 @@ class Log:
     ) -> None:
         found = find_segments(self.disk, self.directory, names)
         self.log_start_offset = max(log_start_offset, found[0].base_offset if found else 0)
-        if EPOCHS_FILE in names:
-            self.epochs.load()
         end = -1
         if found:
+            if not self.epochs.load():
+                find_epochs(found, self.epochs, recovery_point)
             end = self._recover(found, names, recovery_point)
         if end < self.log_start_offset:
             # Nothing is there, or all that was left lies below the start: begin anew there.
@@ -135,6 +136,7 @@ class Log:
         self.log_end_offset = end
         self.unflushed.opened(end)
         self.epochs.cut_from(end)
+        self.epochs.cut_before(self.log_start_offset)  # a crash may have lost that it moved
         self.last_abort = self.segments.last_abort
         self._drop_snapshots(names)
 
@@ -149,6 +151,9 @@ class Log:
         )
         for segment in left.cut_off:
             segment.remove()
+        if left.cut_off:
+            # One that came back after a power cut would follow what is written from here on.
+            self.disk.sync_directory(self.directory)
         for path in left.unsynced:
             self.unflushed.wrote_file(path)
         self.segments, self.producers = Segments(left.segments), left.producers
@@ -171,10 +176,8 @@ class Log:
     def _write_topic_id(self, topic_id: bytes) -> None:
         path = os.path.join(self.directory, METADATA_FILE)
         text = uuid_text(topic_id)
-        # Without it the directory is taken for this topic's: one that is lost before the first
-        # flush does no harm. From then on the commit journal relies on it.
-        self.disk.write_file(path, f"version: 0\ntopic_id: {text}\n".encode())
-        self.unflushed.wrote_file(path)
+        # Lost in a power cut, it would make a deleted topic's directory the next one's.
+        self.disk.replace_file(path, f"version: 0\ntopic_id: {text}\n".encode())
 
     # ---- appending
 
@@ -291,8 +294,10 @@ class Log:
         latest = max_timestamp if segment.first_timestamp >= 0 else now_ms
         return (
             segment.size > config.segment_bytes - size
-            or latest - begun > config.segment_ms - self._jitter_ms()
+            or latest - begun > config.roll_ms - self._jitter_ms()
             or segment.offset_index.file.size > config.segment_index_bytes - 8
+            # One entry more comes when the segment is closed.
+            or segment.time_index.file.size > config.segment_index_bytes - 24
             or last_offset - segment.base_offset > RELATIVE_MAX
         )
 
@@ -453,9 +458,9 @@ class Log:
             return []
         if count == len(self.segments):
             self.roll(now_ms)
+        self.advance_start(self.segments[count].base_offset)
         dropped = self.segments.drop_first(count)
         self.unflushed.dropped(dropped)
-        self.advance_start(self.segments[0].base_offset)
         return [path for segment in dropped for path in segment.retire()]
 
     def truncate_to(self, offset: int) -> None:

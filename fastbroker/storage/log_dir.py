@@ -11,30 +11,23 @@ import json
 import logging
 import os.path
 import uuid
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 
 from fastbroker.config.topic import TopicConfig
 from fastbroker.errors import KafkaStorageError
 from fastbroker.model import TopicPartition
-from fastbroker.storage.checkpoints import (
-    CorruptFile,
-    read_offsets,
-    read_properties,
-    write_offsets,
-    write_properties,
-)
+from fastbroker.storage.checkpoints import read_properties, write_properties
 from fastbroker.storage.disk import Disk
 from fastbroker.storage.log import Log, topic_id_text
+from fastbroker.storage.offset_checkpoints import OffsetCheckpoints
 from fastbroker.storage.segment import LOG
 from fastbroker.uuids import new_uuid, uuid_bytes, uuid_text
 
 log = logging.getLogger(__name__)
 
 LOCK, META, CLEAN = ".lock", "meta.properties", ".kafka_cleanshutdown"
-RECOVERY_POINTS = "recovery-point-offset-checkpoint"
-LOG_STARTS = "log-start-offset-checkpoint"
-HIGH_WATERMARKS = "replication-offset-checkpoint"
 DELETE, STRAY = "-delete", "-stray"
+NAME_MAX = 255  # bytes of a directory's name
 
 
 class LogDirError(Exception):
@@ -57,10 +50,8 @@ class LogDir:
         self.was_clean = False
         self.previous_broker_epoch = -1
         self.failure: BaseException | None = None
-        self._recovery_points: dict[TopicPartition, int] = {}
-        self._log_starts: dict[TopicPartition, int] = {}
+        self.checkpoints = OffsetCheckpoints(disk, path, self.logs)
         self._closed: set[TopicPartition] = set()  # by this run
-        self._written: dict[str, dict[TopicPartition, int]] = {}
         self._lock = -1
 
     # ---- opening
@@ -76,12 +67,7 @@ class LogDir:
             ) from None
         self._read_identity()
         self._read_clean_shutdown()
-        try:
-            self._recovery_points = read_offsets(self.disk, self._file(RECOVERY_POINTS))
-            self._log_starts = read_offsets(self.disk, self._file(LOG_STARTS))
-        except CorruptFile as error:
-            # Both only save work: without them logs are checked from their first segment.
-            log.warning("%s: a checkpoint is ignored: %s", self.path, error)
+        self.checkpoints.read()
         names = self.disk.list(self.path)
         for name in names:
             if name.endswith(DELETE):
@@ -149,11 +135,16 @@ class LogDir:
         name is put aside. Raises KafkaStorageError."""
         directory = self._file(str(partition))
         try:
-            found = topic_id_text(self.disk, directory)
+            is_there = self.disk.exists(directory)
+            found = topic_id_text(self.disk, directory) if is_there else None
             if found is not None and found != uuid_text(topic_id):
-                stray = f"{directory}.{uuid.uuid4().hex}{STRAY}"
+                stray = self._file(_aside(str(partition), STRAY))
                 log.warning("%s is of another topic of that name: kept as %s", directory, stray)
                 self.disk.rename(directory, stray)
+                is_there = False
+            if not is_there:
+                self._closed.discard(partition)
+                self.checkpoints.begin_anew(partition)
         except OSError as error:
             raise KafkaStorageError(f"{directory} cannot be opened: {error}") from error
         self.logs[partition] = opened = Log.open(
@@ -163,8 +154,8 @@ class LogDir:
             config=config,
             now_ms=now_ms,
             is_clean=self.was_clean or partition in self._closed,
-            recovery_point=self._recovery_points.get(partition, 0),
-            log_start_offset=self._log_starts.get(partition, 0),
+            recovery_point=self.checkpoints.recovery_point(partition),
+            log_start_offset=self.checkpoints.log_start(partition),
             topic_id=topic_id,
         )
         self._closed.discard(partition)
@@ -180,14 +171,7 @@ class LogDir:
         one.end()
         del self.logs[partition]
         self._closed.add(partition)
-        self._remember(partition, one)
-
-    def _remember(self, partition: TopicPartition, one: Log) -> None:
-        if one.log_end_offset > 0:
-            self._recovery_points[partition] = one.recovery_point
-        self._log_starts.pop(partition, None)
-        if one.log_start_offset > one.segments[0].base_offset:
-            self._log_starts[partition] = one.log_start_offset
+        self.checkpoints.closed(partition, one)
 
     def has_files(self, partition: TopicPartition) -> bool:
         """Whether anything was ever written to a log."""
@@ -217,7 +201,7 @@ class LogDir:
 
     def set_aside(self, name: str) -> str:
         """Rename a partition's directory that nothing knows to a stray one; the new name."""
-        stray = f"{name}.{uuid.uuid4().hex}{STRAY}"
+        stray = _aside(name, STRAY)
         self.disk.rename(self._file(name), self._file(stray))
         return stray
 
@@ -227,51 +211,27 @@ class LogDir:
         forgotten = self.logs.pop(partition, None)
         if forgotten is not None:
             forgotten.is_gone = True
-        self._recovery_points.pop(partition, None)
-        self._log_starts.pop(partition, None)
+        self.checkpoints.forget(partition)
         directory = self._file(str(partition))
         if not self.disk.exists(directory):
             return None
-        renamed = f"{directory}.{uuid.uuid4().hex}{DELETE}"
+        renamed = self._file(_aside(str(partition), DELETE))
         self.disk.rename(directory, renamed)
         return renamed
 
-    # ---- checkpoints: said on the loop, which opens and forgets logs, and written on a thread
+    # ---- checkpoints, on a thread
 
-    def recovery_points(self) -> dict[TopicPartition, int]:
-        """What need not be checked after a crash."""
-        for partition, one in self.logs.items():
-            self._remember(partition, one)
-        return dict(self._recovery_points)
+    def write_recovery_points(self) -> None:
+        """What need not be checked after a crash. Raises OSError."""
+        self.checkpoints.write_recovery_points()
 
-    def write_recovery_points(self, points: dict[TopicPartition, int]) -> None:
-        """Raises OSError."""
-        self._write(RECOVERY_POINTS, points)
+    def write_log_starts(self) -> None:
+        """Starts that are not a segment's beginning. Raises OSError."""
+        self.checkpoints.write_log_starts()
 
-    def log_starts(self) -> dict[TopicPartition, int]:
-        """Starts that are not a segment's beginning."""
-        for partition, one in self.logs.items():
-            self._remember(partition, one)
-        return dict(self._log_starts)
-
-    def write_log_starts(self, starts: dict[TopicPartition, int]) -> None:
-        """Raises OSError."""
-        self._write(LOG_STARTS, starts)
-
-    def high_watermarks(
-        self, open_ones: Mapping[TopicPartition, int]
-    ) -> dict[TopicPartition, int]:
-        """Of all logs; all that those have which are not open is committed."""
-        return {**self._recovery_points, **open_ones}
-
-    def write_high_watermarks(self, high_watermarks: dict[TopicPartition, int]) -> None:
-        """Raises OSError."""
-        self._write(HIGH_WATERMARKS, high_watermarks)
-
-    def _write(self, name: str, offsets: dict[TopicPartition, int]) -> None:
-        if self._written.get(name) != offsets:
-            write_offsets(self.disk, self._file(name), offsets)
-            self._written[name] = offsets
+    def write_high_watermarks(self, open_ones: dict[TopicPartition, int]) -> None:
+        """open_ones: of the logs that are open. Raises OSError."""
+        self.checkpoints.write_high_watermarks(open_ones)
 
     # ---- the end
 
@@ -285,10 +245,17 @@ class LogDir:
             self.disk.sync_file_system(self.path)
             for unflushed, mark in marks:
                 unflushed.synced(mark)
-            self.write_recovery_points(self.recovery_points())
-            self.write_log_starts(self.log_starts())
+            self.write_recovery_points()
+            self.write_log_starts()
             said = json.dumps({"version": 0, "brokerEpoch": broker_epoch})
             self.disk.replace_file(self._file(CLEAN), said.encode())
         if self._lock >= 0:
             self.disk.close(self._lock)
             self._lock = -1
+
+
+def _aside(name: str, suffix: str) -> str:
+    """A name for a partition's directory that is not its log's any more; a long topic's is cut."""
+    topic, _, number = name.rpartition("-")
+    tail = f"-{number}.{uuid.uuid4().hex}{suffix}"
+    return topic[: NAME_MAX - len(tail)] + tail

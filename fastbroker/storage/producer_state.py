@@ -348,12 +348,12 @@ class ProducerState:
     # ---- forgetting
 
     def expire(self, before_ms: int) -> None:
-        """Forget producers whose last batch is older than `before_ms`, and whose transaction, if
-        there was one, has ended; and verifications that were there the last time already."""
+        """Forget producers whose last batch is not later than `before_ms`, and whose transaction,
+        if there was one, has ended; and verifications that were there the last time already."""
         for producer_id in [
             pid
             for pid, producer in self.producers.items()
-            if producer.last_timestamp < before_ms and producer.txn_first_offset < 0
+            if producer.last_timestamp <= before_ms and producer.txn_first_offset < 0
         ]:
             del self.producers[producer_id]
         for producer_id, verification in list(self._verifications.items()):

@@ -1,6 +1,7 @@
 """From the files in a partition's directory to segments that can be trusted, and producer state."""
 from __future__ import annotations
 
+import logging
 import os.path
 from collections.abc import Callable, Iterable
 from typing import NamedTuple
@@ -12,8 +13,18 @@ from fastbroker.records.reader import iter_batches
 from fastbroker.storage.disk import Disk
 from fastbroker.storage.leader_epochs import LeaderEpochs
 from fastbroker.storage.producer_state import ProducerState
-from fastbroker.storage.segment import LOG, SNAPSHOT, TXN_INDEX, Segment, file_name
+from fastbroker.storage.segment import (
+    INDEX,
+    LOG,
+    SNAPSHOT,
+    TIME_INDEX,
+    TXN_INDEX,
+    Segment,
+    file_name,
+)
 from fastbroker.storage.txn_index import AbortedTransaction
+
+log = logging.getLogger(__name__)
 
 LEFTOVERS = (".deleted", ".cleaned", ".swap", ".tmp")
 SAVED_KEPT = 2
@@ -27,7 +38,13 @@ def find_segments(disk: Disk, directory: str, names: list[str]) -> list[Segment]
         if name.endswith(LEFTOVERS):
             disk.remove(os.path.join(directory, name))
     segments, there = [], set(names)
-    for base_offset in sorted(_offsets_of(names, LOG)):
+    bases = sorted(_offsets_of(names, LOG))
+    for suffix in (INDEX, TIME_INDEX, TXN_INDEX):
+        for orphan in set(_offsets_of(names, suffix)).difference(bases):
+            # The .log goes first when a segment is deleted; a crash has kept these, and a new
+            # segment would take them for its own.
+            disk.remove(os.path.join(directory, file_name(orphan, suffix)))
+    for base_offset in bases:
         path = os.path.join(directory, file_name(base_offset, LOG))
         segments.append(
             Segment(
@@ -40,6 +57,20 @@ def find_segments(disk: Disk, directory: str, names: list[str]) -> list[Segment]
             )
         )
     return segments
+
+
+def find_epochs(segments: list[Segment], epochs: LeaderEpochs, recovery_point: int) -> None:
+    """Make a lost file of epochs anew: every batch has its own, and they do not go back.
+
+    Those of batches from `recovery_point` on are learned when these are checked.
+    """
+    for segment in segments:
+        for _, header in segment.headers():
+            if header.base_offset >= recovery_point:
+                break
+            epochs.assign(header.leader_epoch, header.base_offset)
+    if epochs.entries:
+        log.warning("%s is missing or damaged: made anew from the batches", epochs.path)
 
 
 class Recovered(NamedTuple):

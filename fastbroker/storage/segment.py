@@ -93,10 +93,28 @@ class Segment:
     def fd(self) -> int:
         return self.file.fd
 
+    @property
+    def latest_ms(self) -> int:
+        """The largest timestamp; without any, when the file was last written, as on Kafka."""
+        return self.max_timestamp if self.max_timestamp >= 0 else self.disk.modified_ms(self.path)
+
     def create(self) -> None:
         """Make the files of a new segment; Kafka's tools expect all of them but a .txnindex."""
-        for path in (self.path, self.offset_index.file.path, self.time_index.file.path):
-            self.disk.close(self.disk.open(path, create=True))
+        made: list[str] = []
+        try:
+            for path in (self.offset_index.file.path, self.time_index.file.path, self.path):
+                self.disk.close(self.disk.open(path, create=True))
+                made.append(path)
+            self.load_indexes()
+        except OSError:
+            for path in made:  # it would end the segment before it at the next start
+                self.disk.remove(path)
+            raise
+
+    def load_indexes(self) -> None:
+        """Have them in memory, so that nothing about them can fail once a batch is written."""
+        for index in (self.offset_index, self.time_index, self.txn_index):
+            index.file.entries()
 
     def append(
         self, data: Buffer, *, last_offset: int, max_timestamp: int, index_interval_bytes: int
@@ -261,10 +279,9 @@ class Segment:
         times.cut(times.sound())
         self.offset_index.cut(recovery_point)
         self.time_index.cut(recovery_point)
-        if len(offsets) and not (len(times) and self._entries_are_right()):
+        if (len(offsets) and not len(times)) or not self._entries_are_right():
             self._forget_indexes()
         if not len(offsets):
-            self._forget_indexes()
             return 0, self.base_offset
         # Behind the last time entry may be a later timestamp, whose entry was lost.
         position = min(
@@ -298,6 +315,7 @@ class Segment:
         """
         if position == 0:
             self.largest_batch = 0
+        self.load_indexes()
         end = self.disk.size(self.path)
         for batch in self._good_batches(position, end, recovery_point):
             if position == 0:

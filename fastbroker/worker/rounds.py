@@ -1,5 +1,5 @@
-"""Rounds over all logs, open or not, in slices that hold up nobody: retention, and after a crash the
-recovery of logs that no client has asked for yet."""
+"""Rounds over all logs, open or not, in slices that hold up nobody: retention, and after a crash
+the recovery of logs that no client has asked for yet."""
 from __future__ import annotations
 
 import logging

@@ -8,10 +8,8 @@ from typing import Any
 
 from fastbroker.config.kinds import LONG_MAX
 from fastbroker.handlers.context import Broker
-from fastbroker.model import TopicPartition
+from fastbroker.model import Deferred
 from fastbroker.partition.partition import Partition
-
-Offsets = dict[TopicPartition, int]
 
 log = logging.getLogger(__name__)
 
@@ -39,7 +37,7 @@ class Upkeep:
             config["log.flush.offset.checkpoint.interval.ms"], self.write_recovery_points
         )
         self._every(
-            config["log.flush.start.offset.checkpoint.interval.ms"], self.write_log_starts
+            config["log.flush.start.offset.checkpoint.interval.ms"], self.save_log_starts
         )
         self._every(
             config["replica.high.watermark.checkpoint.interval.ms"], self.write_high_watermarks
@@ -67,12 +65,12 @@ class Upkeep:
 
         self.broker.timers.after(interval_ms, run)
 
-    def _write(self, write: Callable[[Offsets], None], offsets: Offsets) -> None:
+    def _in_thread(self, write: Callable[..., None], *args: Any) -> None:
         def written(future: Future[None]) -> None:
             if future.exception() is not None:
                 log.error("a checkpoint was not written: %s", future.exception())
 
-        self.loop.run_in_executor(None, write, offsets).add_done_callback(written)
+        self.loop.run_in_executor(None, write, *args).add_done_callback(written)
 
     def write_recovery_points(self) -> None:
         """What need not be checked after a crash; logs that have grown save their indexes first."""
@@ -82,18 +80,23 @@ class Upkeep:
                 one.save_when_due()
         except OSError as error:
             log.error("%s: the next recovery will take longer: %s", log_dir.path, error)
-        self._write(log_dir.write_recovery_points, log_dir.recovery_points())
+        self._in_thread(log_dir.write_recovery_points)
 
-    def write_log_starts(self) -> None:
-        log_dir = self.broker.log_dir
-        self._write(log_dir.write_log_starts, log_dir.log_starts())
+    def save_log_starts(self) -> None:
+        """Where logs begin."""
+
+        def saved(write: Deferred[None]) -> None:
+            if write.error is not None:
+                log.error("a checkpoint was not written: %s", write.error)
+
+        self.broker.save_log_starts().then(saved)
 
     def write_high_watermarks(self) -> None:
         log_dir, partitions = self.broker.log_dir, self.broker.partitions
         open_ones = {
             name: partitions[name].high_watermark for name in log_dir.logs if name in partitions
         }
-        self._write(log_dir.write_high_watermarks, log_dir.high_watermarks(open_ones))
+        self._in_thread(log_dir.write_high_watermarks, open_ones)
 
     def let_go_of_files(self) -> None:
         """Files of old segments are not held for longer than somebody reads them."""

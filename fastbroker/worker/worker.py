@@ -36,6 +36,7 @@ from fastbroker.worker.controller import Forwarding, Lifecycle, ProducerIds
 from fastbroker.worker.enlistment import Enlistment
 from fastbroker.worker.flusher import Flusher
 from fastbroker.worker.internal_topic import InternalTopic
+from fastbroker.worker.log_starts import LogStarts
 from fastbroker.worker.observer import Observer
 from fastbroker.worker.offsets_topic import OffsetsTopic
 from fastbroker.worker.peers import Peers
@@ -138,6 +139,7 @@ class Worker:
             offsets_partition=self.broker.groups.partition_for,
             version=lambda: self.broker.image.features.get(TRANSACTION_VERSION, 0),
         )
+        self.broker.save_log_starts = LogStarts(loop, self.log_dir).save
         self.flusher = Flusher(loop, SyncThread(), self._sync_failed)
         remove = Removal(loop, self.timers, self.log_dir.disk)
         self.replicas = Replicas(self.broker, config, self.flusher.request, remove)

@@ -80,9 +80,9 @@ def test_a_snapshot_holds_the_last_batch_and_notices_damage() -> None:
 def test_idle_producers_expire() -> None:
     state = ProducerState()
     one(state, 0)
-    state.expire(NOW)
+    state.expire(NOW - 1)
     assert state.producers
-    state.expire(NOW + 1)
+    state.expire(NOW)
     assert not state.producers
 
 
