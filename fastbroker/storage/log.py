@@ -154,8 +154,12 @@ class Log:
         if left.cut_off:
             # One that came back after a power cut would follow what is written from here on.
             self.disk.sync_directory(self.directory)
+        # All of it is believed from here on: what tells of it is on the medium, too.
         for path in left.unsynced:
-            self.unflushed.wrote_file(path)
+            self._sync_file(path)
+        if self.epochs.is_dirty:
+            self.epochs.write()
+            self._sync_file(self.epochs.path)
         self.segments, self.producers = Segments(left.segments), left.producers
         return left.end
 
@@ -306,9 +310,9 @@ class Log:
 
     def roll(self, now_ms: int) -> Segment:
         """Begin a segment at the log's end; the one before it will not change any more."""
-        for path in self.segments[-1].close_indexes():
+        changed = self.segments[-1].close_indexes()
+        for path in [*changed, self._write_snapshot(changed)]:
             self.unflushed.wrote_file(path)
-        self.unflushed.wrote_file(self._write_snapshot())
         segment = self._new_segment(self.log_end_offset, now_ms)
         segment.create()
         self.segments.append(segment)
@@ -318,9 +322,16 @@ class Log:
     def _new_segment(self, base_offset: int, now_ms: int) -> Segment:
         return Segment(self.disk, self.directory, base_offset, created_ms=now_ms)
 
-    def _write_snapshot(self) -> str:
-        """Of producers, at the log's end, unsynced; its path."""
-        path = os.path.join(self.directory, file_name(self.log_end_offset, SNAPSHOT))
+    def _snapshot_path(self, offset: int) -> str:
+        return os.path.join(self.directory, file_name(offset, SNAPSHOT))
+
+    def _write_snapshot(self, indexes: list[str]) -> str:
+        """Of producers, at the log's end, unsynced; its path. indexes: those written before it."""
+        transactions = self.segments[-1].txn_index.file.path
+        if transactions in indexes:
+            # Whoever finds a snapshot believes that this has every marker before it.
+            self._sync_file(transactions)
+        path = self._snapshot_path(self.log_end_offset)
         self.disk.write_file(path, self.producers.snapshot())
         return path
 
@@ -458,7 +469,11 @@ class Log:
             return []
         if count == len(self.segments):
             self.roll(now_ms)
-        self.advance_start(self.segments[count].base_offset)
+        first = self.segments[count].base_offset
+        if first >= self.recovery_point:
+            # What it tells of producers is not told by any batch from here on.
+            self._sync_file(self._snapshot_path(first))
+        self.advance_start(first)
         dropped = self.segments.drop_first(count)
         self.unflushed.dropped(dropped)
         return [path for segment in dropped for path in segment.retire()]
@@ -495,17 +510,20 @@ class Log:
 
     def _save(self, indexes: list[str]) -> None:
         """Follow up `indexes`, which were written, with a snapshot."""
-        path = self.segments[-1].txn_index.file.path
-        if path in indexes:
-            # An opening relies on its entries below a snapshot.
-            fd = self.disk.open(path, write=False)
-            try:
-                self.disk.sync(fd)
-            finally:
-                self.disk.close(fd)
-        self._write_snapshot()
+        self._write_snapshot(indexes)
         self._unsaved = 0
         self._drop_snapshots(self.disk.list(self.directory))
+
+    def _sync_file(self, path: str) -> None:
+        """Nothing when it is not there."""
+        try:
+            fd = self.disk.open(path, write=False)
+        except FileNotFoundError:
+            return
+        try:
+            self.disk.sync(fd)
+        finally:
+            self.disk.close(fd)
 
     def end(self) -> None:
         """Complete the files and let go of them; what was written has been flushed, and is synced

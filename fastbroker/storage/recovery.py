@@ -114,7 +114,8 @@ def recover(
         if segment in damaged:
             segment.txn_index.clear()
         segment.txn_index.cut(known)
-        if follower is not None and follower.base_offset <= recovery_point:
+        # Its indexes were synced with the first batch behind it, not before.
+        if follower is not None and follower.base_offset < recovery_point:
             end = follower.base_offset
             if end > known:
                 _learn(producers, segment, segment.headers_from(known))

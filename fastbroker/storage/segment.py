@@ -330,6 +330,7 @@ class Segment:
                 self.path, position, end - position,
             )  # fmt: skip
             self.disk.truncate(self.fd, position)
+            self.disk.sync(self.fd)  # what came back would stand before the next segment
         self.size = position
 
     def _good_batches(
