@@ -66,7 +66,6 @@ class Log:
     """Owned by one partition of one process; made by `Log.open`.
 
     last_abort: no abort marker stands behind this offset; -1: there is none.
-    topic_id: None for a log that is of no topic.
     is_gone: its topic was deleted and its directory renamed; nothing is flushed any more.
     """
 
@@ -81,7 +80,6 @@ class Log:
         self.log_start_offset = 0
         self.log_end_offset = 0
         self.unflushed = Unflushed(disk, directory, self.epochs)
-        self.topic_id: bytes | None = None
         self.last_abort = -1
         self.is_gone = False
         # A share of segment.jitter.ms that differs from log to log, so that not all roll at once.
@@ -167,7 +165,7 @@ class Log:
         return self._bases[bisect_right(self._bases, segment.base_offset)]
 
     def _write_topic_id(self, topic_id: bytes) -> None:
-        self.topic_id = topic_id
+        self.unflushed.topic_id = topic_id
         if topic_id_text(self.disk, self.directory) is None:
             path = os.path.join(self.directory, METADATA_FILE)
             text = uuid_text(topic_id)
@@ -339,19 +337,16 @@ class Log:
 
     def begin_flush(self) -> FlushJob | None:
         """What is to be synced now; None: nothing. `end_flush` follows, on the loop."""
-        if self.is_gone:
-            return None
-        has_id = self.topic_id is not None
-        return self.unflushed.begin(self.log_end_offset, may_be_journaled=has_id)
+        return None if self.is_gone else self.unflushed.begin(self.log_end_offset)
 
     def end_flush(self, job: FlushJob, *, is_journaled: bool = False) -> None:
         """`job` has run without an error; is_journaled: its ranges are in the journal."""
         self.unflushed.end(job, is_journaled=is_journaled)
 
     def flush(self) -> None:
-        """Sync now, on this thread. Raises KafkaStorageError."""
-        job = self.begin_flush()
-        if job is None:
+        """Sync everything now, on this thread. Raises KafkaStorageError."""
+        job = self.unflushed.begin(self.log_end_offset, is_last=True)
+        if job is None or self.is_gone:
             return
         try:
             job.run()

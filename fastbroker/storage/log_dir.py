@@ -1,7 +1,7 @@
 """A broker's log directory: its lock, its identity, the logs in it, and their checkpoints.
 
     <log.dirs>/broker-<id>/
-        .lock  meta.properties  .kafka_cleanshutdown
+        .lock  meta.properties  .kafka_cleanshutdown  commit-journal.0  commit-journal.1
         recovery-point-offset-checkpoint  log-start-offset-checkpoint  replication-offset-checkpoint
         <topic>-<partition>/   <topic>-<partition>.<hex>-delete/   <topic>-<partition>.<hex>-stray/
 """
@@ -23,6 +23,9 @@ from fastbroker.storage.checkpoints import (
     write_properties,
 )
 from fastbroker.storage.disk import Disk
+from fastbroker.storage.journal import Journal
+from fastbroker.storage.journal_frames import NewerJournal
+from fastbroker.storage.journal_replay import JournalReplay
 from fastbroker.storage.log import Log, topic_id_text
 from fastbroker.uuids import new_uuid, uuid_bytes, uuid_text
 
@@ -54,6 +57,7 @@ class LogDir:
         self.was_clean = False
         self.previous_broker_epoch = -1
         self.failure: BaseException | None = None
+        self.journal = Journal(disk, path)
         self._recovery_points: dict[TopicPartition, int] = {}
         self._log_starts: dict[TopicPartition, int] = {}
         self._written: dict[str, dict[TopicPartition, int]] = {}
@@ -71,16 +75,29 @@ class LogDir:
                 f"{self.path} is used by another process: stop it, or choose another --data-dir"
             ) from None
         self._read_identity()
-        self._read_clean_shutdown()
         try:
             self._recovery_points = read_offsets(self.disk, self._file(RECOVERY_POINTS))
             self._log_starts = read_offsets(self.disk, self._file(LOG_STARTS))
         except CorruptFile as error:
             # Both only save work: without them logs are checked from their first segment.
             log.warning("%s: a checkpoint is ignored: %s", self.path, error)
+        try:
+            JournalReplay(self.disk, self.path, self._recovery_points).run()
+        except NewerJournal as error:
+            raise LogDirError(
+                f"the commit journal in {self.path} {error}: start the version that wrote it, and"
+                " stop it cleanly before going back; nothing was changed"
+            ) from None
+        self._read_clean_shutdown()
         for name in self.disk.list(self.path):
             if name.endswith(DELETE):
                 self.disk.remove_directory(self._file(name))
+
+    @property
+    def fd(self) -> int:
+        """An fd on its file system, opened before anything was written: it is told of every error
+        of its syncs."""
+        return self._lock
 
     def _file(self, name: str) -> str:
         return os.path.join(self.path, name)
@@ -179,6 +196,7 @@ class LogDir:
         """Take a deleted topic's partition out; path of the directory to remove later."""
         forgotten = self.logs.pop(partition)
         forgotten.is_gone = True
+        forgotten.unflushed.dropped(forgotten.segments)
         self._recovery_points.pop(partition, None)
         self._log_starts.pop(partition, None)
         renamed = f"{forgotten.directory}.{uuid.uuid4().hex}{DELETE}"
@@ -219,6 +237,7 @@ class LogDir:
                 one.close()
             self.write_recovery_points()
             self.write_log_starts()
+            self.journal.close()
             said = json.dumps({"version": 0, "brokerEpoch": broker_epoch})
             self.disk.replace_file(self._file(CLEAN), said.encode())
         if self._lock >= 0:

@@ -32,13 +32,14 @@ class Upkeep:
     ) -> None:
         self.loop, self.broker = loop, broker
         self.request_flush, self.remove = request_flush, remove
+        self.write_recovery_points = self._in_thread(broker.log_dir.write_recovery_points)
 
     def start(self) -> None:
         config = self.broker.config
         self._every(config["log.retention.check.interval.ms"], self.retain)
         self._every(
             config["log.flush.offset.checkpoint.interval.ms"],
-            self._in_thread(self.broker.log_dir.write_recovery_points),
+            self.write_recovery_points,
         )
         self._every(
             config["log.flush.start.offset.checkpoint.interval.ms"],
@@ -72,11 +73,19 @@ class Upkeep:
         self.broker.timers.after(interval_ms, run)
 
     def _in_thread(self, write: Callable[[], None]) -> Callable[[], None]:
+        is_running = False
+
         def written(future: Future[None]) -> None:
+            nonlocal is_running
+            is_running = False
             if future.exception() is not None:
                 log.error("a checkpoint was not written: %s", future.exception())
 
         def begin() -> None:
+            nonlocal is_running
+            if is_running:
+                return  # the next time does for both: two would write the same file
+            is_running = True
             self.loop.run_in_executor(None, write).add_done_callback(written)
 
         return begin
