@@ -30,6 +30,7 @@ SECTOR = 512
 FIRST_FD = 1 << 20  # no real descriptor is that large: mixing them up is noticed
 DISK_BYTES = 1 << 30
 SYNCS = frozenset({"sync", "sync_directory"})
+NEEDS_SPACE = frozenset({"pwrite", "create", "make_directory"})
 
 
 class PowerCut(BaseException):
@@ -133,7 +134,10 @@ class SimulatedDisk(Disk):
         self._cut_at = self.calls + after
 
     def fail(self, *, after: int, error: int, call: str = "") -> None:
-        """One call named `call` (any, if it is empty) fails, after so many others of all names."""
+        """One call named `call` (any, if it is empty) fails, after so many others of all names.
+
+        For want of space only those fail that need some.
+        """
         self._failures[call] = self.calls + after, error
 
     def after_power_cut(self, dice: random.Random) -> SimulatedDisk:
@@ -172,6 +176,8 @@ class SimulatedDisk(Disk):
         for key in ("", name):
             found = self._failures.get(key)
             if found is not None and self.calls > found[0]:
+                if found[1] == errno.ENOSPC and name not in NEEDS_SPACE:
+                    continue
                 del self._failures[key]
                 if name in SYNCS and isinstance(what, int):
                     node = self._open[what][0]
@@ -192,6 +198,7 @@ class SimulatedDisk(Disk):
         return self._opened(node, path)
 
     def _make(self, parent: Directory, path: str, name: str) -> File:
+        self._call("create", path)
         file = parent[name] = File(self.now_ms)
 
         def redo(tree: Directory) -> None:

@@ -113,8 +113,9 @@ def test_syncing_the_file_system_leaves_nothing_to_chance() -> None:
 def test_the_power_goes_at_the_call_that_was_named_and_stays_off() -> None:
     disk = SimulatedDisk()
     disk.make_directory("/d")
+    disk.close(disk.open("/d/f", create=True))
     disk.cut_power(after=2)
-    fd = disk.open("/d/f", create=True)
+    fd = disk.open("/d/f")
     disk.pwrite(fd, b"x", 0)
     for _ in range(2):
         with pytest.raises(PowerCut):
@@ -140,8 +141,9 @@ def test_a_failed_sync_is_not_made_good_by_the_next() -> None:
 
 def test_one_call_fails_for_want_of_space() -> None:
     disk = written(file_synced=True, name_synced=True)
-    disk.fail(after=1, error=errno.ENOSPC)
+    disk.fail(after=0, error=errno.ENOSPC)
     fd = disk.open("/d/f")
+    assert disk.pread(fd, 2, 0) == b"aa"
     with pytest.raises(OSError, match="No space"):
         disk.pwrite(fd, b"x", 0)
     disk.pwrite(fd, b"x", 0)

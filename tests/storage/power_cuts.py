@@ -31,7 +31,8 @@ STEPS = 40  # of a life at most
 PLAIN, IDEMPOTENT, TRANSACTIONAL = (-1,), (7, 8), (100, 101, 102)
 VALUE_BYTES = (5, 30, 200, 500)
 STARTS_MAX = 8
-# What ends a life when it fails: the directory is offline then, nothing is acknowledged any more.
+# What ends a life, whatever its error is: the directory is offline then, nothing is acknowledged
+# any more. A full disk is no reason for others to end it.
 OFFLINE = ("_begin_flush", "_sync_one", "_delete_topic", "_close_and_open")
 CONFIGS = (
     TopicConfig(segment_bytes=2600, index_interval_bytes=300, retention_bytes=6000),
@@ -64,6 +65,7 @@ class Schedule:
         self.flushing: dict[TopicPartition, Flushing] = {}
         self.doomed: list[str] = []  # renamed, to be removed
         self.was_closed = False
+        self.error = 0
         for name in NAMES[: self.dice.randint(1, len(NAMES))]:
             self.topics[name] = self._topic_id(), Promises()
 
@@ -76,8 +78,8 @@ class Schedule:
             if self.dice.random() < 0.9:
                 self.disk.cut_power(after=int(self.dice.expovariate(1 / 120)))
             if self.dice.random() < 0.1:
-                error = self.dice.choice((errno.EIO, errno.ENOSPC))
-                self.disk.fail(after=self.dice.randrange(60), error=error)
+                self.error = self.dice.choice((errno.EIO, errno.ENOSPC))
+                self.disk.fail(after=self.dice.randrange(60), error=self.error)
             try:
                 self._live()
             except PowerCut:
@@ -164,7 +166,7 @@ class Schedule:
             try:
                 step()
             except (OSError, KafkaStorageError):
-                if step.__name__ in OFFLINE:
+                if self.error != errno.ENOSPC or step.__name__ in OFFLINE:
                     return
             except KafkaError as error:
                 raise Broken(f"{step.__name__}: {error}") from error

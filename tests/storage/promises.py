@@ -235,7 +235,7 @@ class Promises:
 
     def _check_aborted(self, log: Log) -> None:
         aborted, end = self.aborted(), log.log_end_offset
-        for start in {self.start, (self.start + end) // 2, end - 1}:
+        for start in {self.start, (self.start + end) // 2, max(self.start, end - 1)}:
             found = [one[:3] for one in log.aborted_transactions(start, end)]
             wanted = [one for one in aborted if one[2] >= start]
             if found != wanted:
