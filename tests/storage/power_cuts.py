@@ -271,7 +271,9 @@ class Schedule:
     def _delete_records(self) -> None:
         _, log, promises = self._one()
         if log.flushed_offset > log.log_start_offset and not log.producers.begun:
-            log.advance_start(self.dice.randint(log.log_start_offset, log.flushed_offset))
+            wanted = self.dice.randint(log.log_start_offset, log.flushed_offset)
+            promises.cut_start = max(promises.cut_start, wanted)
+            log.advance_start(wanted)
             promises.start = log.log_start_offset
 
     def _write_checkpoints(self) -> None:
