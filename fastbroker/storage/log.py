@@ -169,8 +169,8 @@ class Log:
         path = os.path.join(self.directory, METADATA_FILE)
         if not self.disk.exists(path):
             text = uuid_text(topic_id)
-            # Without it the directory is taken for this topic's: a lost one does no harm.
-            self.disk.write_file(path, f"version: 0\ntopic_id: {text}\n".encode())
+            # Empty after a power cut, it would make a deleted topic's directory the next one's.
+            self.disk.replace_file(path, f"version: 0\ntopic_id: {text}\n".encode())
 
     # ---- appending
 
