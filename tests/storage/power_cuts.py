@@ -8,6 +8,7 @@ log makes: see promises.py.
 """
 from __future__ import annotations
 
+import contextlib
 import errno
 import random
 from typing import Any
@@ -80,10 +81,8 @@ class Schedule:
             if self.dice.random() < 0.1:
                 self.error = self.dice.choice((errno.EIO, errno.ENOSPC))
                 self.disk.fail(after=self.dice.randrange(60), error=self.error)
-            try:
+            with contextlib.suppress(PowerCut):
                 self._live()
-            except PowerCut:
-                pass
             self._cut_power()
         self._start(may_be_cut=False)
         self._continue_after_all()

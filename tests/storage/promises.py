@@ -141,8 +141,9 @@ class Promises:
         self._check_times(log, here)
         self._check_producers(log)
         self._check_aborted(log)
+        since = max(self.start, self.cut_start)
         for one in here:
-            if one.first >= max(self.start, self.cut_start) and log.epochs.epoch_of(one.first) != one.epoch:
+            if one.first >= since and log.epochs.epoch_of(one.first) != one.epoch:
                 raise Broken(
                     f"{log.partition}: offset {one.first} is of epoch {one.epoch},"
                     f" {log.epochs.entries} is known"
