@@ -111,6 +111,7 @@ class IndexFile:
             fd = self.disk.open(self.path)
             try:
                 self.disk.truncate(fd, 0)
+                self.disk.sync(fd)  # entries that come back after a power cut would be believed
             finally:
                 self.disk.close(fd)
         self._entries, self._written = bytearray(), 0

@@ -169,10 +169,8 @@ class Log:
         if topic_id_text(self.disk, self.directory) is None:
             path = os.path.join(self.directory, METADATA_FILE)
             text = uuid_text(topic_id)
-            # Without it the directory is taken for this topic's: one that is lost before the first
-            # flush does no harm. From then on the commit journal relies on it.
-            self.disk.write_file(path, f"version: 0\ntopic_id: {text}\n".encode())
-            self.unflushed.wrote_file(path)
+            # Empty after a power cut, it would make a deleted topic's directory the next one's.
+            self.disk.replace_file(path, f"version: 0\ntopic_id: {text}\n".encode())
 
     # ---- appending
 

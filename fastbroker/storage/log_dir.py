@@ -158,6 +158,10 @@ class LogDir:
         name is put aside. Raises KafkaStorageError."""
         directory = self._file(str(partition))
         found = topic_id_text(self.disk, directory) if self.disk.exists(directory) else None
+        if found != uuid_text(topic_id):
+            # Checkpoints of another topic that had this name.
+            self._recovery_points.pop(partition, None)
+            self._log_starts.pop(partition, None)
         if found is not None and found != uuid_text(topic_id):
             stray = f"{directory}.{uuid.uuid4().hex}{STRAY}"
             log.warning("%s belongs to another topic of that name: kept as %s", directory, stray)
@@ -201,6 +205,8 @@ class LogDir:
         self._log_starts.pop(partition, None)
         renamed = f"{forgotten.directory}.{uuid.uuid4().hex}{DELETE}"
         self.disk.rename(forgotten.directory, renamed)
+        self.write_recovery_points()  # the next topic of this name does not inherit them
+        self.write_log_starts()
         return renamed
 
     # ---- checkpoints: written on a thread, while the loop opens and forgets logs

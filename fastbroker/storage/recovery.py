@@ -12,10 +12,19 @@ from fastbroker.records.reader import iter_batches
 from fastbroker.storage.disk import Disk
 from fastbroker.storage.leader_epochs import LeaderEpochs
 from fastbroker.storage.producer_state import ProducerState
-from fastbroker.storage.segment import LOG, SNAPSHOT, TXN_INDEX, Segment, file_name
+from fastbroker.storage.segment import (
+    INDEX,
+    LOG,
+    SNAPSHOT,
+    TIME_INDEX,
+    TXN_INDEX,
+    Segment,
+    file_name,
+)
 from fastbroker.storage.txn_index import AbortedTransaction
 
 LEFTOVERS = (".deleted", ".cleaned", ".swap", ".tmp")
+BESIDE = (INDEX, TIME_INDEX, TXN_INDEX)
 
 
 def find_segments(disk: Disk, directory: str) -> list[Segment]:
@@ -25,6 +34,11 @@ def find_segments(disk: Disk, directory: str) -> list[Segment]:
         if name.endswith(LEFTOVERS):
             disk.remove(os.path.join(directory, name))
     segments, there = [], set(names)
+    for name in names:
+        stem, suffix = os.path.splitext(name)
+        if suffix in BESIDE and stem + LOG not in there:
+            disk.remove(os.path.join(directory, name))  # a new segment would take it for its own
+            there.discard(name)
     for base_offset in sorted(_offsets_of(names, LOG)):
         size = disk.size(os.path.join(directory, file_name(base_offset, LOG)))
         has_txn_index = file_name(base_offset, TXN_INDEX) in there
@@ -73,6 +87,10 @@ def recover(
         kept.append(segment)
     for segment in segments[len(kept) :]:
         segment.remove()
+    if len(kept) < len(segments):
+        # What comes back after a second power cut would follow what is written from here on.
+        disk = segments[0].disk
+        disk.sync_directory(segments[0].directory)
     assert producers is not None  # the last segment is always checked
     return kept, end, producers
 

@@ -84,14 +84,24 @@ class Segment:
 
     def create(self) -> None:
         """Make the files of a new segment; Kafka's tools expect all of them but a .txnindex."""
-        for path in (self.path, self.offset_index.file.path, self.time_index.file.path):
-            self.disk.close(self.disk.open(path, create=True))
+        made: list[str] = []
+        try:
+            for path in (self.offset_index.file.path, self.time_index.file.path, self.path):
+                self.disk.close(self.disk.open(path, create=True))
+                made.append(path)
+        except OSError:
+            for path in made:  # it would end the segment before it at the next start
+                self.disk.remove(path)
+            raise
 
     def append(
         self, data: Buffer, *, last_offset: int, max_timestamp: int, index_interval_bytes: int
     ) -> int:
         """Write one stamped batch at the end; its position."""
         position = self.size
+        if self._since_index > index_interval_bytes:
+            self.offset_index.file.entries()  # loaded before anything is written: it may fail
+            self.time_index.file.entries()
         try:
             self.disk.pwrite(self.fd, data, position)
         except OSError:
