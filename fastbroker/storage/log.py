@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os.path
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import NamedTuple
 from zlib import crc32
 
@@ -57,7 +58,6 @@ class Log:
     """Owned by one partition of one process; made by `Log.open`.
 
     last_abort: no abort marker stands behind this offset; -1: there is none.
-    topic_id: None for a log that is of no topic.
     is_gone: its topic was deleted and its directory renamed; nothing is flushed any more.
     A log that nothing was ever written to has no directory.
     """
@@ -67,13 +67,14 @@ class Log:
         topic_id: bytes | None = None,
     ) -> None:  # fmt: skip
         self.directory, self.disk = directory, disk
-        self.partition, self.config, self.topic_id = partition, config, topic_id
+        self.partition, self.config = partition, config
         self.segments = Segments()
         self.epochs = LeaderEpochs(disk, os.path.join(directory, EPOCHS_FILE))
         self.producers = ProducerState()
         self.log_start_offset = 0
         self.log_end_offset = 0
         self.unflushed = Unflushed(disk, directory, self.epochs)
+        self.unflushed.topic_id = topic_id
         self.last_abort = -1
         self.is_gone = False
         self._is_made = False  # the directory and the first segment's files are there
@@ -131,8 +132,9 @@ class Log:
             self.segments = Segments([self._new_segment(end, now_ms)])
             self.producers = ProducerState()
         self._is_made = bool(found) and self.segments[0] is found[0]
-        if self.topic_id is not None and METADATA_FILE not in names and found:
-            self._write_topic_id(self.topic_id)
+        topic_id = self.unflushed.topic_id
+        if topic_id is not None and METADATA_FILE not in names and found:
+            self._write_topic_id(topic_id)
         self.log_end_offset = end
         self.unflushed.opened(end)
         self.epochs.cut_from(end)
@@ -148,6 +150,7 @@ class Log:
             recovery_point=recovery_point,
             index_interval_bytes=self.config.index_interval_bytes,
             snapshot=lambda offset: newest_snapshot(self.disk, self.directory, names, offset),
+            write_snapshot=self._put_snapshot,
         )
         for segment in left.cut_off:
             segment.remove()
@@ -156,10 +159,10 @@ class Log:
             self.disk.sync_directory(self.directory)
         # All of it is believed from here on: what tells of it is on the medium, too.
         for path in left.unsynced:
-            self._sync_file(path)
+            self.disk.sync_file(path)
         if self.epochs.is_dirty:
             self.epochs.write()
-            self._sync_file(self.epochs.path)
+            self.disk.sync_file(self.epochs.path)
         self.segments, self.producers = Segments(left.segments), left.producers
         return left.end
 
@@ -171,8 +174,8 @@ class Log:
         """The directory and its first files, for the first batch."""
         self.disk.make_directory(self.directory)
         self.unflushed.made(os.path.dirname(self.directory))
-        if self.topic_id is not None:
-            self._write_topic_id(self.topic_id)
+        if self.unflushed.topic_id is not None:
+            self._write_topic_id(self.unflushed.topic_id)
         self.segments[0].create()
         self.unflushed.made(self.directory)
         self._is_made = True
@@ -330,9 +333,12 @@ class Log:
         transactions = self.segments[-1].txn_index.file.path
         if transactions in indexes:
             # Whoever finds a snapshot believes that this has every marker before it.
-            self._sync_file(transactions)
-        path = self._snapshot_path(self.log_end_offset)
-        self.disk.write_file(path, self.producers.snapshot())
+            self.disk.sync_file(transactions)
+        return self._put_snapshot(self.log_end_offset, self.producers)
+
+    def _put_snapshot(self, offset: int, producers: ProducerState) -> str:
+        path = self._snapshot_path(offset)
+        self.disk.write_file(path, producers.snapshot())
         return path
 
     # ---- flushing
@@ -356,17 +362,16 @@ class Log:
         """
         if self.is_gone or not self._is_made:
             return None
-        has_id = self.topic_id is not None
-        return self.unflushed.begin(self.log_end_offset, may_be_journaled=has_id)
+        return self.unflushed.begin(self.log_end_offset)
 
     def end_flush(self, job: FlushJob, *, is_journaled: bool = False) -> None:
         """`job` has run without an error; is_journaled: its ranges are in the journal."""
         self.unflushed.end(job, is_journaled=is_journaled)
 
     def flush(self) -> None:
-        """Sync now, on this thread. Raises KafkaStorageError."""
-        job = self.begin_flush()
-        if job is None:
+        """Sync everything now, on this thread. Raises KafkaStorageError."""
+        job = self.unflushed.begin(self.log_end_offset, is_last=True)
+        if job is None or self.is_gone:
             return
         try:
             job.run()
@@ -472,7 +477,8 @@ class Log:
         first = self.segments[count].base_offset
         if first >= self.recovery_point:
             # What it tells of producers is not told by any batch from here on.
-            self._sync_file(self._snapshot_path(first))
+            with suppress(FileNotFoundError):
+                self.disk.sync_file(self._snapshot_path(first))
         self.advance_start(first)
         dropped = self.segments.drop_first(count)
         self.unflushed.dropped(dropped)
@@ -514,17 +520,6 @@ class Log:
         self._unsaved = 0
         self._drop_snapshots(self.disk.list(self.directory))
 
-    def _sync_file(self, path: str) -> None:
-        """Nothing when it is not there."""
-        try:
-            fd = self.disk.open(path, write=False)
-        except FileNotFoundError:
-            return
-        try:
-            self.disk.sync(fd)
-        finally:
-            self.disk.close(fd)
-
     def end(self) -> None:
         """Complete the files and let go of them; what was written has been flushed, and is synced
         by whoever calls this. The log can be opened as one that is clean then. Raises OSError."""
@@ -542,7 +537,9 @@ class Log:
         try:
             self.end()
             if self._is_made:
-                self.disk.sync_file_system(self.directory)
+                fd = self.disk.open(self.directory, write=False)
+                self.disk.sync_file_system(fd)
+                self.disk.close(fd)
         except OSError as error:
             raise KafkaStorageError(f"{self.directory}: closing failed: {error}") from error
 

@@ -47,8 +47,8 @@ class Flushing:
 
     def __init__(self, log: Log, job: FlushJob) -> None:
         self.log, self.job = log, job
-        files, self.opened = job.descriptors()
-        self.fds = [fd for fd, _ in files]
+        self.opened = [fd for fd, _ in job.open_names()]
+        self.fds = [one.fd for one in job.files] + self.opened
 
 
 class Schedule:
