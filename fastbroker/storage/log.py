@@ -370,6 +370,8 @@ class Log:
 
     def flush(self) -> None:
         """Sync everything now, on this thread. Raises KafkaStorageError."""
+        if not self._is_made:
+            return
         job = self.unflushed.begin(self.log_end_offset, is_last=True)
         if job is None or self.is_gone:
             return
