@@ -267,10 +267,15 @@ def changed(partition: PartitionImage, record: records.PartitionChangeRecord) ->
 def _only_elects(record: records.PartitionChangeRecord) -> bool:
     """Whether it says nothing but who leads."""
     return (
-        record.isr is record.replicas is record.directories is record.adding_replicas
-        is record.removing_replicas is record.eligible_leader_replicas is record.last_known_elr
-        is None and record.leader_recovery_state < 0
-    )  # fmt: skip
+        record.isr is None
+        and record.replicas is None
+        and record.directories is None
+        and record.adding_replicas is None
+        and record.removing_replicas is None
+        and record.eligible_leader_replicas is None
+        and record.last_known_elr is None
+        and record.leader_recovery_state < 0
+    )
 
 
 def _or(values: Any, otherwise: Any) -> Any:

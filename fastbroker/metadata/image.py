@@ -75,7 +75,8 @@ def shared(value: Value) -> Value:
     """
     if len(_SHARED) >= SHARED_MAX:
         _SHARED.clear()
-    return _SHARED.setdefault(value, value)
+    found: Value = _SHARED.setdefault(value, value)
+    return found
 
 
 class TopicImage(NamedTuple):

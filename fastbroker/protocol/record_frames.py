@@ -40,7 +40,7 @@ def encode_metadata_record(record: Struct) -> bytes:
     return encode(found[0], record, found[1])
 
 
-def decode_metadata_batch(body: Buffer, count: int) -> list[Any]:
+def decode_metadata_batch(body: Buffer | bytearray, count: int) -> list[Any]:
     """The metadata records in a batch's body of `count` records, at consecutive offsets.
 
     Raises CorruptFrame as `decode_metadata_record` does.
