@@ -42,7 +42,7 @@ from fastbroker.uuids import uuid_text
 
 EPOCHS_FILE = "leader-epoch-checkpoint"
 METADATA_FILE = "partition.metadata"
-SAVE_BYTES = 16 << 20  # written since the last save, for the next to be worth it
+SAVE_BYTES = 256 << 10  # written since the last save, for the next to be worth it
 
 
 class AppendInfo(NamedTuple):
@@ -73,7 +73,7 @@ class Log:
         self.producers = ProducerState()
         self.log_start_offset = 0
         self.log_end_offset = 0
-        self.unflushed = Unflushed(disk, directory, self.epochs)
+        self.unflushed = Unflushed(disk, directory)
         self.unflushed.topic_id = topic_id
         self.last_abort = -1
         self.is_gone = False
@@ -108,7 +108,10 @@ class Log:
             log = cls(
                 directory, disk=disk, partition=partition, config=config, topic_id=topic_id
             )
-            names = disk.list(directory) if disk.is_directory(directory) else []
+            try:
+                names = disk.list(directory)
+            except FileNotFoundError:
+                names = []
             log._load(names, now_ms, LONG_MAX if is_clean else recovery_point, log_start_offset)
             return log
         except OSError as error:
@@ -160,9 +163,6 @@ class Log:
         # All of it is believed from here on: what tells of it is on the medium, too.
         for path in left.unsynced:
             self.disk.sync_file(path)
-        if self.epochs.is_dirty:
-            self.epochs.write()
-            self.disk.sync_file(self.epochs.path)
         self.segments, self.producers = Segments(left.segments), left.producers
         return left.end
 
@@ -349,17 +349,14 @@ class Log:
 
     @property
     def recovery_point(self) -> int:
-        return self.unflushed.recovery_point
+        return min(self.unflushed.recovery_point, self.epochs.unsynced_from)
 
     @property
     def is_dirty(self) -> bool:
         return self.flushed_offset < self.log_end_offset or self.unflushed.has_written
 
     def begin_flush(self) -> FlushJob | None:
-        """What is to be synced now; None: nothing. `end_flush` follows, on the loop.
-
-        Raises OSError.
-        """
+        """What is to be synced now; None: nothing. `end_flush` follows, on the loop."""
         if self.is_gone or not self._is_made:
             return None
         return self.unflushed.begin(self.log_end_offset)
@@ -510,11 +507,19 @@ class Log:
 
     # ---- the end
 
-    def save_when_due(self) -> None:
+    def save_when_due(self) -> bool:
         """Write what makes the next opening short when much was written since the last time: the
-        indexes, and a snapshot of producers at the log's end; unsynced. Raises OSError."""
+        indexes, and a snapshot of producers at the log's end; unsynced.
+
+        True when the file of leader epochs was written, too: the recovery point stays below the
+        first that it lacked until it was synced, see LeaderEpochs.synced. Raises OSError.
+        """
         if self._unsaved >= SAVE_BYTES:
             self._save(self.segments[-1].write_indexes())
+        if not (self.epochs.is_dirty and self._is_made):
+            return False
+        self.epochs.write()
+        return True
 
     def _save(self, indexes: list[str]) -> None:
         """Follow up `indexes`, which were written, with a snapshot."""
@@ -548,8 +553,9 @@ class Log:
 
 def topic_id_text(disk: Disk, directory: str) -> str | None:
     """The topic id in a partition's directory as its file has it; None when there is none."""
-    path = os.path.join(directory, METADATA_FILE)
-    if not disk.exists(path):
+    try:
+        data = disk.read_file(os.path.join(directory, METADATA_FILE))
+    except FileNotFoundError:
         return None
-    lines = disk.read_file(path).decode("utf-8", "replace").splitlines()
+    lines = data.decode("utf-8", "replace").splitlines()
     return next((line.split(": ", 1)[1] for line in lines if line.startswith("topic_id: ")), None)

@@ -9,7 +9,6 @@ from typing import NamedTuple
 
 from fastbroker.storage.disk import Disk
 from fastbroker.storage.flush_job import DirtyRange, FlushJob
-from fastbroker.storage.leader_epochs import LeaderEpochs
 from fastbroker.storage.segment import OpenFile, Segment
 
 
@@ -40,8 +39,8 @@ class Unflushed:
     Bounded by the segments written between two checkpoints of the journal.
     """
 
-    def __init__(self, disk: Disk, directory: str, epochs: LeaderEpochs) -> None:
-        self.disk, self.directory, self.epochs = disk, directory, epochs
+    def __init__(self, disk: Disk, directory: str) -> None:
+        self.disk, self.directory = disk, directory
         self.flushed_offset = 0
         self.recovery_point = 0
         self.since_ms = 0
@@ -108,14 +107,10 @@ class Unflushed:
         """What is to be synced now that the log ends at `offset`; None: nothing. `end` follows.
 
         is_last: what is in the journal is to be synced, too.
-        Raises OSError: nothing has changed then.
         """
-        is_needed = self._written or self._directories or self._paths or self.epochs.is_dirty
+        is_needed = self._written or self._directories or self._paths
         if not is_needed and not (is_last and self._unsynced):
             return None
-        if self.epochs.is_dirty:
-            self.epochs.write()
-            self.wrote_file(self.epochs.path)
         ranges, end = [], offset
         for one in reversed(self._written):
             base, size = one.segment.base_offset, one.end - one.position

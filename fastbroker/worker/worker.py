@@ -44,6 +44,7 @@ from fastbroker.worker.peers import Peers
 from fastbroker.worker.removal import Removal
 from fastbroker.worker.replicas import Replicas
 from fastbroker.worker.rounds import Rounds
+from fastbroker.worker.saving import Saving
 from fastbroker.worker.timers import TimerWheel
 from fastbroker.worker.upkeep import Upkeep
 
@@ -141,12 +142,13 @@ class Worker:
             version=lambda: self.broker.image.features.get(TRANSACTION_VERSION, 0),
         )
         self.broker.save_log_starts = LogStarts(loop, self.log_dir).save
+        self.saving = Saving(loop, self.broker, self._sync_failed)
         self.checkpoint = Checkpoint(
             loop,
             SyncThread(),
             self.log_dir,
             failed=self._sync_failed,
-            write_points=lambda: self.upkeep.write_recovery_points(),
+            write_points=self.saving.begin,
         )
         self.flusher = Flusher(
             loop, SyncThread(), self._sync_failed, self.log_dir.journal, self.checkpoint
@@ -162,7 +164,7 @@ class Worker:
             apply=self._apply,
             fatal=fatal,
         )
-        self.upkeep = Upkeep(loop, self.broker, self.flusher.request)
+        self.upkeep = Upkeep(loop, self.broker, self.flusher.request, self.saving.begin)
         self.rounds = Rounds(self.broker, remove)
         self.listeners = [self._listener(one.at(index)) for one in config.listeners()]
 

@@ -276,6 +276,10 @@ class Schedule:
 
     def _write_checkpoints(self) -> None:
         assert self.log_dir is not None
+        for log in self.log_dir.logs.values():
+            if log.save_when_due():
+                self.disk.sync_file(log.epochs.path)
+                log.epochs.synced()
         self.log_dir.write_recovery_points()
         self.log_dir.write_log_starts()
         for name, (_, promises) in self.topics.items():

@@ -40,6 +40,8 @@ def fill(log: Log, count: int) -> None:
     for number in range(count):
         append(log, f"{number}")
     log.flush()
+    if log.save_when_due():
+        log.epochs.synced()
 
 
 def said(directory: LogDir, name: str) -> dict[TopicPartition, int]:

@@ -89,6 +89,7 @@ class Bench:
             name, bytes(16), lambda: opened, broker_id=1, request_flush=self.flusher.request
         )
         made.lead(Leadership(1, 0, 0, (1,), (1,)))
+        opened._make()
         opened.flush()
         return made
 
@@ -138,7 +139,7 @@ def test_partitions_share_a_round(bench: Bench) -> None:
 def test_files_that_are_opened_for_a_round_are_closed_after_it(bench: Bench) -> None:
     partition = bench.partition()
     bench.append(partition)
-    partition.log.epochs.assign(7, 0)
+    partition.log.roll(NOW)
     before = open_files()
     bench.loop.turn()
     ((_, is_directory),) = [one for one in bench.thread.rounds[0] if one[1]]
