@@ -13,7 +13,8 @@ from fastbroker.storage.disk import Disk
 from fastbroker.storage.verify.finding import Finding, Severity
 from fastbroker.storage.verify.layout import Kind, kind_of
 from fastbroker.storage.verify.partition import Tally
-from fastbroker.storage.verify.tree import bytes_in, running_in, verify as verified
+from fastbroker.storage.verify.tree import bytes_in, running_in
+from fastbroker.storage.verify.tree import verify as verified
 
 UNREADABLE = 3
 _NAMES = {Severity.NOTE: "note", Severity.REPAIR: "repair", Severity.DAMAGE: "damage"}
@@ -25,7 +26,7 @@ _MIB = 1 << 20
 @click.argument("directory")
 @json_option
 def verify(directory: str, as_json: bool) -> None:
-    """Find everything that is wrong with a broker's files, and say what the next start does about it.
+    """Find all that is wrong with a broker's files, and what the next start does about it.
 
     DIRECTORY is a data directory, a log directory (broker-N), or the directory of a partition.
     Nothing is changed. Every batch, record, index entry, producer and checkpoint is looked at.
