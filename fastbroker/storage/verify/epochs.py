@@ -33,25 +33,32 @@ class EpochHistory:
         place = f"position {position}"
         if self.entries is not None:
             number = bisect_right(self.entries, offset, key=lambda entry: entry[1])
-            said = self.entries[number - 1][0] if number else -1
-            if said != epoch and (number or offset >= self.log_start):
+            said = self.entries[number - 1][0] if number else epoch
+            if number == 0 and offset >= self.log_start and not self._told:
+                # A note: the checkpoint of log starts may be older than this file.
+                what = f"it says nothing of offset {offset}, which is of epoch {epoch}"
+                self.faults.add(self.path, what, if_left=Severity.NOTE)
+            if said != epoch:
                 if (said, epoch) not in self._told:
-                    self._told.add((said, epoch))
-                    which = f"says {said}" if number else "knows none at that offset"
-                    what = f"leader epoch {epoch} at offset {offset}, {self.path_name} {which}"
-                    # Before the first: the checkpoint of log starts is written later than this.
-                    if_left = Severity.DAMAGE if number else Severity.NOTE
-                    self.faults.add(path, what, place=place, if_left=if_left)
+                    name = self.path.rpartition("/")[2]
+                    what = f"leader epoch {epoch} at offset {offset}, {name} says {said}"
+                    self.faults.add(path, what, place=place)
+                self._told.add((said, epoch))
                 return
+            self._told.add((said, epoch))
         if epoch < self._latest:
             what = f"leader epoch {epoch} behind {self._latest}"
             self.faults.add(path, what, place=place)
             return
         self._latest = epoch
 
-    @property
-    def path_name(self) -> str:
-        return self.path.rsplit("/", 1)[-1]
+    def begin(self, log_begin: int, *, is_certain: bool) -> None:
+        """The log begins at `log_begin`; is_certain: what lies before has not been deleted."""
+        if self.entries and self.entries[0][1] < log_begin:
+            first = self.entries[0][1]
+            what = f"offsets {first}..{log_begin - 1} are missing, which it still has an epoch of"
+            if_left = Severity.DAMAGE if is_certain else Severity.NOTE
+            self.faults.add(self.path, what, place="line 3", if_left=if_left)
 
     def finish(self, end: int) -> None:
         """The log ends at `end`."""

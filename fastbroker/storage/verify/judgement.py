@@ -44,10 +44,9 @@ def verify_partition(
     stage = RehearsalDisk(disk)
     try:
         opened = rehearse(stage, directory, known)
-        left: set[tuple[str, str, str]] = set()
+        left: list[Fault] = []
         if not opened.failure:
-            after = PartitionCheck(stage, directory, known, step).run()
-            left = {fault[:3] for fault in after.faults}
+            left = PartitionCheck(stage, directory, known).run().faults
         judge = _Judge(stage, checked, opened, left, known)
         findings = [judge.finding(fault) for fault in checked.faults]
     finally:
@@ -58,10 +57,12 @@ def verify_partition(
 class _Judge:
     def __init__(
         self, stage: RehearsalDisk, checked: Checked, opened: Opened,
-        left: set[tuple[str, str, str]], known: Circumstances,
+        left: list[Fault], known: Circumstances,
     ) -> None:  # fmt: skip
         self.stage, self.checked, self.opened = stage, checked, opened
-        self.left, self.known = left, known
+        self.known = known
+        self.left = {fault[:3] for fault in left}
+        self.others = {fault.path: fault for fault in reversed(left)}
 
     def finding(self, fault: Fault) -> Finding:
         """What becomes of `fault`."""
@@ -83,8 +84,10 @@ class _Judge:
             whole = self._lost(self.checked.good_end)
             severity = Severity.DAMAGE if whole else Severity.REPAIR
             return Finding(fault, severity, self._cut(fault, fate))
-        severity = min(fault.if_left, Severity.REPAIR) if fate == "kept" else Severity.REPAIR
-        return Finding(fault, severity, self._change(fault, fate))
+        if fate in ("changed", "new") and fault.path in self.others:
+            rest = self.others[fault.path].what
+            return Finding(fault, fault.if_left, f"{self._change(fault, fate)}; then {rest}")
+        return Finding(fault, min(fault.if_left, Severity.REPAIR), self._change(fault, fate))
 
     def _lost(self, end: int) -> str:
         """The offsets up to `end` that are not there any more."""

@@ -28,8 +28,13 @@ class Opened(NamedTuple):
     log_end_offset: int
 
 
-def rehearse(disk: RehearsalDisk, directory: str, known: Circumstances) -> Opened:
-    """Open the log in `directory` on `disk`, as the broker that owns it will."""
+def rehearse(
+    disk: RehearsalDisk, directory: str, known: Circumstances, config: TopicConfig | None = None
+) -> Opened:
+    """Open the log in `directory` on `disk`, as the broker that owns it will.
+
+    config: the topic's; it only decides how dense indexes are that are made anew.
+    """
     topic, _, number = os.path.basename(directory).rpartition("-")
     partition = TopicPartition(topic or "unknown", int(number) if number.isdigit() else 0)
     try:
@@ -38,7 +43,7 @@ def rehearse(disk: RehearsalDisk, directory: str, known: Circumstances) -> Opene
                 directory,
                 disk=disk,
                 partition=partition,
-                config=TopicConfig(),
+                config=config or TopicConfig(),
                 now_ms=0,
                 is_clean=known.is_clean,
                 recovery_point=known.recovery_point,

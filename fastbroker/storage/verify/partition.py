@@ -101,6 +101,10 @@ class PartitionCheck:
         topic = os.path.basename(self.directory).rpartition("-")[0]
         self._check_metadata(topic)
         epochs = self._epochs(has_batches=any(self._size(base, LOG) for base in names.logs))
+        if names.logs:
+            # Files of a deleted segment go one by one: with a crash between them some are left.
+            is_certain = self.known.is_clean or bool(names.orphans)
+            epochs.begin(names.logs[0], is_certain=is_certain)
         producers = ProducerHistory(
             self.faults,
             is_certain=not names.logs or names.logs[0] == 0,
@@ -126,9 +130,11 @@ class PartitionCheck:
 
     def _check_names(self, names: PartitionNames) -> None:
         add, join = self.faults.add, os.path.join
-        for name in names.leftovers:
-            what = "left behind by a crash in the middle of a change"
-            add(join(self.directory, name), what, if_left=Severity.NOTE)
+        if names.leftovers and not self.known.is_running:
+            others = len(names.leftovers) - 1
+            what = "left behind by a change that was not finished"
+            what += f", and {others} more like it" if others else ""
+            add(join(self.directory, names.leftovers[0]), what, if_left=Severity.NOTE)
         for name in names.orphans:
             add(join(self.directory, name), "there is no .log file to it", if_left=Severity.NOTE)
         for name in names.foreign:

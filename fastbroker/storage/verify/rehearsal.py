@@ -87,6 +87,8 @@ class RehearsalDisk(Disk):
         return self._read(self._behind(fd), size, offset)
 
     def pwrite(self, fd: int, data: Buffer, offset: int) -> None:
+        if not data:
+            return
         file = self._own(fd)
         if offset < file.kept:
             file.tail[:0] = self._read(file, file.kept - offset, offset)
