@@ -77,6 +77,10 @@ def _identity(disk: Disk, path: str, faults: Faults) -> dict[str, str]:
             faults.add(path, f"{key} is missing", remedy="does without it")
     if not found.get("node.id", "0").isdigit():
         faults.add(path, f"node.id {found['node.id']!r} is no number", remedy="does not start")
+    home, _, number = os.path.basename(os.path.dirname(path)).rpartition("-")
+    if home in ("broker", "controller") and found.get("node.id", number) != number:
+        what = f"node.id {found['node.id']} in a directory called {home}-{number}"
+        faults.add(path, what, remedy="does not start")
     directory = found.get("directory.id", "")
     if not is_uuid(directory):
         what = f"directory.id {directory!r} is no uuid"

@@ -47,7 +47,7 @@ def verify_partition(
         left: list[Fault] = []
         if not opened.failure:
             left = PartitionCheck(stage, directory, known).run().faults
-        judge = _Judge(stage, checked, opened, left, known)
+        judge = _Judge(stage, directory, checked, opened, left, known)
         findings = [judge.finding(fault) for fault in checked.faults]
     finally:
         stage.close_all()
@@ -56,10 +56,11 @@ def verify_partition(
 
 class _Judge:
     def __init__(
-        self, stage: RehearsalDisk, checked: Checked, opened: Opened,
+        self, stage: RehearsalDisk, directory: str, checked: Checked, opened: Opened,
         left: list[Fault], known: Circumstances,
     ) -> None:  # fmt: skip
-        self.stage, self.checked, self.opened = stage, checked, opened
+        self.stage, self.directory = stage, directory
+        self.checked, self.opened = checked, opened
         self.known = known
         self.left = {fault[:3] for fault in left}
         self.others = {fault.path: fault for fault in reversed(left)}
@@ -80,6 +81,9 @@ class _Judge:
         fate = self.stage.fate(fault.path)
         if fault[:3] in self.left and fate != "removed":
             return Finding(fault, fault.if_left, self._nothing(fault))
+        if fault.path == self.directory and self.opened.log_start_offset > self.checked.good_end:
+            remedy = f"begins the log anew at offset {self.opened.log_start_offset}: all of it goes"
+            return Finding(fault, Severity.DAMAGE, remedy)
         if fault.path.endswith(LOG):
             whole = self._lost(self.checked.good_end)
             severity = Severity.DAMAGE if whole else Severity.REPAIR

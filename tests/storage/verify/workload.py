@@ -2,6 +2,8 @@
 is compacted, small segments."""
 from __future__ import annotations
 
+import time
+
 from confluent_kafka import Consumer, Producer
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
@@ -74,7 +76,11 @@ def consume(bootstrap: str) -> None:
         {"bootstrap.servers": bootstrap, "group.id": "readers", "auto.offset.reset": "earliest"}
     )
     consumer.subscribe(["plain", "paid"])
-    for _ in range(5):
-        consumer.consume(100, 2.0)
-        consumer.commit(asynchronous=False)
+    seen, deadline = 0, time.monotonic() + TIMEOUT_S
+    while seen < 500:
+        got = consumer.consume(100, 1.0)
+        seen += len(got)
+        if got:
+            consumer.commit(asynchronous=False)
+        assert time.monotonic() < deadline, f"{seen} records in {TIMEOUT_S} s"
     consumer.close()
