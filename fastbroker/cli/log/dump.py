@@ -46,9 +46,9 @@ def dump(
     """Print what is in a broker's files, whether the broker runs or not.
 
     PATH is a file (.log, .index, .timeindex, .txnindex, .snapshot, a checkpoint, meta.properties,
-    ...), the directory of a partition, a log directory (broker-N), or a data directory. Records of
-    internal topics are decoded. Damaged files are shown as far as they can be read; whether all is
-    well is told by: fastbroker log verify
+    ...), the directory of a partition, a log directory (broker-N), or a data directory, of which
+    what is empty is left out. Records of internal topics are decoded. Damaged files are shown as
+    far as they can be read; whether all is well is told by: fastbroker log verify
 
     With --json each batch, record and entry is an object on a line of its own.
     """
@@ -83,9 +83,17 @@ def files(disk: Disk, path: str) -> Iterator[str]:
     elif kind is Kind.LOG_DIR:
         yield from _texts(disk, path)
         for name in partitions(disk, path):
-            yield from _of_partition(disk, os.path.join(path, name))
+            directory = os.path.join(path, name)
+            if not is_empty(disk, directory):
+                yield from _of_partition(disk, directory)
     else:
         yield from _of_partition(disk, path)
+
+
+def is_empty(disk: Disk, directory: str) -> bool:
+    """Whether a partition's log has no bytes."""
+    logs = [os.path.join(directory, name) for name in disk.list(directory) if name.endswith(LOG)]
+    return not any(disk.size(one) for one in logs)
 
 
 def _texts(disk: Disk, path: str) -> Iterator[str]:
@@ -134,7 +142,7 @@ class _Reel:
         """Say what was left out."""
         if self._empty and not self._as_json:
             what = f"{count(self._empty, 'file')} without content"
-            click.echo(f"{what} {'is' if self._empty == 1 else 'are'} not shown", err=True)
+            click.echo(f"{what} left out", err=True)
 
     def _facts(self, disk: Disk, path: str) -> Iterator[Fact]:
         facts = reader(path, self._offset, self._with_records)(disk, path)
@@ -178,6 +186,8 @@ class _Reel:
                 click.echo(f"WRONG: {fact.get('wrong')}")
         if sheet is not None:
             sheet.close()
+        elif path.endswith((INDEX, TIME_INDEX, TXN_INDEX, SNAPSHOT)):
+            click.echo("no entries")
         click.echo()
 
 

@@ -63,10 +63,8 @@ def _remarks(fact: Fact) -> list[str]:
     if fact["wrong"]:
         out.append(_wrong(fact))
     for one in fact.get("control_records", ()):
-        value = one.get("value") or {}
-        by = value.get("coordinator_epoch", value.get("leader_id"))
-        word = "leader" if "leader_id" in value else "coordinator epoch"
-        out.append(one["type"] if by is None else f"{one['type']} ({word} {by})")
+        leader = (one.get("value") or {}).get("leader_id")
+        out.append(one["type"] if leader is None else f"{one['type']} (leader {leader})")
     if fact["transactional"] and not fact["control"]:
         out.append("transactional")
     if fact["records"] != fact["last_offset"] - fact["base_offset"] + 1:

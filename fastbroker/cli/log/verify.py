@@ -139,8 +139,9 @@ def _looked_at(tally: Tally, seconds: float) -> str:
         f"{tally.batches:,} {'batch' if tally.batches == 1 else 'batches'}",
         count(tally.records, "record"), size(tally.size),
     )  # fmt: skip
-    speed = tally.size / max(seconds, 1e-9) / 1e9
-    return f"{', '.join(parts)} in {seconds:.1f} s ({speed:.2f} GB/s)"
+    speed = tally.size / max(seconds, 1e-9) / 1e6
+    said = f"{speed / 1e3:.2f} GB/s" if speed >= 100 else f"{speed:.1f} MB/s"
+    return f"{', '.join(parts)} in {seconds:.1f} s ({said})"
 
 
 def _verdict(number: dict[Severity, int]) -> str:

@@ -46,6 +46,6 @@ def check_aborted(
         first = missing[0]
         faults.add(
             path,
-            f"{len(missing)} entries are missing, the first of the marker at {first.last_offset}:"
-            " readers of committed records get what was aborted",
+            f"{len(missing)} of {len(expected)} entries missing, the first of the marker at"
+            f" {first.last_offset}: readers of committed records get what was aborted",
         )

@@ -22,7 +22,8 @@ class Fault(NamedTuple):
 
     place: where in the file, as in "position 4096", "entry 12", "line 3"; "" for all of it.
     if_left: what it is when the next start does nothing about it. remedy: what it does, if that
-    is the same for all faults of the kind; "" when a rehearsal tells.
+    is the same for all faults of the kind; "" when a rehearsal tells. is_unreadable: whoever reads
+    there gets an error.
     """
 
     path: str
@@ -30,6 +31,7 @@ class Fault(NamedTuple):
     what: str
     if_left: Severity = Severity.DAMAGE
     remedy: str = ""
+    is_unreadable: bool = False
 
 
 class Finding(NamedTuple):
@@ -50,12 +52,12 @@ class Faults:
 
     def add(
         self, path: str, what: str, *, place: str = "", if_left: Severity = Severity.DAMAGE,
-        remedy: str = "",
+        remedy: str = "", is_unreadable: bool = False,
     ) -> None:  # fmt: skip
         """Keep a fault."""
         self._counts[path] += 1
         if self._counts[path] <= FAULTS_MAX:
-            self._found.append(Fault(path, place, what, if_left, remedy))
+            self._found.append(Fault(path, place, what, if_left, remedy, is_unreadable))
         else:
             self._worst[path] = max(self._worst.get(path, Severity.NOTE), if_left)
 

@@ -130,7 +130,7 @@ class _Judge:
         if fault.if_left is Severity.NOTE:
             return "nothing; it does no harm"
         name = os.path.basename(fault.path)
-        if name.endswith(LOG):
+        if fault.is_unreadable:
             return f"nothing: {self._unchecked()}; readers of it get CORRUPT_MESSAGE"
         return f"nothing: {self._unchecked()}" if name.endswith(_INDEXES) else "nothing"
 

@@ -279,7 +279,8 @@ class PartitionCheck:
             if first <= header.base_offset < first + 2**31:
                 self.claimed_end = max(self.claimed_end, header.last_offset + 1)
                 what += f" (offsets {header.base_offset}..{header.last_offset})"
-        self.faults.add(path, what, place=f"position {piece.position}")
+        place = f"position {piece.position}"
+        self.faults.add(path, what, place=place, is_unreadable=True)
 
     def _check_order(
         self, path: str, piece: Piece, header: BatchHeader, base: int, following: int | None
