@@ -15,6 +15,7 @@ from fastbroker.cli.log.sheet import Sheet
 from fastbroker.cli.output import Failure, count, json_option, screen_width, size
 from fastbroker.storage.disk import Disk
 from fastbroker.storage.segment import INDEX, LOG, SNAPSHOT, TIME_INDEX, TXN_INDEX
+from fastbroker.storage.verify.journal_file import FILES as JOURNAL
 from fastbroker.storage.verify.layout import Kind, kind_of, log_dirs, partitions
 
 Fact = dict[str, Any]
@@ -82,6 +83,8 @@ def files(disk: Disk, path: str) -> Iterator[str]:
             yield from files(disk, one)
     elif kind is Kind.LOG_DIR:
         yield from _texts(disk, path)
+        journal = (os.path.join(path, name) for name in JOURNAL)
+        yield from (one for one in journal if disk.exists(one))
         for name in partitions(disk, path):
             directory = os.path.join(path, name)
             if not is_empty(disk, directory):
@@ -151,8 +154,8 @@ class _Reel:
                 return
             if not self._is_chosen(fact):
                 continue
-            counts = not (self._with_records and fact["type"] == "batch") and fact["type"] != "line"
-            if self._left is not None and counts:
+            passed = ("line", "batch") if self._with_records else ("line",)
+            if self._left is not None and fact["type"] not in passed:
                 self._left -= 1
             yield fact
 
@@ -186,7 +189,7 @@ class _Reel:
                 click.echo(f"WRONG: {fact.get('wrong')}")
         if sheet is not None:
             sheet.close()
-        elif path.endswith((INDEX, TIME_INDEX, TXN_INDEX, SNAPSHOT)):
+        elif path.endswith((INDEX, TIME_INDEX, TXN_INDEX, SNAPSHOT, *JOURNAL)):
             click.echo("no entries")
         click.echo()
 
@@ -205,7 +208,9 @@ def reader(path: str, offset: int, with_records: bool) -> Any:
     for suffix, function in kinds.items():
         if name.endswith(suffix):
             return function
+    if name in JOURNAL:
+        return entries.journal
     if name in TEXTS:
         return entries.text
-    raise Failure(f"{path}: not known as a broker's file; there are *{', *'.join(_ORDER)},"
-                  f" {', '.join(TEXTS)}")  # fmt: skip
+    known = ", ".join([*(f"*{suffix}" for suffix in _ORDER), *JOURNAL, *TEXTS])
+    raise Failure(f"{path}: not known as a broker's file; there are {known}")

@@ -11,6 +11,7 @@ from fastbroker.protocol.producer_snapshot import ProducerSnapshot
 from fastbroker.protocol.schema import plan
 from fastbroker.storage.disk import Disk
 from fastbroker.storage.producer_state import ProducerState
+from fastbroker.storage.verify import journal_file
 
 Fact = dict[str, Any]
 
@@ -84,6 +85,24 @@ def producers(disk: Disk, path: str) -> Iterator[Fact]:
             "coordinator_epoch": one.coordinator_epoch,
             "transaction_first_offset": one.current_txn_first_offset,
         }
+
+
+def journal(disk: Disk, path: str) -> Iterator[Fact]:
+    """Every whole frame's entries; those that do not count are of before."""
+    for frame in journal_file.frames(disk, path):
+        for one in frame.entries:
+            yield {
+                "type": "journal",
+                "position": frame.at,
+                "sequence": frame.sequence,
+                "counts": frame.counts,
+                "directory": one.directory,
+                "topic_id": one.topic_id,
+                "segment": one.base_offset,
+                "segment_position": one.position,
+                "size": one.size,
+                "end_offset": one.end_offset,
+            }
 
 
 def text(disk: Disk, path: str) -> Iterator[Fact]:

@@ -135,6 +135,14 @@ VIEWS = {
             "" if fact["version"] == 0 else f"WRONG: version {fact['version']}",
         ),
     ),
+    "journal": View(
+        (">position", ">frame", ">bytes", ">segment", ">at", ">up to", "partition", ""),
+        lambda fact: (
+            fact["position"], fact["sequence"], fact["size"], fact["segment"],
+            fact["segment_position"], fact["end_offset"], fact["directory"],
+            "" if fact["counts"] else "of before",
+        ),
+    ),
     "producer": View(
         (">producer", ">epoch", ">last sequence", "last offsets", "last write (UTC)",
          ">coordinator", "open transaction"),

@@ -10,6 +10,7 @@
       producers.py         sequences, transactions, .snapshot
       epochs.py            leader epochs, leader-epoch-checkpoint
     checkpoint_files.py  the small files of a log directory; text_files.py their lines
+    journal_file.py      the commit journal
     topic_ids.py         ids of topics, from the metadata log
     layout.py, names.py  what is what
     judgement.py         from faults to findings: rehearsed by
@@ -31,6 +32,7 @@ Not found, for nothing in the files tells:
 - a topic id that is another, when the metadata log is not there;
 - an index entry that is not there: a search begins earlier;
 - the leader epoch of the first entry of leader-epoch-checkpoint beginning earlier than it did;
+- the last frame of the commit journal: damaged, it looks as a write that a crash interrupted;
 - the end of a log of which nothing tells that it was longer.
 
 Non-obvious

@@ -7,17 +7,19 @@ from __future__ import annotations
 import contextlib
 import logging
 import os.path
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import NamedTuple
 
 from fastbroker.config.topic import TopicConfig
 from fastbroker.errors import KafkaError
 from fastbroker.model import TopicPartition
+from fastbroker.storage.checkpoints import read_properties
 from fastbroker.storage.disk import Disk
 from fastbroker.storage.log import Log, topic_id_text
-from fastbroker.storage.log_dir import LogDir, LogDirError
+from fastbroker.storage.log_dir import META, LogDir, LogDirError
 from fastbroker.storage.verify.partition import Circumstances
 from fastbroker.storage.verify.rehearsal import RehearsalDisk
+from fastbroker.uuids import uuid_bytes
 
 
 class Opened(NamedTuple):
@@ -37,18 +39,27 @@ def rehearse(
     """
     topic, _, number = os.path.basename(directory).rpartition("-")
     partition = TopicPartition(topic or "unknown", int(number) if number.isdigit() else 0)
+    home = os.path.dirname(directory)
+    topic_id = _topic_id(disk, directory, known)
     try:
         with _silence():
-            log = Log.open(
-                directory,
-                disk=disk,
-                partition=partition,
-                config=config or TopicConfig(),
-                now_ms=0,
-                is_clean=known.is_clean,
-                recovery_point=known.recovery_point,
-                log_start_offset=known.log_start,
-            )
+            if topic_id is not None and _is_of_broker(disk, home):
+                log = _opened_home(disk, home).open_log(
+                    partition, topic_id, config or TopicConfig(), 0
+                )
+            else:
+                log = Log.open(
+                    directory,
+                    disk=disk,
+                    partition=partition,
+                    config=config or TopicConfig(),
+                    now_ms=0,
+                    is_clean=known.is_clean,
+                    recovery_point=known.recovery_point,
+                    log_start_offset=known.log_start,
+                )
+    except LogDirError as error:
+        return Opened(str(error), 0, 0)
     except KafkaError as error:
         return Opened(error.message, 0, 0)
     except Exception as error:  # whatever it trips over, it would trip over then
@@ -56,18 +67,14 @@ def rehearse(
     return Opened("", log.log_start_offset, log.log_end_offset)
 
 
-def rehearse_directory(disk: Disk, path: str, identity: Mapping[str, str]) -> str:
+def rehearse_directory(disk: Disk, path: str) -> str:
     """Why the broker would not start with the log directory at `path`; "": it would."""
-    name = os.path.basename(path)
-    if name.startswith("controller-"):
+    if os.path.basename(path).startswith("controller-"):
         return ""
-    number = name.rpartition("-")[2]
-    if not number.isdigit():  # Kafka's are called as people like
-        number = identity.get("node.id", "")
     stage = RehearsalDisk(disk)
     try:
         with _silence():
-            LogDir(path, disk=stage, node_id=int(number) if number.isdigit() else 0).open()
+            _opened_home(stage, path)
     except LogDirError as error:
         return str(error)
     except Exception as error:  # whatever it trips over, it would trip over then
@@ -75,6 +82,31 @@ def rehearse_directory(disk: Disk, path: str, identity: Mapping[str, str]) -> st
     finally:
         stage.close_all()
     return ""
+
+
+def _is_of_broker(disk: Disk, home: str) -> bool:
+    """Whether a partition's directory lies in a broker's, and not in a controller's."""
+    is_controller = os.path.basename(home).startswith("controller-")
+    return disk.exists(os.path.join(home, META)) and not is_controller
+
+
+def _opened_home(disk: RehearsalDisk, path: str) -> LogDir:
+    """The log directory at `path`, open. Raises LogDirError, OSError."""
+    number = os.path.basename(path).rpartition("-")[2]
+    if not number.isdigit():  # Kafka's are called as people like
+        number = read_properties(disk, os.path.join(path, META)).get("node.id", "")
+    home = LogDir(path, disk=disk, node_id=int(number) if number.isdigit() else 0)
+    home.open()
+    return home
+
+
+def _topic_id(disk: Disk, directory: str, known: Circumstances) -> bytes | None:
+    """The id by which a directory is taken for its topic's; None: it is not known."""
+    try:
+        text = topic_id_text(disk, directory) or known.topic_id
+        return uuid_bytes(text) if text else None
+    except Exception:  # a damaged file is told of elsewhere
+        return None
 
 
 def adoption(disk: Disk, directory: str, wanted: str | None) -> str:

@@ -104,6 +104,15 @@ class RehearsalDisk(Disk):
     def sync(self, fd: int) -> None:
         """Nothing: there is nothing to lose."""
 
+    def sync_file_system(self, fd: int) -> None:
+        """Nothing."""
+
+    def forget_cached(self, fd: int) -> None:
+        """Nothing."""
+
+    def allocate(self, path: str, size: int) -> None:
+        """Nothing: space is not what is rehearsed."""
+
     def truncate(self, fd: int, size: int) -> None:
         file = self._own(fd)
         if size > file.size:

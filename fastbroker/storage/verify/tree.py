@@ -10,6 +10,8 @@ from fastbroker.storage.disk import Disk
 from fastbroker.storage.log_dir import HIGH_WATERMARKS, LOCK, META
 from fastbroker.storage.verify.checkpoint_files import KNOWN, DirectoryFiles, read_directory
 from fastbroker.storage.verify.finding import Faults, Finding, Severity
+from fastbroker.storage.verify.journal_file import FILES as JOURNAL
+from fastbroker.storage.verify.journal_file import check_journal
 from fastbroker.storage.verify.judgement import Verdict, verify_partition
 from fastbroker.storage.verify.layout import Kind, kind_of, log_dirs, partitions
 from fastbroker.storage.verify.names import GONE
@@ -134,10 +136,12 @@ def _verify_log_dir(
             faults.add(directory, what, if_left=Severity.REPAIR, remedy=remedy)
     _check_others(disk, path, names, faults)
     if not is_running:
+        check_journal(disk, path, is_clean=files.is_clean, faults=faults)
+    if not is_running:
         _check_high_watermarks(path, files, ends, faults)
     found = _as_they_are(faults)
     if found:
-        failure = rehearse_directory(disk, path, files.identity)
+        failure = rehearse_directory(disk, path)
         if failure:
             found = [
                 Finding(one.fault, Severity.DAMAGE, f"the broker does not start: {failure}")
@@ -149,7 +153,7 @@ def _verify_log_dir(
 def _check_others(disk: Disk, path: str, names: list[str], faults: Faults) -> None:
     for name in disk.list(path):
         full = os.path.join(path, name)
-        if name in names or name in KNOWN:
+        if name in names or name in KNOWN or name in JOURNAL:
             continue
         if GONE.fullmatch(name):
             kind = name.rpartition("-")[2]

@@ -20,7 +20,7 @@ from fastbroker.storage.verify.finding import Finding, Severity
 from fastbroker.storage.verify.judgement import Verdict
 from fastbroker.storage.verify.tree import running_in, verify
 from tests.storage.logs import NOW, append
-from tests.storage.verify.damages import DAMAGES
+from tests.storage.verify.damages import DAMAGES, do_damage
 
 NODE = 7
 IDS = {"t": bytes(range(16)), "u": bytes(range(1, 17))}
@@ -123,6 +123,23 @@ def is_possible(data: bytes) -> bool:
     """Whether a checkpoint is whole, and only has other numbers."""
     lines = data.decode().split("\n")
     return lines[0] == "0" and len(lines) == int(lines[1]) + 3
+
+
+@pytest.mark.parametrize("is_clean", [True, False])
+def test_a_partition_is_opened_as_its_broker_will(tmp_path: pathlib.Path, is_clean: bool) -> None:
+    original = make_log_dir(tmp_path / "original", is_clean=is_clean)
+    work = str(tmp_path / "work" / f"broker-{NODE}")
+    for seed in range(SEEDS // 3):
+        shutil.rmtree(work, ignore_errors=True)
+        shutil.copytree(original, work)
+        what = f"seed {seed}: {do_damage(pathlib.Path(work, 't-0'), random.Random(seed))}"
+        verdict = dict(verify(Disk(), work))[f"{work}/t-0"]
+        now = start(work)
+        if verdict.opened is None or any("stray" in one.remedy for one in verdict.findings):
+            continue
+        assert bool(verdict.opened.failure) == bool(now.failure), what
+        if not now.failure:
+            assert now.ends["t-0"] == verdict.opened[1:], what
 
 
 def one_finding(path: str) -> Finding:
