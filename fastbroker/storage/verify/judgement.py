@@ -7,7 +7,7 @@ from typing import NamedTuple
 from fastbroker.storage.disk import Disk
 from fastbroker.storage.segment import INDEX, LOG, SNAPSHOT, TIME_INDEX, TXN_INDEX
 from fastbroker.storage.verify.finding import Fault, Finding, Severity
-from fastbroker.storage.verify.opening import Opened, adoption, rehearse
+from fastbroker.storage.verify.opening import Opened, rehearse
 from fastbroker.storage.verify.partition import (
     EPOCHS,
     METADATA,
@@ -68,16 +68,13 @@ class _Judge:
     def finding(self, fault: Fault) -> Finding:
         """What becomes of `fault`."""
         if self.opened.failure:
-            remedy = f"the partition does not open: {self.opened.failure}"
-            return Finding(fault, max(fault.if_left, Severity.DAMAGE), remedy)
+            return Finding(fault, Severity.DAMAGE, self.opened.failure)
         if fault.remedy:
             return Finding(fault, fault.if_left, fault.remedy)
         name = os.path.basename(fault.path)
-        if name == METADATA and fault.if_left is Severity.DAMAGE:
-            directory = os.path.dirname(fault.path)
-            remedy = adoption(self.stage.real, directory, self.known.topic_id)
-            is_kept = remedy.startswith("takes")
-            return Finding(fault, Severity.REPAIR if is_kept else Severity.DAMAGE, remedy)
+        if name == METADATA and fault.if_left is Severity.DAMAGE and self.known.topic_id is None:
+            remedy = "keeps the directory as a stray one, unless that is the topic's id"
+            return Finding(fault, fault.if_left, remedy)
         fate = self.stage.fate(fault.path)
         if fault[:3] in self.left and fate != "removed":
             return Finding(fault, fault.if_left, self._nothing(fault))

@@ -16,14 +16,16 @@ from fastbroker.model import TopicPartition
 from fastbroker.storage.checkpoints import read_properties
 from fastbroker.storage.disk import Disk
 from fastbroker.storage.log import Log, topic_id_text
-from fastbroker.storage.log_dir import META, LogDir, LogDirError
+from fastbroker.storage.log_dir import META, STRAY, LogDir, LogDirError
 from fastbroker.storage.verify.partition import Circumstances
 from fastbroker.storage.verify.rehearsal import RehearsalDisk
 from fastbroker.uuids import uuid_bytes
 
+PUT_ASIDE = "keeps the directory as a stray one: the partition begins empty"
+
 
 class Opened(NamedTuple):
-    """failure: why it cannot be opened, "": it can. Offsets are those of the log after it."""
+    """failure: what happens instead of opening it; "": it opens. Offsets: of the log then."""
 
     failure: str
     log_start_offset: int
@@ -44,9 +46,12 @@ def rehearse(
     try:
         with _silence():
             if topic_id is not None and _is_of_broker(disk, home):
+                before = _strays(disk, home)
                 log = _opened_home(disk, home).open_log(
                     partition, topic_id, config or TopicConfig(), 0
                 )
+                if _strays(disk, home) != before:
+                    return Opened(PUT_ASIDE, 0, 0)
             else:
                 log = Log.open(
                     directory,
@@ -59,11 +64,11 @@ def rehearse(
                     log_start_offset=known.log_start,
                 )
     except LogDirError as error:
-        return Opened(str(error), 0, 0)
+        return Opened(f"the broker does not start: {error}", 0, 0)
     except KafkaError as error:
-        return Opened(error.message, 0, 0)
+        return Opened(f"the partition does not open: {error.message}", 0, 0)
     except Exception as error:  # whatever it trips over, it would trip over then
-        return Opened(f"{type(error).__name__}: {error}", 0, 0)
+        return Opened(f"the partition does not open: {type(error).__name__}: {error}", 0, 0)
     return Opened("", log.log_start_offset, log.log_end_offset)
 
 
@@ -100,25 +105,17 @@ def _opened_home(disk: RehearsalDisk, path: str) -> LogDir:
     return home
 
 
+def _strays(disk: Disk, home: str) -> list[str]:
+    return [name for name in disk.list(home) if name.endswith(STRAY)]
+
+
 def _topic_id(disk: Disk, directory: str, known: Circumstances) -> bytes | None:
-    """The id by which a directory is taken for its topic's; None: it is not known."""
+    """The id of the topic; by the directory itself when nothing else tells; None: nothing does."""
     try:
-        text = topic_id_text(disk, directory) or known.topic_id
+        text = known.topic_id or topic_id_text(disk, directory)
         return uuid_bytes(text) if text else None
     except Exception:  # a damaged file is told of elsewhere
         return None
-
-
-def adoption(disk: Disk, directory: str, wanted: str | None) -> str:
-    """What a start makes of the topic id in a directory whose partition.metadata is not right."""
-    found = topic_id_text(disk, directory)
-    if found is None:
-        return "takes the directory for the topic's, and writes nothing"
-    if wanted is None:
-        return "if that is not the topic's id, the directory is kept as a stray one"
-    if found == wanted:
-        return "takes the directory for the topic's"
-    return "keeps the directory as a stray one: the partition begins empty"
 
 
 @contextlib.contextmanager
