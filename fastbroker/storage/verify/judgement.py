@@ -10,7 +10,6 @@ from fastbroker.storage.verify.finding import Fault, Finding, Severity
 from fastbroker.storage.verify.opening import Opened, rehearse
 from fastbroker.storage.verify.partition import (
     EPOCHS,
-    METADATA,
     Checked,
     Circumstances,
     PartitionCheck,
@@ -71,10 +70,6 @@ class _Judge:
             return Finding(fault, Severity.DAMAGE, self.opened.failure)
         if fault.remedy:
             return Finding(fault, fault.if_left, fault.remedy)
-        name = os.path.basename(fault.path)
-        if name == METADATA and fault.if_left is Severity.DAMAGE and self.known.topic_id is None:
-            remedy = "keeps the directory as a stray one, unless that is the topic's id"
-            return Finding(fault, fault.if_left, remedy)
         fate = self.stage.fate(fault.path)
         if fault[:3] in self.left and fate != "removed":
             return Finding(fault, fault.if_left, self._nothing(fault))

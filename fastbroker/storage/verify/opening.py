@@ -12,14 +12,14 @@ from typing import NamedTuple
 
 from fastbroker.config.topic import TopicConfig
 from fastbroker.errors import KafkaError
-from fastbroker.model import TopicPartition
+from fastbroker.model import ZERO_UUID, TopicPartition
 from fastbroker.storage.checkpoints import read_properties
 from fastbroker.storage.disk import Disk
 from fastbroker.storage.log import Log, topic_id_text
 from fastbroker.storage.log_dir import META, STRAY, LogDir, LogDirError
 from fastbroker.storage.verify.partition import Circumstances
 from fastbroker.storage.verify.rehearsal import RehearsalDisk
-from fastbroker.uuids import uuid_bytes
+from fastbroker.uuids import uuid_bytes, uuid_text
 
 PUT_ASIDE = "keeps the directory as a stray one: the partition begins empty"
 
@@ -42,11 +42,11 @@ def rehearse(
     topic, _, number = os.path.basename(directory).rpartition("-")
     partition = TopicPartition(topic or "unknown", int(number) if number.isdigit() else 0)
     home = os.path.dirname(directory)
-    topic_id = _topic_id(disk, directory, known)
     try:
         with _silence():
-            if topic_id is not None and _is_of_broker(disk, home):
+            if _is_of_broker(disk, home):
                 before = _strays(disk, home)
+                topic_id = _topic_id(disk, directory, known)
                 log = _opened_home(disk, home).open_log(
                     partition, topic_id, config or TopicConfig(), 0
                 )
@@ -109,13 +109,16 @@ def _strays(disk: Disk, home: str) -> list[str]:
     return [name for name in disk.list(home) if name.endswith(STRAY)]
 
 
-def _topic_id(disk: Disk, directory: str, known: Circumstances) -> bytes | None:
-    """The id of the topic; by the directory itself when nothing else tells; None: nothing does."""
+def _topic_id(disk: Disk, directory: str, known: Circumstances) -> bytes:
+    """The id of the topic; by the directory itself when nothing else tells; else one of no topic."""
+    if known.topic_id is not None:
+        return uuid_bytes(known.topic_id)
     try:
-        text = known.topic_id or topic_id_text(disk, directory)
-        return uuid_bytes(text) if text else None
+        text = topic_id_text(disk, directory) or ""
+        found = uuid_bytes(text)
+        return found if uuid_text(found) == text else ZERO_UUID
     except Exception:  # a damaged file is told of elsewhere
-        return None
+        return ZERO_UUID
 
 
 @contextlib.contextmanager
