@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from fastbroker.cli.log import batches, entries
-from fastbroker.cli.log.page import VIEWS, record_lines
+from fastbroker.cli.log.page import VIEWS, record_lines, wrong_lines
 from fastbroker.cli.log.sheet import Sheet
 from fastbroker.cli.output import Failure, count, json_option, screen_width, size
 from fastbroker.storage.disk import Disk
@@ -183,6 +183,8 @@ class _Reel:
                     names = [name.removeprefix(">") for name in view.header]
                     sheet = Sheet(names, right, self._width)
                 sheet.row(view.row(fact))
+                if fact.get("wrong"):
+                    sheet.line(wrong_lines(fact, self._width))
             elif fact["type"] == "line":
                 click.echo(fact["text"])
             else:

@@ -32,7 +32,7 @@ def moment_ms(ms: int) -> str:
 
 def _batch(fact: Fact) -> Sequence[object]:
     if fact["type"] == "no batch":
-        return fact["position"], "", fact["size"], "", "", "", "", _wrong(fact)
+        return fact["position"], "", fact["size"], "", "", "", "", "no batch"
     return (
         fact["position"],
         _span(fact["base_offset"], fact["last_offset"]),
@@ -60,8 +60,6 @@ def _producer(fact: Fact) -> str:
 
 def _remarks(fact: Fact) -> list[str]:
     out = []
-    if fact["wrong"]:
-        out.append(_wrong(fact))
     for one in fact.get("control_records", ()):
         leader = (one.get("value") or {}).get("leader_id")
         out.append(one["type"] if leader is None else f"{one['type']} (leader {leader})")
@@ -76,8 +74,9 @@ def _remarks(fact: Fact) -> list[str]:
     return out
 
 
-def _wrong(fact: Fact) -> str:
-    return f"WRONG: {fact['wrong']}"
+def wrong_lines(fact: Fact, width: int | None) -> str:
+    """What is wrong with a batch, below it."""
+    return wrapped(f"{_BELOW}WRONG: {fact['wrong']}", width, indent=_BELOW + "  ")
 
 
 def record_lines(fact: Fact, width: int | None) -> str:

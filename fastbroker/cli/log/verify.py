@@ -26,10 +26,12 @@ _MIB = 1 << 20
 @click.argument("directory")
 @json_option
 def verify(directory: str, as_json: bool) -> None:
-    """Find all that is wrong with a broker's files, and what the next start does about it.
+    """Find all that is wrong with a broker's files.
 
     DIRECTORY is a data directory, a log directory (broker-N), or the directory of a partition.
-    Nothing is changed. Every batch, record, index entry, producer and checkpoint is looked at.
+    Every batch, record, index entry, producer and checkpoint is looked at; nothing is changed. What
+    the next start of the broker would do is found out by starting, on a disk that only remembers
+    what is written to it.
 
     \b
     damage   it stays as it is, or whole records are lost

@@ -13,6 +13,7 @@ KNOWN = {"leader-epoch-checkpoint", "partition.metadata", "quorum-state"}
 PARTITION = re.compile(r"(?P<topic>[A-Za-z0-9._-]{1,249})-(?P<partition>\d+)")
 GONE = re.compile(r".+\.[0-9a-f]{32}-(delete|stray|future)")
 _SEGMENT = re.compile(r"\d{20}")
+_KEPT = re.compile(r"\d{20}\.log\.\d+\.cut")  # what was cut from a damaged segment
 _METADATA_SNAPSHOT = re.compile(r"\d{20}-\d{10}\.checkpoint")
 
 
@@ -38,7 +39,7 @@ def partition_names(names: Sequence[str]) -> PartitionNames:
         stem, dot, suffix = name.rpartition(".")
         if name.endswith(LEFTOVERS):
             leftovers.append(name)
-        elif name in KNOWN:
+        elif name in KNOWN or _KEPT.fullmatch(name):
             pass
         elif _METADATA_SNAPSHOT.fullmatch(name):
             metadata.append(name)

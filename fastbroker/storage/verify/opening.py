@@ -110,7 +110,7 @@ def _strays(disk: Disk, home: str) -> list[str]:
 
 
 def _topic_id(disk: Disk, directory: str, known: Circumstances) -> bytes:
-    """The id of the topic; by the directory itself when nothing else tells; else one of no topic."""
+    """The topic's id; by the directory itself when nothing else tells; else one of no topic."""
     if known.topic_id is not None:
         return uuid_bytes(known.topic_id)
     try:
