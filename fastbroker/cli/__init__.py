@@ -12,8 +12,8 @@ Invariants:
 - Results go to stdout, everything else to stderr; an expected error is one line that names cause
   and remedy. Exit status: 0 done, 1 it did not work, 2 wrong arguments or configuration;
   `group lag --fail-above` has 3 for itself, `log verify` has 1 to 3.
-- Only Kafka's protocol is spoken, so every command works against any Kafka broker from 3.0 on; `log`
-  speaks to nobody.
+- Only Kafka's protocol is spoken, so every command works against any Kafka broker from 3.0 on;
+  `log` speaks to nobody.
 - Many groups, topics or partitions are asked for in batches, and each request has a limit.
 
 Not done:
