@@ -14,6 +14,7 @@
     txn_index.py        which transactions were aborted, .txnindex
     leader_epochs.py    which epoch wrote which offsets
     checkpoints.py      small text files
+    verify/             is a directory as it should be; what does a start do about what is not
     log_dir.py          a broker's directory: lock, identity, clean shutdown, all its logs
 
 Invariants
