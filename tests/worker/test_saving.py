@@ -21,7 +21,7 @@ def points(bench: Bench) -> dict[TopicPartition, int]:
 
 
 @pytest.mark.parametrize("partitions", [2, SYNC_ALL_FROM])
-def test_a_recovery_point_follows_its_leader_epochs(tmp_path: pathlib.Path, partitions: int) -> None:
+def test_a_recovery_point_follows_its_epochs(tmp_path: pathlib.Path, partitions: int) -> None:
     bench = Bench(tmp_path)
     saving = Saving(Loop(), bench.broker, print)  # type: ignore[arg-type]
     bench.create(partitions=partitions)
