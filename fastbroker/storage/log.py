@@ -469,7 +469,8 @@ class Log:
         if offset <= self.log_start_offset:
             return False
         try:
-            self.epochs.cut_before(min(offset, self.log_end_offset))
+            # The replay of the commit journal has to know the epochs from the recovery point on.
+            self.epochs.cut_before(min(offset, self.recovery_point))
         except OSError as error:
             raise KafkaStorageError(f"{self.directory}: writing failed: {error}") from error
         self.log_start_offset = min(offset, self.log_end_offset)

@@ -159,9 +159,12 @@ class LogDir:
         directory = self._file(str(partition))
         found = topic_id_text(self.disk, directory) if self.disk.exists(directory) else None
         if found != uuid_text(topic_id):
-            # Checkpoints of another topic that had this name.
-            self._recovery_points.pop(partition, None)
-            self._log_starts.pop(partition, None)
+            # Checkpoints of another topic that had this name: on disk, they would make the replay
+            # of the commit journal pass over what this one is going to write.
+            if self._log_starts.pop(partition, None) is not None:
+                self.write_log_starts()
+            if self._recovery_points.pop(partition, None) is not None:
+                self.write_recovery_points()
         if found is not None and found != uuid_text(topic_id):
             stray = f"{directory}.{uuid.uuid4().hex}{STRAY}"
             log.warning("%s belongs to another topic of that name: kept as %s", directory, stray)
@@ -213,8 +216,8 @@ class LogDir:
 
     def write_recovery_points(self) -> None:
         """What need not be checked after a crash. Raises OSError."""
-        points = {tp: one.recovery_point for tp, one in list(self.logs.items())}
-        self._write(RECOVERY_POINTS, points)
+        opened = {tp: one.recovery_point for tp, one in list(self.logs.items())}
+        self._write(RECOVERY_POINTS, {**self._recovery_points, **opened})
 
     def write_log_starts(self) -> None:
         """Starts that are not a segment's beginning. Raises OSError."""
@@ -223,7 +226,8 @@ class LogDir:
             for tp, one in list(self.logs.items())
             if one.log_start_offset > one.segments[0].base_offset
         }
-        self._write(LOG_STARTS, starts)
+        waiting = {tp: at for tp, at in list(self._log_starts.items()) if tp not in self.logs}
+        self._write(LOG_STARTS, waiting | starts)
 
     def write_high_watermarks(self, high_watermarks: dict[TopicPartition, int]) -> None:
         """Raises OSError."""
