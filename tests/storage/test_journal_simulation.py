@@ -23,7 +23,7 @@ from fastbroker.worker.checkpoint import Checkpoint
 from tests.sim import schedules
 from tests.storage.journal_power_cuts import JournalSchedule, SteppedThread
 
-SCHEDULES = 1_000
+SCHEDULES = 600
 BUG_SCHEDULES = 4_000
 
 
