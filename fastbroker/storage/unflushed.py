@@ -59,6 +59,11 @@ class Unflushed:
         """Whether there are bytes that no flush has been asked for."""
         return bool(self._written)
 
+    @property
+    def has_rolled(self) -> bool:
+        """Whether some of them are in a segment that is closed."""
+        return len(self._written) > 1
+
     def opened(self, end: int) -> None:
         """The log was opened: it ends at `end`, and all of it has been synced."""
         self.flushed_offset = self.recovery_point = end
