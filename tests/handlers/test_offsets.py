@@ -150,6 +150,6 @@ def test_a_start_that_cannot_be_written(
         raise OSError(28, "No space left on device")
 
     filled.elect(ME)
-    monkeypatch.setattr(filled.log_dir.disk, "write_file", full)
+    monkeypatch.setattr(filled.log_dir.disk, "replace_file", full)
     assert delete(filled, 2) == (errors.KafkaStorageError.code, -1)
     assert list_offsets(filled, (0, -2)) == [(0, 1, -1)]
