@@ -129,19 +129,19 @@ class Unflushed:
         self._jobs += 1
         for one in self._written:
             self._unsynced[one.segment] = self._jobs
-        job = FlushJob(
-            self.disk,
-            ranges,
-            self.unsynced_files(),
-            sorted(self._paths),
-            sorted(self._directories, reverse=True),  # a parent after what is in it
-            offset,
-            self.topic_id is not None and not was_cut,
-            self._jobs,
-        )
-        self._written, self._paths, self._directories = [], set(), set()
-        self.epochs.is_dirty = False
-        return job
+        self._written = []
+        paths: list[str] = []
+        directories: list[str] = []
+        if self._paths or self._directories:
+            paths = sorted(self._paths)
+            directories = sorted(self._directories, reverse=True)  # a parent after what is in it
+            self._paths, self._directories = set(), set()
+            self.epochs.is_dirty = False
+        may_be_journaled = self.topic_id is not None and not was_cut
+        return FlushJob(
+            self.disk, ranges, self.unsynced_files(), paths, directories, offset,
+            may_be_journaled, self._jobs,
+        )  # fmt: skip
 
     def unsynced_files(self) -> list[OpenFile]:
         """Files with bytes that only the journal has on the medium."""
