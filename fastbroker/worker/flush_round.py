@@ -16,8 +16,8 @@ from fastbroker.storage.flush_job import FlushJob
 from fastbroker.storage.journal import RANGE_BYTES, Journal, JournalWrite
 from fastbroker.worker.syncing import Syncing
 
-# Partitions in a round that have written a little. A sync takes as long as copying some 200 KiB; two
-# of them cost less than a copy that must be synced in its segment later, too.
+# Partitions in a round that have written a little. A sync takes as long as copying some 200 KiB;
+# two of them cost less than a copy that must be synced in its segment later, too.
 JOURNAL_FROM = 3
 NO_SPACE = (ENOSPC, EDQUOT)
 
