@@ -77,6 +77,7 @@ class Log:
         self.unflushed.topic_id = topic_id
         self.last_abort = -1
         self.is_gone = False
+        self._was_cut = False
         self._is_made = False  # the directory and the first segment's files are there
         self._unsaved = 0  # bytes written since the last `save`
         # A share of segment.jitter.ms that differs from log to log, so that not all roll at once.
@@ -356,9 +357,16 @@ class Log:
         return self.flushed_offset < self.log_end_offset or self.unflushed.has_written
 
     def begin_flush(self) -> FlushJob | None:
-        """What is to be synced now; None: nothing. `end_flush` follows, on the loop."""
+        """What is to be synced now; None: nothing. `end_flush` follows, on the loop.
+
+        Raises OSError.
+        """
         if self.is_gone or not self._is_made:
             return None
+        if self._was_cut and self.epochs.is_dirty:
+            # By them the replay of the commit journal knows what was cut from what came after it.
+            self.epochs.write()
+            self.unflushed.wrote_file(self.epochs.path)
         return self.unflushed.begin(self.log_end_offset)
 
     def end_flush(self, job: FlushJob, *, is_journaled: bool = False) -> None:
@@ -452,7 +460,8 @@ class Log:
         """Make `offset` the log's start unless it is behind it; whether it moved."""
         if offset <= self.log_start_offset:
             return False
-        self.epochs.cut_before(min(offset, self.log_end_offset))
+        # The replay of the commit journal has to know the epochs from the recovery point on.
+        self.epochs.cut_before(min(offset, self.recovery_point))
         self.log_start_offset = min(offset, self.log_end_offset)
         return True
 
@@ -498,6 +507,7 @@ class Log:
             last.cut(located.position, offset)
         self.log_end_offset = max(last.next_offset(), self.log_start_offset)
         self.unflushed.cut(last, self.log_end_offset)
+        self._was_cut = True
         self.epochs.cut_from(self.log_end_offset)
         self.last_abort = self.segments.last_abort
         self.producers = producers_at(

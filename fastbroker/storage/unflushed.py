@@ -58,6 +58,11 @@ class Unflushed:
         """Whether there are bytes that no flush has been asked for."""
         return bool(self._written)
 
+    @property
+    def has_rolled(self) -> bool:
+        """Whether some of them are in a segment that is closed."""
+        return len(self._written) > 1
+
     def opened(self, end: int) -> None:
         """The log was opened: it ends at `end`, and all of it has been synced."""
         self.flushed_offset = self.recovery_point = end
@@ -121,18 +126,18 @@ class Unflushed:
         self._jobs += 1
         for one in self._written:
             self._unsynced[one.segment] = self._jobs
-        job = FlushJob(
-            self.disk,
-            ranges,
-            self.unsynced_files(),
-            sorted(self._paths),
-            sorted(self._directories, reverse=True),  # a parent after what is in it
-            offset,
-            self.topic_id is not None and not was_cut,
-            self._jobs,
-        )
-        self._written, self._paths, self._directories = [], set(), set()
-        return job
+        self._written = []
+        paths: list[str] = []
+        directories: list[str] = []
+        if self._paths or self._directories:
+            paths = sorted(self._paths)
+            directories = sorted(self._directories, reverse=True)  # a parent after what is in it
+            self._paths, self._directories = set(), set()
+        may_be_journaled = self.topic_id is not None and not was_cut
+        return FlushJob(
+            self.disk, ranges, self.unsynced_files(), paths, directories, offset,
+            may_be_journaled, self._jobs,
+        )  # fmt: skip
 
     def unsynced_files(self) -> list[OpenFile]:
         """Files with bytes that only the journal has on the medium."""

@@ -6,14 +6,8 @@ from typing import NamedTuple
 
 from fastbroker.model import TopicPartition
 from fastbroker.storage.disk import Disk
-from fastbroker.storage.log_dir import (
-    CLEAN,
-    HIGH_WATERMARKS,
-    LOCK,
-    LOG_STARTS,
-    META,
-    RECOVERY_POINTS,
-)
+from fastbroker.storage.log_dir import CLEAN, LOCK, META
+from fastbroker.storage.offset_checkpoints import HIGH_WATERMARKS, LOG_STARTS, RECOVERY_POINTS
 from fastbroker.storage.verify.finding import Faults, Severity
 from fastbroker.storage.verify.text_files import is_uuid, json_object, properties, rows
 

@@ -7,7 +7,8 @@ from typing import NamedTuple
 
 from fastbroker.model import TopicPartition
 from fastbroker.storage.disk import Disk
-from fastbroker.storage.log_dir import HIGH_WATERMARKS, LOCK, META
+from fastbroker.storage.log_dir import LOCK, META
+from fastbroker.storage.offset_checkpoints import HIGH_WATERMARKS
 from fastbroker.storage.verify.checkpoint_files import KNOWN, DirectoryFiles, read_directory
 from fastbroker.storage.verify.finding import Faults, Finding, Severity
 from fastbroker.storage.verify.journal_file import FILES as JOURNAL
