@@ -12,6 +12,7 @@ import os
 from collections.abc import Sequence
 
 Buffer = bytes | bytearray | memoryview
+MAP_MIN = 65_536
 
 
 class Disk:
@@ -63,8 +64,11 @@ class Disk:
         os.ftruncate(fd, size)
 
     def map(self, fd: int, size: int) -> Buffer:
-        """The first `size` bytes of a file that will not change, mapped to be read."""
-        return memoryview(mmap.mmap(fd, size, access=mmap.ACCESS_READ)) if size else b""
+        """The first `size` bytes of a file that will not change, to be read: mapped, unless they
+        are few. Python's maps keep a descriptor each, and there are only so many."""
+        if size <= MAP_MIN:
+            return self.pread(fd, size, 0)
+        return memoryview(mmap.mmap(fd, size, access=mmap.ACCESS_READ))
 
     def read_file(self, path: str) -> bytes:
         with open(path, "rb") as file:

@@ -260,8 +260,13 @@ class Segment:
         self.let_go()
 
     def let_go(self) -> None:
-        """Hold the file no longer; an answer on its way may. It is opened again when needed."""
+        """Hold the files of a segment that will not grow no longer; an answer on its way may.
+
+        They are opened again when needed. A mapped index holds a descriptor, too.
+        """
         self._file = None
+        for index in (self.offset_index, self.time_index, self.txn_index):
+            index.file.forget()
 
     def write_indexes(self) -> None:
         """Sync the file and what recovery has made of its indexes."""
