@@ -27,6 +27,19 @@ cdef extern from "<pthread.h>" nogil:
     int pthread_cond_signal(pthread_cond_t *condition)
     int pthread_cond_destroy(pthread_cond_t *condition)
 
+cdef extern from "<unistd.h>" nogil:
+    int syncfs(int fd)
+
+
+def sync_file_system(int fd) -> None:
+    """Everything on the file system of `fd` is on the medium when this returns. Raises OSError."""
+    cdef int failed
+    with nogil:
+        failed = syncfs(fd)
+    if failed:
+        raise OSError(errno, "the file system cannot be synced")
+
+
 cdef void *_work(void *argument) noexcept nogil:
     """The thread's life."""
     cdef Round *round = <Round *>argument

@@ -1,5 +1,7 @@
 from collections.abc import Sequence
 
+def sync_file_system(fd: int) -> None: ...
+
 class SyncThread:
     done_fd: int
     def begin(self, files: Sequence[tuple[int, bool]]) -> None: ...

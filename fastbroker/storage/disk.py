@@ -11,6 +11,8 @@ import mmap
 import os
 from collections.abc import Sequence
 
+from fastbroker._c.sync_thread import sync_file_system
+
 Buffer = bytes | bytearray | memoryview
 MAP_MIN = 65_536
 
@@ -58,7 +60,7 @@ class Disk:
         return os.stat(path).st_size
 
     def modified_ms(self, path: str) -> int:
-        return int(os.stat(path).st_mtime * 1000)
+        return os.stat(path).st_mtime_ns // 1_000_000
 
     def truncate(self, fd: int, size: int) -> None:
         os.ftruncate(fd, size)
@@ -96,6 +98,14 @@ class Disk:
         finally:
             os.close(fd)
         os.replace(fresh, path)
+
+    def sync_file_system(self, path: str) -> None:
+        """Everything on the file system that `path` lies on is on the medium when this returns."""
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            sync_file_system(fd)
+        finally:
+            os.close(fd)
 
     def sync_directory(self, path: str) -> None:
         fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)

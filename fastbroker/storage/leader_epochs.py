@@ -16,19 +16,25 @@ UNKNOWN = OffsetAndEpoch(-1, -1)
 class LeaderEpochs:
     """(epoch, start offset) pairs, both ascending; kept in the file at `path`.
 
-    is_dirty: the file has changed and not been synced. The next flush of the log takes it along, so
-    the epochs of flushed batches are never lost.
+    is_dirty: they have changed, and the file has not. The next flush of the log writes it and takes
+    it along, so the epochs of flushed batches are never lost.
     """
+
+    __slots__ = ("disk", "entries", "is_dirty", "path")
 
     def __init__(self, disk: Disk, path: str) -> None:
         self.disk, self.path = disk, path
         self.entries: list[tuple[int, int]] = []
         self.is_dirty = False
-        if disk.exists(path):
-            try:
-                self.entries = [(int(a), int(b)) for a, b in pairs(disk.read_file(path))]
-            except CorruptFile:
-                self.entries = []  # a power cut can leave it empty; see _write
+
+    def load(self) -> bool:
+        """Learn what the file has; False when it is missing or no such file: a power cut can leave
+        it empty, see `write`."""
+        try:
+            self.entries = [(int(a), int(b)) for a, b in pairs(self.disk.read_file(self.path))]
+        except (FileNotFoundError, CorruptFile, ValueError):
+            return False
+        return True
 
     @property
     def latest(self) -> int:
@@ -41,7 +47,7 @@ class LeaderEpochs:
             while self.entries and self.entries[-1][1] >= start_offset:
                 self.entries.pop()
             self.entries.append((epoch, start_offset))
-            self._write()
+            self.is_dirty = True
 
     def end_of(self, epoch: int, log_end_offset: int) -> OffsetAndEpoch:
         """Where the largest epoch <= `epoch` ends, and that epoch; UNKNOWN when there is none.
@@ -79,8 +85,9 @@ class LeaderEpochs:
     def _replace(self, entries: list[tuple[int, int]]) -> None:
         if entries != self.entries:
             self.entries = entries
-            self._write()
+            self.is_dirty = True
 
-    def _write(self) -> None:
+    def write(self) -> None:
+        """Bring the file up to the entries; not synced."""
         self.disk.write_file(self.path, pairs_file(self.entries))
-        self.is_dirty = True
+        self.is_dirty = False

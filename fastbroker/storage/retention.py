@@ -1,6 +1,8 @@
 """Which segments of a log have been kept for long enough, and when the next will have been."""
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from fastbroker.config.topic import TopicConfig
 from fastbroker.storage.segment import Segment
 
@@ -8,7 +10,7 @@ NEVER = 2**63 - 1
 
 
 def expired(
-    segments: list[Segment], *, log_start_offset: int, log_end_offset: int, high_watermark: int,
+    segments: Sequence[Segment], *, log_start_offset: int, log_end_offset: int, high_watermark: int,
     config: TopicConfig, now_ms: int,
 ) -> int:  # fmt: skip
     """How many of the oldest segments may go: too old, too many bytes, or below the log's start.

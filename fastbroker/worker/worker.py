@@ -42,6 +42,7 @@ from fastbroker.worker.offsets_topic import OffsetsTopic
 from fastbroker.worker.peers import Peers
 from fastbroker.worker.removal import Removal
 from fastbroker.worker.replicas import Replicas
+from fastbroker.worker.rounds import Rounds
 from fastbroker.worker.timers import TimerWheel
 from fastbroker.worker.upkeep import Upkeep
 
@@ -151,7 +152,8 @@ class Worker:
             apply=self._apply,
             fatal=fatal,
         )
-        self.upkeep = Upkeep(loop, self.broker, self.flusher.request, remove)
+        self.upkeep = Upkeep(loop, self.broker, self.flusher.request)
+        self.rounds = Rounds(self.broker, remove)
         self.listeners = [self._listener(one.at(index)) for one in config.listeners()]
 
     # ---- what is made once
@@ -253,8 +255,8 @@ class Worker:
         for name in self.log_dir.unknown_directories(self.broker.partitions):
             log.warning("%s is no partition of this broker: kept as %s", name,
                         self.log_dir.set_aside(name))  # fmt: skip
-        self.log_dir.was_clean = False  # logs opened from here on are new
         self.upkeep.start()
+        self.rounds.start()
         for listener in self.listeners:
             listener.start()
         self._ready()

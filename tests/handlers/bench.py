@@ -235,9 +235,9 @@ class Bench:
     def partition(self, name: str = "t", number: int = 0) -> Partition:
         return self.broker.partitions[TopicPartition(name, number)]
 
-    def append(self, *values: str, name: str = "t", **how: Any) -> None:
+    def append(self, *values: str, name: str = "t", number: int = 0, **how: Any) -> None:
         """One batch, straight into a partition."""
-        self.partition(name).append(
+        self.partition(name, number).append(
             batch(*values, **how), now_ms=self.timers.now_ms(), produce_version=9
         )
 

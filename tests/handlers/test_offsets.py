@@ -12,7 +12,7 @@ from fastbroker.protocol.messages.delete_records import DeleteRecordsRequest
 from fastbroker.protocol.messages.list_offsets import ListOffsetsRequest
 from fastbroker.protocol.messages.offset_for_leader_epoch import OffsetForLeaderEpochRequest
 from fastbroker.storage.checkpoints import read_offsets
-from fastbroker.storage.log_dir import LOG_STARTS
+from fastbroker.storage.offset_checkpoints import LOG_STARTS
 from tests.handlers.bench import ELSEWHERE, ME, Bench, Pending
 from tests.storage.logs import batch
 
@@ -150,18 +150,6 @@ def test_records_that_stay(filled: Bench) -> None:
     assert delete(filled, 0, topic="both") == (0, 0)
     error, _ = delete(filled, 0, topic="__consumer_offsets")
     assert error == errors.InvalidTopicException.code
-
-
-def test_a_start_that_cannot_be_written(
-    filled: Bench, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def full(*_: Any) -> None:
-        raise OSError(28, "No space left on device")
-
-    filled.elect(ME)
-    monkeypatch.setattr(filled.log_dir.disk, "write_file", full)
-    assert delete(filled, 2) == (errors.KafkaStorageError.code, -1)
-    assert list_offsets(filled, (0, -2)) == [(0, 1, -1)]
 
 
 def test_a_start_is_promised_when_it_is_on_disk(filled: Bench) -> None:

@@ -13,7 +13,8 @@ from fastbroker.model import TopicPartition
 from fastbroker.storage.checkpoints import read_offsets, write_offsets
 from fastbroker.storage.disk import Disk
 from fastbroker.storage.log import Log
-from fastbroker.storage.log_dir import LOG_STARTS, RECOVERY_POINTS, LogDir
+from fastbroker.storage.log_dir import LogDir
+from fastbroker.storage.offset_checkpoints import LOG_STARTS, RECOVERY_POINTS
 from tests.storage.logs import NOW, TP, append, contents
 
 FIRST, SECOND = b"1" * 16, b"2" * 16
