@@ -97,8 +97,10 @@ class ModelLog:
         self.start = self.end = 0
         self.epochs: list[tuple[int, int]] = []
         self.producers: dict[int, Known] = {}
-        self.snapshots: dict[int, dict[int, Known]] = {}
+        self.forgotten: set[int] = set()  # producers that were silent for too long
+        self.snapshots: set[int] = set()  # those that a roll has written
         self.deleted: dict[str, int] = {}  # file -> when it goes
+        self.left: set[str] = set()  # such files that a restart found; the next opening removes them
 
     # ---- writing
 
@@ -116,7 +118,7 @@ class ModelLog:
         )
         self.pieces[-1].batches.append(written)
         self.pieces[-1].written_ms = now_ms
-        self._learn(self.producers, written)
+        self._learn(written)
         self.end = last + 1
         return written
 
@@ -131,25 +133,26 @@ class ModelLog:
             self.roll(now_ms)
 
     def roll(self, now_ms: int) -> None:
-        self.snapshots[self.end] = dict(self.producers)
+        self.snapshots.add(self.end)
         self.pieces.append(Piece(self.end, now_ms))
 
-    @staticmethod
-    def _learn(producers: dict[int, Known], one: Written) -> None:
+    def _learn(self, one: Written) -> None:
         if one.producer_id < 0:
             return
-        before = producers.get(one.producer_id, Known(-1, -1))
+        before = self.producers.get(one.producer_id, Known(-1, -1))
         open_at = before.open_at
         if one.is_marker:
             open_at = -1
         elif one.transactional and open_at < 0:
             open_at = one.first
-        producers[one.producer_id] = Known(one.latest, open_at)
+        self.producers[one.producer_id] = Known(one.latest, open_at)
+        self.forgotten.discard(one.producer_id)
 
     def expire(self, now_ms: int, silent_ms: int) -> None:
         for producer_id, known in list(self.producers.items()):
             if known.open_at < 0 and now_ms - known.last_ms >= silent_ms:
                 del self.producers[producer_id]
+                self.forgotten.add(producer_id)
 
     @property
     def stable(self) -> int:
@@ -196,7 +199,7 @@ class ModelLog:
         for piece in self.pieces[:count]:
             for name in self._names(piece, is_active=False):
                 self.deleted[name + ".deleted"] = at_ms + self.policy.delete_delay_ms
-            self.snapshots.pop(piece.base, None)
+            self.snapshots.discard(piece.base)
         del self.pieces[:count]
         self.move_start(self.pieces[0].base)
 
@@ -212,44 +215,28 @@ class ModelLog:
         return names
 
     def files(self) -> tuple[dict[str, int | None], set[str]]:
-        """(name -> bytes, None: not looked at) of what must be there; what may be, too."""
-        must: dict[str, int | None] = {"partition.metadata": None}
-        if self.epochs:
-            must["leader-epoch-checkpoint"] = None
+        """(name -> bytes, None: not looked at) of what must be there; what may be, too. Snapshots
+        that no roll has written are bounded elsewhere."""
+        if self.end == 0:
+            return {}, set()
+        must: dict[str, int | None] = {"partition.metadata": None, "leader-epoch-checkpoint": None}
         for piece in self.pieces:
             for name in self._names(piece, is_active=piece is self.pieces[-1]):
                 must[name] = piece.size if name.endswith(".log") else None
-        for offset in self.snapshots:
-            must[f"{offset:020d}.snapshot"] = None
-        for name in self.deleted:
-            must[name] = None
         active = self.pieces[-1]
         # Aborts of the active segment are in memory; a clean end or a recovery writes them.
-        return must, {f"{active.base:020d}.txnindex"} if active.has_aborts else set()
+        may = {f"{active.base:020d}.txnindex"} if active.has_aborts else set()
+        # An opening removes what waits to be removed before its time.
+        return must, may | self.left | self.deleted.keys()
 
     def remove_due(self, at_ms: int) -> None:
         self.deleted = {name: due for name, due in self.deleted.items() if due > at_ms}
 
     # ---- ends and beginnings of the process
 
-    def closed(self) -> None:
-        self.snapshots[self.end] = dict(self.producers)
-
-    def opened(self) -> None:
-        """After a clean end or a kill: leftovers go, producers are as snapshot and batches say."""
+    def restarted(self) -> None:
+        self.left = set(self.deleted)
         self.deleted.clear()
-        bases = {piece.base for piece in self.pieces}
-        newest = max(self.snapshots, default=-1)
-        self.producers = dict(self.snapshots.get(newest, {}))
-        for piece in self.pieces:
-            for one in piece.batches:
-                if one.first >= newest:
-                    self._learn(self.producers, one)
-        self.snapshots = {
-            offset: state
-            for offset, state in self.snapshots.items()
-            if offset in bases or offset == newest
-        }
 
     def led(self, epoch: int) -> None:
         self.epochs = [entry for entry in self.epochs if entry[1] < self.end]

@@ -25,6 +25,7 @@ from fastbroker.protocol.metadata_records import (
 from fastbroker.protocol.schema import Struct
 from fastbroker.storage.disk import Buffer, Disk
 from fastbroker.worker.removal import Removal
+from fastbroker.worker.rounds import Rounds
 from fastbroker.worker.upkeep import Upkeep
 from tests.handlers.bench import ME, Bench
 
@@ -70,6 +71,9 @@ class TimedDisk(Disk):
         pass
 
     def sync_directory(self, path: str) -> None:
+        pass
+
+    def sync_file_system(self, path: str) -> None:
         pass
 
     def replace_file(self, path: str, data: bytes) -> None:
@@ -137,15 +141,15 @@ class World:
         bench.timers.at_ms = self._at_ms
         self._set_clock()
         self.disk = TimedDisk(bench.timers.now_ms)
-        bench.log_dir.disk = self.disk
+        bench.log_dir.disk = bench.log_dir.checkpoints.disk = self.disk
         loop: Any = Loop()
         remove = Removal(loop, bench.timers, self.disk)
         bench.replicas.remove = remove
         for name in self.topics:
             self._tell(name)
         assert not bench.log_dir.unknown_directories(bench.broker.partitions)
-        bench.log_dir.was_clean = False
-        Upkeep(loop, bench.broker, bench._request_flush, remove).start()
+        Upkeep(loop, bench.broker, bench._request_flush).start()
+        Rounds(bench.broker, remove).start()
 
     def _tell(self, name: str) -> None:
         topic_id, partitions, configs = self.topics[name]
