@@ -37,6 +37,7 @@ TIMEOUT = 15  # minutes of a transaction
 HANGING = 950  # a producer whose transaction nobody ends for hours
 IDEMPOTENT = 700
 TRANSACTIONAL = range(900, 904)
+PASSING = 10_000  # and above: producers that write once
 
 
 class Topic(NamedTuple):
@@ -102,12 +103,14 @@ class Day:
         self.minute = 0
         self.started_at = 0.0
         self.timers = 0
+        self.held = 0, 0  # descriptors and open logs at the last look
         self.sure_at = 0.0  # until then not every removal is known
         # The log that was open when producers last expired: it knows none but those of the model.
         self.expired_in: dict[TopicPartition, weakref.ref[Log]] = {}
         self.sequences: collections.Counter[tuple[int, int, TopicPartition]] = (
             collections.Counter()
         )
+        self.passing = PASSING
         self.epochs: collections.Counter[int] = collections.Counter()
         self.open: dict[TopicPartition, list[Open]] = {}
         self.ends: dict[str, int] = {}  # topic -> minute at which it is made anew
@@ -132,6 +135,8 @@ class Day:
         for minute in range(60):
             self._act()
             if minute == restart and how in ("stop", "kill"):
+                if self.chance.random() < 0.5:
+                    self._remake_at_last("recreated")
                 self._restart(how)
                 how = "done"
             self._pass_minute(kill=minute >= restart and how == "kill in retention")
@@ -165,6 +170,9 @@ class Day:
         if how != "stop":
             self._retain()  # after a kill all logs are looked at at once
         if how == "killed in retention":
+            for log in self.model.values():
+                # Producers may have expired in the same moment, before that.
+                log.expire(self.world.now_ms(), PRODUCERS_EXPIRE_MS)
             self.sure_at = self.started_at + max(p.delete_delay_ms for p in self.policies.values())
 
     def _pass_minute(self, *, kill: bool = False) -> None:
@@ -227,6 +235,12 @@ class Day:
             self.directories.setdefault(f"{name}-{number}.", []).append(due)
         self._create(name)
 
+    def _remake_at_last(self, name: str) -> None:
+        """Where the log begins, and how far it goes, is of another one now; checkpoints are old."""
+        self._delete_records(name, -1)
+        self._remake(name)
+        self._append(TopicPartition(name, 0))
+
     # ---- what happens in a minute
 
     def _act(self) -> None:
@@ -241,7 +255,7 @@ class Day:
         self._transact()
         if chance.random() < 0.05:
             log = self.model[TopicPartition("trimmed", 0)]
-            self._delete_records(chance.choice((-1, chance.randint(log.start, log.end))))
+            self._delete_records("trimmed", chance.choice((-1, chance.randint(log.start, log.end))))
         if chance.random() < 0.01:
             policy = self.policies["by-time"]._replace(
                 retention_ms=chance.choice((HOUR, 2 * HOUR, 3 * HOUR))
@@ -267,6 +281,8 @@ class Day:
             at = now_ms + chance.randrange(FUTURE_MS)
         if name.topic == "recreated" and producer_id < 0:
             producer_id = IDEMPOTENT
+        elif producer_id < 0 and chance.random() < 0.05:
+            producer_id = self.passing = self.passing + 1
         count = chance.randint(1, 3) if topic.value_bytes < 1000 else 1
         values = tuple(
             (f"k{chance.randrange(50)}", f"{self.minute}." + "v" * size)
@@ -338,8 +354,8 @@ class Day:
             producer_id=one.producer_id, is_marker=True, commit=commit,
         )  # fmt: skip
 
-    def _delete_records(self, offset: int) -> None:
-        log = self.model[TopicPartition("trimmed", 0)]
+    def _delete_records(self, name: str, offset: int) -> None:
+        log = self.model[TopicPartition(name, 0)]
         answer = self.world.bench.ask(
             make(
                 DeleteRecordsRequest,
@@ -347,7 +363,7 @@ class Day:
                     "timeout_ms": 1000,
                     "topics": [
                         {
-                            "name": "trimmed",
+                            "name": name,
                             "partitions": [{"partition_index": 0, "offset": offset}],
                         }
                     ],
@@ -358,7 +374,7 @@ class Day:
         log.move_start(log.end if offset == -1 else offset)
         one = answer.topics[0].partitions[0]
         if (one.error_code, one.low_watermark) != (0, log.start):
-            raise Difference(f"trimmed to {offset}: {one}")
+            raise Difference(f"{name} deleted to {offset}: {one}")
 
     def _read(self, name: TopicPartition) -> None:
         """By offset, as a file range, and by time."""
@@ -417,6 +433,7 @@ class Day:
                   for name, log in in_use.items()}  # fmt: skip
         allowed = active | {f"{world.directory}/.lock"}
         files = world.open_files()
+        self.held = len(files), len(in_use)
         if len(files) > len(set(files)) or not set(files) <= allowed:
             raise Difference(f"open: {sorted(set(files) - allowed) or files}")
         indexes = {
@@ -508,7 +525,9 @@ class Day:
     def _check_directory(self) -> None:
         directory = self.world.directory
         left: collections.Counter[str] = collections.Counter()
-        for entry in os.scandir(directory):
+        with os.scandir(directory) as found:
+            entries = list(found)
+        for entry in entries:
             if not entry.is_dir():
                 if entry.name.endswith(".tmp"):
                     raise Difference(f"left over: {entry.name}")
@@ -526,7 +545,8 @@ class Day:
 
     def _check_files(self, entry: os.DirEntry[str], log: ModelLog) -> None:
         must, may = log.files()
-        sizes = {one.name: one.stat().st_size for one in os.scandir(entry.path)}
+        with os.scandir(entry.path) as found:
+            sizes = {one.name: one.stat().st_size for one in found}
         if self.clean is not None and "compact" in log.policy.cleanup:
             odd = [name for name in sizes if name.endswith((".cleaned", ".swap", ".tmp"))]
             if odd:
