@@ -142,6 +142,8 @@ class Day:
             self._pass_minute(kill=minute >= restart and how == "kill in retention")
             if self.counts["killed in retention"] > killed:
                 how = "done"
+            if minute % 7 == 0:
+                self._check_directory()
         if self.minute == 9 * 60:
             self.world.step_clock(-HOUR)
         if self.clean is not None:

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 
 OURS = "*/fastbroker/*"
 SEGMENT_BYTES = 600  # what a segment costs, about; their number goes up and down
-SLOPE_MAX, SPREAD_MAX = 0.03, 0.10  # of the mean, over all hours and of each
-SETTLING = 2  # hours until all that was there before has been replaced
+SLOPE_MAX, SPREAD_MAX = 0.10, 0.15  # of the mean, over all hours and of each
+FROM_HOUR = 1  # what was there before is used again without a trace, for days: begin early
 
 
 class Memory:
@@ -23,10 +23,6 @@ class Memory:
     def end(self) -> None:
         tracemalloc.stop()
 
-    @property
-    def is_tracing(self) -> bool:
-        return tracemalloc.is_tracing()
-
     def sample(self, segments: int) -> None:
         gc.collect()
         taken = tracemalloc.take_snapshot().filter_traces([tracemalloc.Filter(True, OURS)])
@@ -35,7 +31,7 @@ class Memory:
 
     def rises(self) -> str | None:
         """What is wrong; None: it stays as it is."""
-        return rising(self.samples[SETTLING:])
+        return rising(self.samples)
 
 
 def rising(samples: Sequence[float]) -> str | None:

@@ -4,6 +4,7 @@ FASTBROKER_HOURS=240 makes it longer, and FASTBROKER_SEED another one; `pytest -
 """
 from __future__ import annotations
 
+import logging
 import os
 import pathlib
 import tempfile
@@ -14,7 +15,7 @@ import pytest
 
 from fastbroker.storage import validator
 from tests.time.day import Day
-from tests.time.memory import Memory, rising
+from tests.time.memory import FROM_HOUR, Memory, rising
 from tests.time.planted import PLANTED, Plant
 
 HOURS = int(os.environ.get("FASTBROKER_HOURS", "24"))
@@ -32,20 +33,42 @@ def folder(tmp_path: pathlib.Path) -> Iterator[pathlib.Path]:
         yield pathlib.Path(path)
 
 
-def live(folder: pathlib.Path, *, hours: int, seed: int = SEED, traced_from: int = -1) -> Day:
-    """Live through the hours; memory is looked at from one of them on. Raises Difference."""
-    day, memory = Day(folder, seed), Memory()
+class Errors(logging.Handler):
+    """What the broker says is wrong; a test's own handlers would keep all that it says."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.ERROR)
+        self.said: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.said.append(record.getMessage())
+
+
+@pytest.fixture(autouse=True)
+def errors() -> Iterator[Errors]:
+    ours, handler = logging.getLogger("fastbroker"), Errors()
+    ours.addHandler(handler)
+    ours.propagate = False
+    yield handler
+    ours.propagate = True
+    ours.removeHandler(handler)
+
+
+def live(folder: pathlib.Path, *, hours: int, steady_from: int | None = None) -> Day:
+    """Live through the hours; memory has to stay as it is from one of them on. Raises Difference.
+    """
+    day, memory = Day(folder, SEED), Memory()
     day.begin()
     try:
         for hour in range(hours):
-            if hour == traced_from:
+            if steady_from is not None and hour == FROM_HOUR:
                 memory.begin()
             begun = time.monotonic()
             day.hour()
             segments = day.objects()["segments"]
-            if memory.is_tracing:
+            if steady_from is not None and hour >= steady_from:
                 memory.sample(segments)
-            kib = f"{memory.samples[-1] / 1024:.0f} KiB" if memory.samples else "not traced"
+            kib = f"{memory.samples[-1] / 1024:.0f} KiB" if memory.samples else "not looked at"
             print(
                 f"hour {hour + 1}: {day.held[1]} logs open of {len(day.model)},"
                 f" {day.held[0]} descriptors, {segments} segments, memory {kib},"
@@ -59,10 +82,11 @@ def live(folder: pathlib.Path, *, hours: int, seed: int = SEED, traced_from: int
 
 
 @pytest.mark.timeout(60 + 20 * HOURS)
-def test_a_day(folder: pathlib.Path) -> None:
-    day = live(folder, hours=HOURS, traced_from=HOURS // 2)
+def test_a_day(folder: pathlib.Path, errors: Errors) -> None:
+    day = live(folder, hours=HOURS, steady_from=HOURS // 2)
     for what in ("dropped", "remade", "timed out", "stop", "kill", "killed in retention"):
         assert day.counts[what] > HOURS // 12, f"too little of: {what}"
+    assert not errors.said
 
 
 @pytest.mark.parametrize("plant", PLANTED, ids=lambda plant: plant.__name__)
@@ -89,11 +113,11 @@ def test_a_leak_of_memory_is_found(
 
     monkeypatch.setattr("fastbroker.storage.log.validate", leaky)
     with pytest.raises(AssertionError, match="memory goes up"):
-        live(folder, hours=9, traced_from=2)
+        live(folder, hours=9, steady_from=3)
 
 
 def test_what_rises_and_what_does_not() -> None:
     steady = [1000.0, 1010, 990, 1020, 985, 1000, 1012, 1003]
     assert rising(steady) is None
-    assert "goes up by" in (rising([one + 10 * n for n, one in enumerate(steady)]) or "")
+    assert "goes up by" in (rising([one + 20 * n for n, one in enumerate(steady)]) or "")
     assert "up and down" in (rising([*steady[:4], 1200, *steady[5:]]) or "")
