@@ -1,6 +1,7 @@
 """A broker's directory over the deaths of its topics: a name used again begins anew."""
 from __future__ import annotations
 
+import contextlib
 import os
 import pathlib
 import threading
@@ -198,10 +199,8 @@ def test_what_a_crash_in_a_deletion_leaves_goes_at_the_next_opening(
 
         with monkeypatch.context() as patch:
             patch.setattr(directory.disk, "rename", rename)
-            try:
+            with contextlib.suppress(KeyboardInterrupt):
                 log.retain(NOW, log.log_end_offset)
-            except KeyboardInterrupt:
-                pass
         crash(directory)
         again = opened(started(path), FIRST)
         assert contents(again)[-3:] == [(3, "0"), (4, "1"), (5, "2")]

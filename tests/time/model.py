@@ -100,7 +100,7 @@ class ModelLog:
         self.forgotten: set[int] = set()  # producers that were silent for too long
         self.snapshots: set[int] = set()  # those that a roll has written
         self.deleted: dict[str, int] = {}  # file -> when it goes
-        self.left: set[str] = set()  # such files that a restart found; the next opening removes them
+        self.left: set[str] = set()  # those that an opening has still to remove
 
     # ---- writing
 

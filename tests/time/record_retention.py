@@ -1,4 +1,7 @@
-"""Have Apache Kafka retain the cases of retention_cases.py: python -m tests.time.record_retention"""
+"""Have Apache Kafka retain the cases of retention_cases.py.
+
+    python -m tests.time.record_retention
+"""
 from __future__ import annotations
 
 import json
