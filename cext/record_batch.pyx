@@ -477,11 +477,11 @@ cdef int _put_blob(Writer out, object data) except -1:
 def encode_records(records, int64_t base_timestamp) -> bytes:
     """The body of a batch: records are (key, value, headers, timestamp_ms), as build_batch's."""
     cdef Writer out = Writer()
-    cdef Writer one
+    cdef Writer one = Writer()
     cdef uint8_t scratch[10]
     cdef int32_t index = 0
     for key, value, headers, timestamp in records:
-        one = Writer()
+        one.size = 0
         one.put_u8(0)
         one.put(scratch, store_varint64(scratch, <int64_t>timestamp - base_timestamp))
         _put_varint(one, index)

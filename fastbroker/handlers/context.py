@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from fastbroker.group.coordinator import GroupCoordinator
     from fastbroker.txn.coordinator import TransactionCoordinator
 
+TOPIC_CONFIGS_MAX = 1000  # different sets of overrides whose values are remembered
 
 
 class Node(NamedTuple):
@@ -91,6 +92,8 @@ class Broker:
         self.config, self.broker_id, self.workers = config, broker_id, workers
         self.timers, self.log_dir, self.sessions = timers, log_dir, sessions
         self.forward, self.allocate_producer_id = forward, allocate_producer_id
+        self._topic_configs: dict[frozenset[tuple[str, str]], TopicConfig] = {}  # by overrides
+        self._configs_of = config  # the broker's values that they were made with
         self.image = MetadataImage.empty()
         self.partitions: dict[TopicPartition, Partition] = {}
         self.groups: GroupCoordinator
@@ -177,8 +180,16 @@ class Broker:
         )
 
     def topic_config(self, name: str) -> TopicConfig:
-        """The values in force for a topic."""
-        return TopicConfig.resolve(self.image.topic_configs(name), self.config)
+        """The values in force for a topic: one object for all topics with the same overrides."""
+        if self._configs_of is not self.config or len(self._topic_configs) >= TOPIC_CONFIGS_MAX:
+            self._topic_configs.clear()
+            self._configs_of = self.config
+        overrides = self.image.topic_configs(name)
+        key = frozenset(overrides.items())
+        found = self._topic_configs.get(key)
+        if found is None:
+            found = self._topic_configs[key] = TopicConfig.resolve(overrides, self.config)
+        return found
 
     # ---- brokers as clients are told of them
 

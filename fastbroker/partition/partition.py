@@ -233,10 +233,10 @@ class Partition:
         else:
             self.purgatory.await_commit(offset, committed)
 
-    def flushed(self, job: FlushJob) -> None:
+    def flushed(self, job: FlushJob, *, is_journaled: bool = False) -> None:
         """A flush of this partition's log has ended well; too late after `fail`."""
         if self.failure is None:
-            self.log.end_flush(job)
+            self.log.end_flush(job, is_journaled=is_journaled)
             self._advance()
 
     def fail(self, error: BaseException) -> None:

@@ -17,8 +17,20 @@ Buffer = bytes | bytearray | memoryview
 MAP_MIN = 65_536
 
 
+
+def _kernel() -> tuple[int, ...]:
+    numbers = os.uname().release.split("-", 1)[0].split(".")[:2]
+    return tuple(int(number) for number in numbers if number.isdigit())
+
+
 class Disk:
-    """The real one. Stateless; one for each process."""
+    """The real one. Stateless; one for each process.
+
+    reports_all_errors: a sync of a file system tells of every write there that failed since its
+    fd was opened. Before Linux 5.8 it does not.
+    """
+
+    reports_all_errors = _kernel() >= (5, 8)
 
     def open(self, path: str, *, create: bool = False, write: bool = True) -> int:
         """A file descriptor to read and, when `write`, to write `path`."""
@@ -55,6 +67,18 @@ class Disk:
     def sync(self, fd: int) -> None:
         """Data and size of the file are on the medium when this returns."""
         os.fdatasync(fd)
+
+    def sync_file_system(self, fd: int) -> None:
+        """As `sync`, of everything on the file system of `fd`, a file or directory."""
+        sync_file_system(fd)
+
+    def sync_file(self, path: str) -> None:
+        """`sync` of a file that nobody holds open."""
+        fd = self.open(path, write=False)
+        try:
+            self.sync(fd)
+        finally:
+            self.close(fd)
 
     def size(self, path: str) -> int:
         return os.stat(path).st_size
@@ -98,14 +122,6 @@ class Disk:
         finally:
             os.close(fd)
         os.replace(fresh, path)
-
-    def sync_file_system(self, path: str) -> None:
-        """Everything on the file system that `path` lies on is on the medium when this returns."""
-        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-        try:
-            sync_file_system(fd)
-        finally:
-            os.close(fd)
 
     def sync_directory(self, path: str) -> None:
         fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)

@@ -1,6 +1,7 @@
 """What one flush of a log has to sync: handed out by the log, run elsewhere, given back."""
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import NamedTuple
 
 from fastbroker.storage.disk import Disk
@@ -25,7 +26,7 @@ class FlushJob(NamedTuple):
     files: those of `ranges`, and those whose bytes only the journal has so far.
     paths, directories: small files and names, which the journal does not know.
     may_be_journaled: `ranges` may go to the journal and `files` be left for later.
-    cuts: how often the log had been cut.
+    number: of the log's jobs, which are counted from 1.
     """
 
     disk: Disk
@@ -35,35 +36,30 @@ class FlushJob(NamedTuple):
     directories: list[str]
     offset: int
     may_be_journaled: bool
-    cuts: int
+    number: int
 
-    def descriptors(self, *, with_files: bool = True) -> tuple[list[tuple[int, bool]], list[int]]:
-        """What to sync, as (fd, whether it is a directory), and which of the fds are to be closed
-        afterwards. Raises OSError."""
-        opened: list[int] = []
+    def open_names(self) -> list[tuple[int, bool]]:
+        """Descriptors of `paths` and `directories`, to be synced and then closed: (fd, whether it
+        is a directory). Raises OSError."""
+        opened: list[tuple[int, bool]] = []
         try:
             for path in self.paths:
-                opened.append(self.disk.open(path, write=False))
-            files = [(file.fd, False) for file in self.files] if with_files else []
-            files += [(fd, False) for fd in opened]
+                with suppress(FileNotFoundError):  # dropped with its segment
+                    opened.append((self.disk.open(path, write=False), False))
             for directory in self.directories:
-                opened.append(self.disk.open(directory, write=False))
-                files.append((opened[-1], True))
+                opened.append((self.disk.open(directory, write=False), True))
         except OSError:
-            for fd in opened:
+            for fd, _ in opened:
                 self.disk.close(fd)
             raise
-        return files, opened
+        return opened
 
     def run(self) -> None:
         """Sync, here and now. Raises OSError: the bytes may be lost, never try again."""
         for file in self.files:
             self.disk.sync(file.fd)
         for path in self.paths:
-            fd = self.disk.open(path, write=False)
-            try:
-                self.disk.sync(fd)
-            finally:
-                self.disk.close(fd)
+            with suppress(FileNotFoundError):
+                self.disk.sync_file(path)
         for directory in self.directories:
             self.disk.sync_directory(directory)

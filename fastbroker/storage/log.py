@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os.path
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import NamedTuple
 from zlib import crc32
 
@@ -57,7 +58,6 @@ class Log:
     """Owned by one partition of one process; made by `Log.open`.
 
     last_abort: no abort marker stands behind this offset; -1: there is none.
-    topic_id: None for a log that is of no topic.
     is_gone: its topic was deleted and its directory renamed; nothing is flushed any more.
     A log that nothing was ever written to has no directory.
     """
@@ -67,13 +67,14 @@ class Log:
         topic_id: bytes | None = None,
     ) -> None:  # fmt: skip
         self.directory, self.disk = directory, disk
-        self.partition, self.config, self.topic_id = partition, config, topic_id
+        self.partition, self.config = partition, config
         self.segments = Segments()
         self.epochs = LeaderEpochs(disk, os.path.join(directory, EPOCHS_FILE))
         self.producers = ProducerState()
         self.log_start_offset = 0
         self.log_end_offset = 0
         self.unflushed = Unflushed(disk, directory, self.epochs)
+        self.unflushed.topic_id = topic_id
         self.last_abort = -1
         self.is_gone = False
         self._is_made = False  # the directory and the first segment's files are there
@@ -131,8 +132,9 @@ class Log:
             self.segments = Segments([self._new_segment(end, now_ms)])
             self.producers = ProducerState()
         self._is_made = bool(found) and self.segments[0] is found[0]
-        if self.topic_id is not None and METADATA_FILE not in names and found:
-            self._write_topic_id(self.topic_id)
+        topic_id = self.unflushed.topic_id
+        if topic_id is not None and METADATA_FILE not in names and found:
+            self._write_topic_id(topic_id)
         self.log_end_offset = end
         self.unflushed.opened(end)
         self.epochs.cut_from(end)
@@ -148,14 +150,19 @@ class Log:
             recovery_point=recovery_point,
             index_interval_bytes=self.config.index_interval_bytes,
             snapshot=lambda offset: newest_snapshot(self.disk, self.directory, names, offset),
+            write_snapshot=self._put_snapshot,
         )
         for segment in left.cut_off:
             segment.remove()
         if left.cut_off:
             # One that came back after a power cut would follow what is written from here on.
             self.disk.sync_directory(self.directory)
+        # All of it is believed from here on: what tells of it is on the medium, too.
         for path in left.unsynced:
-            self.unflushed.wrote_file(path)
+            self.disk.sync_file(path)
+        if self.epochs.is_dirty:
+            self.epochs.write()
+            self.disk.sync_file(self.epochs.path)
         self.segments, self.producers = Segments(left.segments), left.producers
         return left.end
 
@@ -167,8 +174,8 @@ class Log:
         """The directory and its first files, for the first batch."""
         self.disk.make_directory(self.directory)
         self.unflushed.made(os.path.dirname(self.directory))
-        if self.topic_id is not None:
-            self._write_topic_id(self.topic_id)
+        if self.unflushed.topic_id is not None:
+            self._write_topic_id(self.unflushed.topic_id)
         self.segments[0].create()
         self.unflushed.made(self.directory)
         self._is_made = True
@@ -306,9 +313,9 @@ class Log:
 
     def roll(self, now_ms: int) -> Segment:
         """Begin a segment at the log's end; the one before it will not change any more."""
-        for path in self.segments[-1].close_indexes():
+        changed = self.segments[-1].close_indexes()
+        for path in [*changed, self._write_snapshot(changed)]:
             self.unflushed.wrote_file(path)
-        self.unflushed.wrote_file(self._write_snapshot())
         segment = self._new_segment(self.log_end_offset, now_ms)
         segment.create()
         self.segments.append(segment)
@@ -318,10 +325,20 @@ class Log:
     def _new_segment(self, base_offset: int, now_ms: int) -> Segment:
         return Segment(self.disk, self.directory, base_offset, created_ms=now_ms)
 
-    def _write_snapshot(self) -> str:
-        """Of producers, at the log's end, unsynced; its path."""
-        path = os.path.join(self.directory, file_name(self.log_end_offset, SNAPSHOT))
-        self.disk.write_file(path, self.producers.snapshot())
+    def _snapshot_path(self, offset: int) -> str:
+        return os.path.join(self.directory, file_name(offset, SNAPSHOT))
+
+    def _write_snapshot(self, indexes: list[str]) -> str:
+        """Of producers, at the log's end, unsynced; its path. indexes: those written before it."""
+        transactions = self.segments[-1].txn_index.file.path
+        if transactions in indexes:
+            # Whoever finds a snapshot believes that this has every marker before it.
+            self.disk.sync_file(transactions)
+        return self._put_snapshot(self.log_end_offset, self.producers)
+
+    def _put_snapshot(self, offset: int, producers: ProducerState) -> str:
+        path = self._snapshot_path(offset)
+        self.disk.write_file(path, producers.snapshot())
         return path
 
     # ---- flushing
@@ -345,17 +362,18 @@ class Log:
         """
         if self.is_gone or not self._is_made:
             return None
-        has_id = self.topic_id is not None
-        return self.unflushed.begin(self.log_end_offset, may_be_journaled=has_id)
+        return self.unflushed.begin(self.log_end_offset)
 
     def end_flush(self, job: FlushJob, *, is_journaled: bool = False) -> None:
         """`job` has run without an error; is_journaled: its ranges are in the journal."""
         self.unflushed.end(job, is_journaled=is_journaled)
 
     def flush(self) -> None:
-        """Sync now, on this thread. Raises KafkaStorageError."""
-        job = self.begin_flush()
-        if job is None:
+        """Sync everything now, on this thread. Raises KafkaStorageError."""
+        if not self._is_made:
+            return
+        job = self.unflushed.begin(self.log_end_offset, is_last=True)
+        if job is None or self.is_gone:
             return
         try:
             job.run()
@@ -458,7 +476,12 @@ class Log:
             return []
         if count == len(self.segments):
             self.roll(now_ms)
-        self.advance_start(self.segments[count].base_offset)
+        first = self.segments[count].base_offset
+        if first >= self.recovery_point:
+            # What it tells of producers is not told by any batch from here on.
+            with suppress(FileNotFoundError):
+                self.disk.sync_file(self._snapshot_path(first))
+        self.advance_start(first)
         dropped = self.segments.drop_first(count)
         self.unflushed.dropped(dropped)
         return [path for segment in dropped for path in segment.retire()]
@@ -495,15 +518,7 @@ class Log:
 
     def _save(self, indexes: list[str]) -> None:
         """Follow up `indexes`, which were written, with a snapshot."""
-        path = self.segments[-1].txn_index.file.path
-        if path in indexes:
-            # An opening relies on its entries below a snapshot.
-            fd = self.disk.open(path, write=False)
-            try:
-                self.disk.sync(fd)
-            finally:
-                self.disk.close(fd)
-        self._write_snapshot()
+        self._write_snapshot(indexes)
         self._unsaved = 0
         self._drop_snapshots(self.disk.list(self.directory))
 
@@ -524,7 +539,9 @@ class Log:
         try:
             self.end()
             if self._is_made:
-                self.disk.sync_file_system(self.directory)
+                fd = self.disk.open(self.directory, write=False)
+                self.disk.sync_file_system(fd)
+                self.disk.close(fd)
         except OSError as error:
             raise KafkaStorageError(f"{self.directory}: closing failed: {error}") from error
 

@@ -1,7 +1,7 @@
 """A broker's log directory: its lock, its identity, the logs in it, and their checkpoints.
 
     <log.dirs>/broker-<id>/
-        .lock  meta.properties  .kafka_cleanshutdown
+        .lock  meta.properties  .kafka_cleanshutdown  commit-journal.0  commit-journal.1
         recovery-point-offset-checkpoint  log-start-offset-checkpoint  replication-offset-checkpoint
         <topic>-<partition>/   <topic>-<partition>.<hex>-delete/   <topic>-<partition>.<hex>-stray/
 """
@@ -18,6 +18,9 @@ from fastbroker.errors import KafkaStorageError
 from fastbroker.model import TopicPartition
 from fastbroker.storage.checkpoints import read_properties, write_properties
 from fastbroker.storage.disk import Disk
+from fastbroker.storage.journal import Journal
+from fastbroker.storage.journal_frames import NewerJournal
+from fastbroker.storage.journal_replay import JournalReplay
 from fastbroker.storage.log import Log, topic_id_text
 from fastbroker.storage.offset_checkpoints import OffsetCheckpoints
 from fastbroker.storage.segment import LOG
@@ -51,6 +54,7 @@ class LogDir:
         self.previous_broker_epoch = -1
         self.failure: BaseException | None = None
         self.checkpoints = OffsetCheckpoints(disk, path, self.logs)
+        self.journal = Journal(disk, path)
         self._closed: set[TopicPartition] = set()  # by this run
         self._lock = -1
 
@@ -66,15 +70,28 @@ class LogDir:
                 f"{self.path} is used by another process: stop it, or choose another --data-dir"
             ) from None
         self._read_identity()
-        self._read_clean_shutdown()
         self.checkpoints.read()
+        try:
+            JournalReplay(self.disk, self.path, self.checkpoints.recovery_points).run()
+        except NewerJournal as error:
+            raise LogDirError(
+                f"the commit journal in {self.path} {error}: start the version that wrote it, and"
+                " stop it cleanly before going back; nothing was changed"
+            ) from None
+        self._read_clean_shutdown()
         names = self.disk.list(self.path)
         for name in names:
             if name.endswith(DELETE):
                 self.disk.remove_directory(self._file(name))
         if not self.was_clean and META in names:
             # What a log has is on the medium when it is opened: nobody may see what is not.
-            self.disk.sync_file_system(self.path)
+            self.disk.sync_file_system(self.fd)
+
+    @property
+    def fd(self) -> int:
+        """An fd on its file system, opened before anything was written: it is told of every error
+        of its syncs."""
+        return self._lock
 
     def _file(self, name: str) -> str:
         return os.path.join(self.path, name)
@@ -211,6 +228,7 @@ class LogDir:
         forgotten = self.logs.pop(partition, None)
         if forgotten is not None:
             forgotten.is_gone = True
+            forgotten.unflushed.dropped(forgotten.segments)
         self.checkpoints.forget(partition)
         directory = self._file(str(partition))
         if not self.disk.exists(directory):
@@ -242,11 +260,12 @@ class LogDir:
                 one.flush()
                 one.end()
             marks = [(one.unflushed, one.unflushed.mark()) for one in self.logs.values()]
-            self.disk.sync_file_system(self.path)
+            self.disk.sync_file_system(self.fd)
             for unflushed, mark in marks:
                 unflushed.synced(mark)
             self.write_recovery_points()
             self.write_log_starts()
+            self.journal.close()
             said = json.dumps({"version": 0, "brokerEpoch": broker_epoch})
             self.disk.replace_file(self._file(CLEAN), said.encode())
         if self._lock >= 0:

@@ -30,12 +30,13 @@ Offsets = dict[TopicPartition, int]
 class OffsetCheckpoints:
     """Owned by a LogDir.
 
-    logs: those that are open, which speak for themselves; what is kept here is of the others.
+    logs: those that are open, which speak for themselves.
+    recovery_points: of the others, as they were read or left.
     """
 
     def __init__(self, disk: Disk, directory: str, logs: Mapping[TopicPartition, Log]) -> None:
         self.disk, self.directory, self.logs = disk, directory, logs
-        self._recovery_points: Offsets = {}
+        self.recovery_points: Offsets = {}
         self._log_starts: Offsets = {}
         self._written: dict[str, Offsets] = {}
         self._writing = threading.Lock()
@@ -43,12 +44,12 @@ class OffsetCheckpoints:
     def read(self) -> None:
         """Learn what the run before has left. Raises OSError."""
         try:
-            self._recovery_points = read_offsets(self.disk, self._file(RECOVERY_POINTS))
+            self.recovery_points = read_offsets(self.disk, self._file(RECOVERY_POINTS))
             self._log_starts = read_offsets(self.disk, self._file(LOG_STARTS))
         except CorruptFile as error:
             # Both only save work: without them logs are checked from their first segment.
             log.warning("%s: a checkpoint is ignored: %s", self.directory, error)
-        self._written[RECOVERY_POINTS] = dict(self._recovery_points)
+        self._written[RECOVERY_POINTS] = dict(self.recovery_points)
         self._written[LOG_STARTS] = dict(self._log_starts)
 
     def _file(self, name: str) -> str:
@@ -56,7 +57,7 @@ class OffsetCheckpoints:
 
     def recovery_point(self, partition: TopicPartition) -> int:
         """Of a log that is to be opened."""
-        return self._recovery_points.get(partition, 0)
+        return self.recovery_points.get(partition, 0)
 
     def log_start(self, partition: TopicPartition) -> int:
         """Of a log that is to be opened; 0: where its first segment begins."""
@@ -66,13 +67,13 @@ class OffsetCheckpoints:
         """A log is open no longer."""
         self.forget(partition)
         if one.recovery_point > 0:
-            self._recovery_points[partition] = one.recovery_point
+            self.recovery_points[partition] = one.recovery_point
         if _is_moved(one):
             self._log_starts[partition] = one.log_start_offset
 
     def forget(self, partition: TopicPartition) -> None:
         """A log is gone."""
-        self._recovery_points.pop(partition, None)
+        self.recovery_points.pop(partition, None)
         self._log_starts.pop(partition, None)
 
     def begin_anew(self, partition: TopicPartition) -> None:
@@ -98,7 +99,7 @@ class OffsetCheckpoints:
         self._write(RECOVERY_POINTS, self._points)
 
     def _points(self) -> Offsets:
-        points = dict(self._recovery_points)
+        points = dict(self.recovery_points)
         for partition, one in list(self.logs.items()):
             points[partition] = one.recovery_point
         return points
@@ -118,7 +119,7 @@ class OffsetCheckpoints:
 
     def write_high_watermarks(self, open_ones: Offsets) -> None:
         """open_ones: of the logs that are open; all of the others is committed. Raises OSError."""
-        self._write(HIGH_WATERMARKS, lambda: {**self._recovery_points, **open_ones})
+        self._write(HIGH_WATERMARKS, lambda: {**self.recovery_points, **open_ones})
 
     def _write(self, name: str, collect: Callable[[], Offsets]) -> None:
         """Replace a file; what is collected under the lock cannot be older than what is there."""

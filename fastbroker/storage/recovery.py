@@ -75,7 +75,7 @@ def find_epochs(segments: list[Segment], epochs: LeaderEpochs, recovery_point: i
 
 class Recovered(NamedTuple):
     """What is left of a log: its segments and those that do not follow any more, the offset behind
-    the last batch, what is known of producers there, and index files that were made anew."""
+    the last batch, what is known of producers there, and files that were made anew."""
 
     segments: list[Segment]
     cut_off: list[Segment]
@@ -91,11 +91,13 @@ def recover(
     recovery_point: int,
     index_interval_bytes: int,
     snapshot: Callable[[int], tuple[ProducerState, int]],
+    write_snapshot: Callable[[int, ProducerState], str],
 ) -> Recovered:
     """Find a log's end. Batches below `recovery_point` are right; those behind it are checked, and
     cut at the first bad one. Indexes and what is known of producers are completed.
 
     snapshot(offset): the newest one of producers up to `offset`, and of which offset it is.
+    write_snapshot(offset, producers): its path.
     `epochs` learns those of the batches that are checked.
     """
     # A transaction index that cannot be right is made anew, from the batches.
@@ -111,10 +113,15 @@ def recover(
         if segment.base_offset < end or (kept and segment.base_offset > end):
             break  # the segment before it was cut: this one does not follow any more
         kept.append(segment)
+        if segment.base_offset > known:
+            # The one that the roll has written was not synced yet; later, with the segments before
+            # it gone, nothing else will tell of producers.
+            unsynced.append(write_snapshot(segment.base_offset, producers))
         if segment in damaged:
             segment.txn_index.clear()
         segment.txn_index.cut(known)
-        if follower is not None and follower.base_offset <= recovery_point:
+        # Its indexes were synced with the first batch behind it, not before.
+        if follower is not None and follower.base_offset < recovery_point:
             end = follower.base_offset
             if end > known:
                 _learn(producers, segment, segment.headers_from(known))

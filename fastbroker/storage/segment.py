@@ -121,6 +121,9 @@ class Segment:
     ) -> int:
         """Write one stamped batch at the end; its position."""
         position = self.size
+        if self._since_index > index_interval_bytes:
+            self.offset_index.file.entries()  # loaded before anything is written: it may fail
+            self.time_index.file.entries()
         try:
             self.disk.pwrite(self.fd, data, position)
         except OSError:
@@ -330,6 +333,7 @@ class Segment:
                 self.path, position, end - position,
             )  # fmt: skip
             self.disk.truncate(self.fd, position)
+            self.disk.sync(self.fd)  # what came back would stand before the next segment
         self.size = position
 
     def _good_batches(

@@ -10,14 +10,14 @@ from typing import NamedTuple
 from fastbroker.storage.disk import Disk
 from fastbroker.storage.flush_job import DirtyRange, FlushJob
 from fastbroker.storage.leader_epochs import LeaderEpochs
-from fastbroker.storage.segment import Segment
+from fastbroker.storage.segment import OpenFile, Segment
 
 
 class Mark(NamedTuple):
-    """How far a log was flushed at some time."""
+    """How far a log was flushed at some time, and the last of its jobs then."""
 
     offset: int
-    cuts: int
+    jobs: int
 
 
 class _Written:
@@ -30,11 +30,13 @@ class _Written:
 
 
 class Unflushed:
-    """Owned by a Log. One job is out at a time.
+    """Owned by a Log. Jobs run one after the other; one may begin before the end of the one
+    before it, which has run, is told.
 
     flushed_offset: everything below is on the medium, in its segment or in the commit journal.
     recovery_point: everything below is on the medium in its own segment.
     since_ms: when the oldest batch that waits for a flush was written.
+    topic_id: by which the commit journal knows the directory again; None: nothing is journaled.
     Bounded by the segments written between two checkpoints of the journal.
     """
 
@@ -43,12 +45,14 @@ class Unflushed:
         self.flushed_offset = 0
         self.recovery_point = 0
         self.since_ms = 0
+        self.topic_id: bytes | None = None
         self._written: list[_Written] = []
-        self._unsynced: list[Segment] = []  # flushed, but perhaps into the journal alone
+        # Segments that are yet to be synced themselves -> the last job with bytes of them.
+        self._unsynced: dict[Segment, int] = {}
         self._paths: set[str] = set()
         self._directories: set[str] = set()
-        self._cuts = 0
-        self._was_cut = False  # since the last job began
+        self._jobs = 0
+        self._stale = -1  # this job and those before it are of a log that was cut since
 
     @property
     def has_written(self) -> bool:
@@ -84,7 +88,8 @@ class Unflushed:
     def dropped(self, segments: Collection[Segment]) -> None:
         """They are no longer the log's."""
         self._written = [one for one in self._written if one.segment not in segments]
-        self._unsynced = [one for one in self._unsynced if one not in segments]
+        for segment in segments:
+            self._unsynced.pop(segment, None)
 
     def cut(self, last: Segment, end: int) -> None:
         """The log was cut: it ends with offset `end` in `last`, and what a job that is out says of
@@ -97,50 +102,50 @@ class Unflushed:
         self._written.append(_Written(last, last.size))
         self.flushed_offset = min(self.flushed_offset, end)
         self.recovery_point = min(self.recovery_point, end)
-        self._cuts += 1
-        self._was_cut = True
+        self._stale = self._jobs
 
-    def begin(self, offset: int, *, may_be_journaled: bool) -> FlushJob | None:
+    def begin(self, offset: int, *, is_last: bool = False) -> FlushJob | None:
         """What is to be synced now that the log ends at `offset`; None: nothing. `end` follows.
 
-        may_be_journaled: the log's directory has a topic id by which the journal knows it again.
+        is_last: what is in the journal is to be synced, too.
         Raises OSError: nothing has changed then.
         """
-        if not (self._written or self._directories or self._paths or self.epochs.is_dirty):
+        is_needed = self._written or self._directories or self._paths or self.epochs.is_dirty
+        if not is_needed and not (is_last and self._unsynced):
             return None
         if self.epochs.is_dirty:
             self.epochs.write()
             self.wrote_file(self.epochs.path)
-        ranges = []
-        for number, one in enumerate(self._written):
-            following = self._written[number + 1 : number + 2]
-            end = following[0].segment.base_offset if following else offset
-            segment = one.segment
-            ranges.append(
-                DirtyRange(
-                    segment.file, segment.base_offset, one.position, one.end - one.position, end
-                )
-            )
-        dirty = [one.segment for one in self._written]
-        older = [segment.file for segment in self._unsynced if segment not in dirty]
+        ranges, end = [], offset
+        for one in reversed(self._written):
+            base, size = one.segment.base_offset, one.end - one.position
+            ranges.append(DirtyRange(one.segment.file, base, one.position, size, end))
+            end = base
+        ranges.reverse()
+        was_cut = self._stale == self._jobs
+        self._jobs += 1
+        for one in self._written:
+            self._unsynced[one.segment] = self._jobs
         job = FlushJob(
             self.disk,
             ranges,
-            older + [one.file for one in ranges],
+            self.unsynced_files(),
             sorted(self._paths),
             sorted(self._directories, reverse=True),  # a parent after what is in it
             offset,
-            may_be_journaled and not self._was_cut,
-            self._cuts,
+            self.topic_id is not None and not was_cut,
+            self._jobs,
         )
-        self._unsynced += [one for one in dirty if one not in self._unsynced]
         self._written, self._paths, self._directories = [], set(), set()
-        self._was_cut = False
         return job
+
+    def unsynced_files(self) -> list[OpenFile]:
+        """Files with bytes that only the journal has on the medium."""
+        return [segment.file for segment in self._unsynced]
 
     def is_stale(self, job: FlushJob) -> bool:
         """Whether the log was cut since `job` began."""
-        return job.cuts != self._cuts
+        return job.number <= self._stale
 
     def end(self, job: FlushJob, *, is_journaled: bool = False) -> None:
         """`job` has run without an error; is_journaled: its ranges are in the journal."""
@@ -148,18 +153,19 @@ class Unflushed:
             return
         self.flushed_offset = max(self.flushed_offset, job.offset)
         if not is_journaled:
-            self.recovery_point = self.flushed_offset
-            self._unsynced.clear()
+            self.recovery_point = max(self.recovery_point, job.offset)
+            for segment in [one for one, last in self._unsynced.items() if last <= job.number]:
+                del self._unsynced[segment]
 
     def mark(self) -> Mark:
         """What a sync of all files that begins now will have synced, for `synced`."""
-        return Mark(self.flushed_offset, self._cuts)
+        return Mark(self.flushed_offset, self._jobs)
 
     def synced(self, mark: Mark) -> None:
         """All files were synced after `mark` was taken."""
-        if mark.cuts != self._cuts:
+        if mark.jobs <= self._stale:
             return
         self.recovery_point = max(self.recovery_point, mark.offset)
-        # The last may have been written again, or be in the job that is out.
-        while len(self._unsynced) > 1 and self._unsynced[1].base_offset <= mark.offset:
-            del self._unsynced[0]
+        for segment, last in list(self._unsynced.items()):
+            if last <= mark.jobs:
+                del self._unsynced[segment]

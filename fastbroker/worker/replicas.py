@@ -52,8 +52,11 @@ class Replicas:
             coordinator = self._coordinator(name)
             if coordinator is not None:
                 coordinator.topic_has(len(topic.partitions))
+            before = delta.base.topics.get(name)
+            known = before.partitions if before is not None and before.id == topic.id else {}
             for number, partition in topic.partitions.items():
-                self._update(topic, number, partition, image)
+                if known.get(number) != partition:
+                    self._update(topic, number, partition, image)
         changed = [name for kind, name in delta.changed_configs if kind == TOPIC]
         self._configure([image.topics[name] for name in changed if name in image.topics], image)
         if delta.removed_topics:

@@ -32,6 +32,7 @@ from fastbroker.protocol.messages.describe_cluster import (
 from fastbroker.storage.disk import Disk
 from fastbroker.storage.log_dir import LogDir
 from fastbroker.txn.coordinator import TransactionCoordinator
+from fastbroker.worker.checkpoint import Checkpoint
 from fastbroker.worker.controller import Forwarding, Lifecycle, ProducerIds
 from fastbroker.worker.enlistment import Enlistment
 from fastbroker.worker.flusher import Flusher
@@ -140,7 +141,16 @@ class Worker:
             version=lambda: self.broker.image.features.get(TRANSACTION_VERSION, 0),
         )
         self.broker.save_log_starts = LogStarts(loop, self.log_dir).save
-        self.flusher = Flusher(loop, SyncThread(), self._sync_failed)
+        self.checkpoint = Checkpoint(
+            loop,
+            SyncThread(),
+            self.log_dir,
+            failed=self._sync_failed,
+            write_points=lambda: self.upkeep.write_recovery_points(),
+        )
+        self.flusher = Flusher(
+            loop, SyncThread(), self._sync_failed, self.log_dir.journal, self.checkpoint
+        )
         remove = Removal(loop, self.timers, self.log_dir.disk)
         self.replicas = Replicas(self.broker, config, self.flusher.request, remove)
         self.observer = Observer(
@@ -324,5 +334,6 @@ class Worker:
         self.metadata_client.close()
         self.timers.close()
         self.flusher.close()
+        self.checkpoint.close()
         self.loop.run_until_complete(self.loop.shutdown_default_executor())
         self.log_dir.close(self.lifecycle.broker_epoch)
