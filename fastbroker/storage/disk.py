@@ -16,6 +16,7 @@ from fastbroker._c.sync_thread import sync_file_system
 
 Buffer = bytes | bytearray | memoryview
 _FLOCK = Layout("hhqqixxxx")  # Linux's struct flock: type, whence, start, length, process
+MAP_MIN = 65_536
 
 
 
@@ -91,8 +92,11 @@ class Disk:
         os.ftruncate(fd, size)
 
     def map(self, fd: int, size: int) -> Buffer:
-        """The first `size` bytes of a file that will not change, mapped to be read."""
-        return memoryview(mmap.mmap(fd, size, access=mmap.ACCESS_READ)) if size else b""
+        """The first `size` bytes of a file that will not change, to be read: mapped, unless they
+        are few. Python's maps keep a descriptor each, and there are only so many."""
+        if size <= MAP_MIN:
+            return self.pread(fd, size, 0)
+        return memoryview(mmap.mmap(fd, size, access=mmap.ACCESS_READ))
 
     def read_file(self, path: str) -> bytes:
         with open(path, "rb") as file:

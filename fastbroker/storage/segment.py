@@ -421,8 +421,13 @@ class Segment:
                 self._max_timestamp, self._offset_of_max = header.max_timestamp, header.last_offset
 
     def let_go(self) -> None:
-        """Hold the file no longer; an answer on its way may. It is opened again when needed."""
+        """Hold the files of a segment that will not grow no longer; an answer on its way may.
+
+        They are opened again when needed. A mapped index holds a descriptor, too.
+        """
         self._file = None
+        for index in (self.offset_index, self.time_index, self.txn_index):
+            index.file.forget()
 
     def remove(self) -> None:
         """Delete the files."""
