@@ -25,6 +25,7 @@ from fastbroker.storage.producer_state import ProducerState, Verification
 from fastbroker.storage.recovery import drop_snapshots, find_segments, producers_at, recover
 from fastbroker.storage.retention import expired
 from fastbroker.storage.segment import RELATIVE_MAX, SNAPSHOT, Segment, file_name
+from fastbroker.storage.swap import retire
 from fastbroker.storage.time_search import Found, first_since
 from fastbroker.storage.txn_index import AbortedTransaction
 from fastbroker.storage.validator import validate
@@ -58,6 +59,10 @@ class Slice(NamedTuple):
     def read_bytes(self) -> bytes:
         """To be copied."""
         return self.segment.read(self.position, self.size)
+
+
+class SegmentsChanged(Exception):
+    """Segments that were to be replaced were dropped meanwhile."""
 
 
 class Log:
@@ -295,13 +300,13 @@ class Log:
         latest = max_timestamp if segment.first_timestamp >= 0 else now_ms
         return (
             segment.size > config.segment_bytes - size
-            or latest - begun > config.segment_ms - self._jitter_ms()
+            or latest - begun > config.roll_ms - self._jitter_ms()
             or segment.offset_index.file.size > config.segment_index_bytes - 8
             or last_offset - segment.base_offset > RELATIVE_MAX
         )
 
     def _jitter_ms(self) -> int:
-        return int(self._jitter * min(self.config.segment_jitter_ms, self.config.segment_ms))
+        return int(self._jitter * min(self.config.segment_jitter_ms, self.config.roll_ms))
 
     def roll(self, now_ms: int) -> Segment:
         """Begin a segment at the log's end; the one before it will not change any more."""
@@ -323,6 +328,11 @@ class Log:
         self.disk.replace_file(path, self.producers.snapshot())
 
     # ---- flushing
+
+    @property
+    def recovery_point(self) -> int:
+        """Everything below it is on the medium, in its own segment."""
+        return self.flushed_offset
 
     @property
     def is_dirty(self) -> bool:
@@ -502,6 +512,30 @@ class Log:
         self._recent.clear()
         self.advance_start(self._bases[0])
         return [path for segment in dropped for path in segment.retire()]
+
+    def replace(self, old: list[Segment], new: list[Segment]) -> list[str]:
+        """Put `new`, committed (see swap.py), in the place of `old`, neighbours below the recovery
+        point.
+
+        Readers see the old ones before, the new ones after. Returns paths of files to remove later.
+        Raises SegmentsChanged when `old` are not all there any more; OSError.
+        """
+        at = self.segments.index(old[0]) if old[0] in self.segments else -1
+        end = at + len(old)
+        if self.is_gone or at < 0 or self.segments[at:end] != old or end >= len(self.segments):
+            raise SegmentsChanged
+        for segment in old:
+            _ = segment.file  # for who is about to read from it: soon its name is another's
+        bases = [segment.base_offset for segment in old]
+        retired = retire(self.disk, self.directory, bases, new[0].base_offset)
+        for segment in new:
+            segment.txn_index.load()
+            segment.load_times()
+        self.segments[at:end] = new
+        self._bases = [segment.base_offset for segment in self.segments]
+        self._recent.clear()
+        self.last_abort = max(one.txn_index.last_marker for one in self.segments)
+        return retired
 
     def truncate_to(self, offset: int) -> None:
         """Drop everything from `offset` on, which a leader does not have."""

@@ -3,6 +3,7 @@
     <log.dirs>/broker-<id>/
         .lock  meta.properties  .kafka_cleanshutdown
         recovery-point-offset-checkpoint  log-start-offset-checkpoint  replication-offset-checkpoint
+        cleaner-offset-checkpoint
         <topic>-<partition>/   <topic>-<partition>.<hex>-delete/   <topic>-<partition>.<hex>-stray/
 """
 from __future__ import annotations
@@ -12,6 +13,7 @@ import logging
 import os.path
 import uuid
 from collections.abc import Iterable
+from threading import Lock
 
 from fastbroker.config.topic import TopicConfig
 from fastbroker.model import TopicPartition
@@ -32,6 +34,7 @@ LOCK, META, CLEAN = ".lock", "meta.properties", ".kafka_cleanshutdown"
 RECOVERY_POINTS = "recovery-point-offset-checkpoint"
 LOG_STARTS = "log-start-offset-checkpoint"
 HIGH_WATERMARKS = "replication-offset-checkpoint"
+CLEANED = "cleaner-offset-checkpoint"
 DELETE, STRAY = "-delete", "-stray"
 
 
@@ -44,6 +47,7 @@ class LogDir:
 
     directory_id: this directory's id in registrations. previous_broker_epoch: of the run that
     closed it cleanly, -1 when it was not. failure: the error that took it offline.
+    cleaned: first offset that compaction has not been through, of logs that it has been to.
     """
 
     def __init__(self, path: str, *, disk: Disk, node_id: int) -> None:
@@ -54,9 +58,11 @@ class LogDir:
         self.was_clean = False
         self.previous_broker_epoch = -1
         self.failure: BaseException | None = None
+        self.cleaned: dict[TopicPartition, int] = {}
         self._recovery_points: dict[TopicPartition, int] = {}
         self._log_starts: dict[TopicPartition, int] = {}
         self._written: dict[str, dict[TopicPartition, int]] = {}
+        self._writing = Lock()  # several threads write checkpoints
         self._lock = -1
 
     # ---- opening
@@ -75,8 +81,9 @@ class LogDir:
         try:
             self._recovery_points = read_offsets(self.disk, self._file(RECOVERY_POINTS))
             self._log_starts = read_offsets(self.disk, self._file(LOG_STARTS))
+            self.cleaned = read_offsets(self.disk, self._file(CLEANED))
         except CorruptFile as error:
-            # Both only save work: without them logs are checked from their first segment.
+            # They only save work: without them logs are checked, and cleaned, from their beginning.
             log.warning("%s: a checkpoint is ignored: %s", self.path, error)
         for name in self.disk.list(self.path):
             if name.endswith(DELETE):
@@ -145,6 +152,7 @@ class LogDir:
             stray = f"{directory}.{uuid.uuid4().hex}{STRAY}"
             log.warning("%s belongs to another topic of that name: kept as %s", directory, stray)
             self.disk.rename(directory, stray)
+            self.cleaned.pop(partition, None)
         self.logs[partition] = opened = Log.open(
             directory,
             disk=self.disk,
@@ -156,6 +164,8 @@ class LogDir:
             log_start_offset=self._log_starts.get(partition, 0),
             topic_id=topic_id,
         )
+        if self.cleaned.get(partition, 0) > opened.log_end_offset:
+            del self.cleaned[partition]  # it was of another log, or more than this was lost
         return opened
 
     def unknown_directories(self, known: Iterable[TopicPartition]) -> list[str]:
@@ -181,6 +191,7 @@ class LogDir:
         forgotten.is_gone = True
         self._recovery_points.pop(partition, None)
         self._log_starts.pop(partition, None)
+        self.cleaned.pop(partition, None)
         renamed = f"{forgotten.directory}.{uuid.uuid4().hex}{DELETE}"
         self.disk.rename(forgotten.directory, renamed)
         return renamed
@@ -205,10 +216,15 @@ class LogDir:
         """Raises OSError."""
         self._write(HIGH_WATERMARKS, high_watermarks)
 
+    def write_cleaned(self) -> None:
+        """How far compaction has come. Raises OSError."""
+        self._write(CLEANED, dict(self.cleaned))
+
     def _write(self, name: str, offsets: dict[TopicPartition, int]) -> None:
-        if self._written.get(name) != offsets:
-            write_offsets(self.disk, self._file(name), offsets)
-            self._written[name] = offsets
+        with self._writing:
+            if self._written.get(name) != offsets:
+                write_offsets(self.disk, self._file(name), offsets)
+                self._written[name] = offsets
 
     # ---- the end
 

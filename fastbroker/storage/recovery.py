@@ -13,13 +13,16 @@ from fastbroker.storage.disk import Disk
 from fastbroker.storage.leader_epochs import LeaderEpochs
 from fastbroker.storage.producer_state import ProducerState
 from fastbroker.storage.segment import LOG, SNAPSHOT, TXN_INDEX, Segment, file_name
+from fastbroker.storage.swap import finish_swaps
 from fastbroker.storage.txn_index import AbortedTransaction
 
-LEFTOVERS = (".deleted", ".cleaned", ".swap", ".tmp")
+LEFTOVERS = (".deleted", ".tmp")
 
 
 def find_segments(disk: Disk, directory: str) -> list[Segment]:
-    """The segments in `directory` as they lie there; what a crash left half done is removed."""
+    """The segments in `directory` as they lie there; what a crash left half done is brought to an
+    end, or removed."""
+    finish_swaps(disk, directory)
     names = disk.list(directory)
     for name in names:
         if name.endswith(LEFTOVERS):

@@ -7,12 +7,7 @@ from collections.abc import Callable, Iterable
 from fastbroker.config.broker import BrokerConfig
 from fastbroker.errors import KafkaError
 from fastbroker.group.coordinator import GroupCoordinator
-from fastbroker.handlers.context import (
-    INTERNAL_TOPICS,
-    OFFSETS_TOPIC,
-    TRANSACTIONS_TOPIC,
-    Broker,
-)
+from fastbroker.handlers.context import OFFSETS_TOPIC, TRANSACTIONS_TOPIC, Broker
 from fastbroker.metadata.delta import MetadataDelta
 from fastbroker.metadata.image import BROKER, TOPIC, MetadataImage, PartitionImage, TopicImage
 from fastbroker.model import TopicPartition
@@ -88,10 +83,7 @@ class Replicas:
             for number in topic.partitions:
                 partition = self.broker.partitions.get(TopicPartition(topic.name, number))
                 if partition is not None:
-                    was_compacted = partition.log.config.is_compacted
                     partition.log.config = config
-                    if not was_compacted:
-                        _warn_of_compaction(partition)
 
     def _update(
         self, topic: TopicImage, number: int, image: PartitionImage, whole: MetadataImage
@@ -107,7 +99,6 @@ class Replicas:
             partition = None
         if partition is None:
             partition = self._open(name, topic.id)
-            _warn_of_compaction(partition)
         was_leader = partition.is_leader
         elected = partition.lead(
             Leadership(
@@ -169,13 +160,3 @@ class Replicas:
 def _topic_id(topics: dict[str, TopicImage], name: str) -> bytes | None:
     topic = topics.get(name)
     return None if topic is None else topic.id
-
-
-def _warn_of_compaction(partition: Partition) -> None:
-    """Once for a topic, by whoever has its first partition: what was asked for is not done yet."""
-    topic, number = partition.name
-    if number == 0 and topic not in INTERNAL_TOPICS and partition.log.config.is_compacted:
-        log.warning(
-            "topic %s has cleanup.policy=compact, but there is no cleaner yet: old values of a key"
-            " are kept", topic,
-        )  # fmt: skip

@@ -32,6 +32,7 @@ from fastbroker.protocol.messages.describe_cluster import (
 from fastbroker.storage.disk import Disk
 from fastbroker.storage.log_dir import LogDir
 from fastbroker.txn.coordinator import TransactionCoordinator
+from fastbroker.worker.compaction import Compaction
 from fastbroker.worker.controller import Forwarding, Lifecycle, ProducerIds
 from fastbroker.worker.enlistment import Enlistment
 from fastbroker.worker.flusher import Flusher
@@ -149,6 +150,7 @@ class Worker:
             apply=self._apply,
             fatal=fatal,
         )
+        self.compaction = Compaction(loop, self.broker, remove, self._write_failed)
         self.upkeep = Upkeep(loop, self.broker, self.flusher.request, remove)
         self.listeners = [self._listener(one.at(index)) for one in config.listeners()]
 
@@ -253,6 +255,7 @@ class Worker:
                         self.log_dir.set_aside(name))  # fmt: skip
         self.log_dir.was_clean = False  # logs opened from here on are new
         self.upkeep.start()
+        self.compaction.start()
         for listener in self.listeners:
             listener.start()
         self._ready()
@@ -282,9 +285,15 @@ class Worker:
 
     def _sync_failed(self, error: OSError) -> None:
         """Pages that were not synced may be gone: nothing in this directory is promised again."""
+        self._offline(error, "syncing")
+
+    def _write_failed(self, error: OSError) -> None:
+        self._offline(error, "compacting")
+
+    def _offline(self, error: OSError, what: str) -> None:
         if self.log_dir.failure is None:
             self.log_dir.failure = error
-            log.critical("%s is offline, syncing failed: %s", self.log_dir.path, error)
+            log.critical("%s is offline, %s failed: %s", self.log_dir.path, what, error)
             for partition in self.broker.partitions.values():
                 partition.fail(error)
 
@@ -319,6 +328,7 @@ class Worker:
         self.client.close()
         self.metadata_client.close()
         self.timers.close()
+        self.compaction.close()
         self.flusher.close()
         self.loop.run_until_complete(self.loop.shutdown_default_executor())
         self.log_dir.close(self.lifecycle.broker_epoch)
