@@ -517,7 +517,7 @@ cdef class BatchFilter:
         sets = self.has_tombstone and not attributes & HORIZON
         if self.chosen == 0:
             self.out.size = begin
-            return self._empty(head, False)
+            return self._empty(head)
         if self.chosen == head.count and not sets:
             memcpy(self.out.data + begin, head.at, HEADER)
             self.records_read += head.count
@@ -624,12 +624,12 @@ cdef class BatchFilter:
         _put(data, self.scratch.data, self.scratch.size)
         return 0
 
-    cdef int _empty(self, Head *head, bint stays) noexcept nogil:
+    cdef int _empty(self, Head *head) noexcept nogil:
         """No record of the batch stays: nor does its header, unless it is one of `kept`."""
         cdef Py_ssize_t begin = self.out.size
         cdef uint8_t *p
         self.records_read += head.count
-        if not stays and not self._keeps(head.base_offset + head.last_delta):
+        if not self._keeps(head.base_offset + head.last_delta):
             self.is_changed = True
             return 0
         if head.count or head.size > HEADER:
@@ -675,9 +675,8 @@ cdef class BatchFilter:
         self.records_kept += kept
         self.keep(batch)
 
-    def empty(self, batch, *, bint stays=False) -> None:
-        """No record of the whole batch `batch` stays; its header does if it `stays`, or is one of
-        `kept`. Raises DamagedBatch."""
+    def empty(self, batch) -> None:
+        """No record of the whole batch `batch` stays. Raises DamagedBatch."""
         cdef Head head
         cdef Py_buffer view
         cdef int status
@@ -685,7 +684,7 @@ cdef class BatchFilter:
         try:
             status = _head(<const uint8_t *>view.buf, view.len, &head)
             assert status == C_ASK
-            status = self._empty(&head, stays)
+            status = self._empty(&head)
         finally:
             PyBuffer_Release(&view)
         if status:

@@ -63,7 +63,7 @@ cdef class BatchFilter:
         self, const uint8_t *p, const uint8_t *end, Head *head, bint all_of_them, Bytes *to
     ) noexcept nogil
     cdef int _rebase(self, Py_ssize_t begin, int64_t shift, Bytes *data) noexcept nogil
-    cdef int _empty(self, Head *head, bint stays) noexcept nogil
+    cdef int _empty(self, Head *head) noexcept nogil
     cdef int _time_entry(self) noexcept nogil
     cdef int _written(self, Py_ssize_t begin) noexcept nogil
     cdef bint _keeps(self, int64_t last_offset) noexcept nogil

@@ -35,5 +35,7 @@ Invariants
 Non-obvious
 - Kafka lets go of the last batch of a segment in the middle of a log; then the next offset of a
   segment is not the base of the one behind it.
+- Kafka empties the last marker of a producer without data instead of keeping it, and then does not
+  learn its epoch from the log again. Here it stays whole.
 - When the map is full, the log is cleaned up to the offset reached, which may be inside a batch.
 """

@@ -145,8 +145,10 @@ class Rewriting:
         if fate.aborted is not None:
             self._aborted.append(fate.aborted)
         is_past = header.has_delete_horizon and header.base_timestamp <= self.rules.now_ms
-        if header.count == 0 or (fate.can_go and is_past):
-            self.filter.empty(batch.data, stays=self._ends_producer(header))
+        if self._ends_producer(header) and (is_past or header.count == 0):
+            self.filter.keep(batch.data)
+        elif header.count == 0 or (fate.can_go and is_past):
+            self.filter.empty(batch.data)
         elif fate.can_go and not header.has_delete_horizon:
             self._filter(batch, is_marker=True)
         else:
