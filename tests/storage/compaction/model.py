@@ -123,7 +123,8 @@ def final_values(scribe: Scribe, everything: Sequence[Batch]) -> dict[bytes, byt
         header = batch.header
         if header.is_control or _is_aborted(scribe, batch):
             continue
-        if header.is_transactional and header.base_offset >= _first_open(scribe, header.producer_id):
+        first_open = _first_open(scribe, header.producer_id)
+        if header.is_transactional and header.base_offset >= first_open:
             continue
         for record in batch.records():
             if record.key is not None:

@@ -1,4 +1,4 @@
-"""Random logs, cleaned again and again while time goes on: each cleaning does what the model says."""
+"""Random logs, cleaned again and again while time goes on: each cleaning is as the model says."""
 from __future__ import annotations
 
 import pathlib
@@ -24,6 +24,7 @@ from tests.storage.compaction.cleanings import (
     records_of,
     stable_end,
 )
+from tests.storage.compaction.crashing_disk import QuickDisk
 from tests.storage.compaction.model import cleaned, compare, final_values, read_committed
 from tests.storage.compaction.scribe import Scribe
 from tests.storage.logs import open_log
@@ -65,6 +66,7 @@ class Story:
                 cleanup_policy=("compact",), delete_retention_ms=RETENTION_MS,
                 index_interval_bytes=100, **config,
             ),
+            disk=QuickDisk(),
         )  # fmt: skip
         self.path, self.map_size = path, map_size
         self.scribe = Scribe(self.log)
