@@ -651,6 +651,12 @@ cdef class BatchFilter:
 
     def keep(self, batch) -> None:
         """Write a whole batch as it is. Raises DamagedBatch."""
+        cdef int32_t count = self._whole(batch)
+        self.records_read += count
+        self.records_kept += count
+
+    cdef int32_t _whole(self, batch) except -1:
+        """Write a whole batch; the number of its records."""
         cdef Head head
         cdef Py_buffer view
         cdef Py_ssize_t begin = self.out.size
@@ -667,13 +673,14 @@ cdef class BatchFilter:
         status = self._written(begin)
         if status:
             _fail(status, 0)
+        return head.count
 
     def replace(self, batch, int32_t read, int32_t kept) -> None:
         """Write a whole batch that stands for one of `read` records, and has `kept`."""
         self.is_changed = True
         self.records_read += read
         self.records_kept += kept
-        self.keep(batch)
+        self._whole(batch)
 
     def empty(self, batch) -> None:
         """No record of the whole batch `batch` stays. Raises DamagedBatch."""

@@ -66,4 +66,5 @@ cdef class BatchFilter:
     cdef int _empty(self, Head *head) noexcept nogil
     cdef int _time_entry(self) noexcept nogil
     cdef int _written(self, Py_ssize_t begin) noexcept nogil
+    cdef int32_t _whole(self, batch) except -1
     cdef bint _keeps(self, int64_t last_offset) noexcept nogil

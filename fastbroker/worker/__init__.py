@@ -10,6 +10,8 @@
     peers.py        calls between the workers of this host
     enlistment.py   partitions added to transactions, whoever coordinates those
     upkeep.py       retention, checkpoints, expiry
+    compaction.py   the last record of each key stays: which log is next, and when
+    throttle.py     a thread's share of the disk
     removal.py      files of what was deleted
     timers.py       the clock, and one timer wheel
 
