@@ -159,15 +159,17 @@ def producers(folder: pathlib.Path, seconds: float) -> None:
             future.result(10)
         filler = Producer({**at, "linger.ms": 20, "compression.type": "zstd"})
         clean = next(folder.glob("broker-*")) / "cleaner-offset-checkpoint"
-        value, count = os.urandom(500) + bytes(500), 0
+        noise, value, count = os.urandom(1 << 20), os.urandom(1000), 0
 
         def fill() -> None:
-            """A GB more that is dirty: each key twenty times, all of it is rewritten."""
+            """600 MB more that is dirty: each key twelve times, all of it is rewritten."""
             nonlocal count
-            for _ in range(1_000_000):
+            for number in range(600_000):
+                at_ = number * 997 % (len(noise) - 500)
+                text = noise[at_ : at_ + 500] + bytes(500)
                 while True:
                     try:
-                        filler.produce("dirty", key=b"%d" % (count % 50_000), value=value)
+                        filler.produce("dirty", key=b"%d" % (count % 50_000), value=text)
                         break
                     except BufferError:
                         filler.poll(0.1)
