@@ -61,6 +61,7 @@ class Compaction:
         config = self.broker.config
         if config["log.cleaner.enable"] and config["log.cleaner.threads"] > 0:
             self._task = self.loop.create_task(self._run())
+            self._task.add_done_callback(_ended)
 
     def close(self) -> None:
         """End the thread; what it was about to write is removed. The loop runs once more."""
@@ -132,17 +133,15 @@ class Compaction:
                 if not new.is_same:
                     await self._replace(partition, begun, new)
             await self._note(partition, end)
-        except Damaged as why:
-            self.uncleanable.add((partition.name, partition.topic_id))
-            log.error("%s is not compacted until the next start: %s", partition.name, why)
+        except (Damaged, MemoryError) as why:
+            self._give_up(partition, why)
             return False
         except (SegmentsChanged, Stopped):
             return False
         except FileNotFoundError as error:
             if not cleaning.is_there(partition.log, begun):
                 return False  # retention, or the deletion of the topic, was here
-            self.uncleanable.add((partition.name, partition.topic_id))
-            log.error("%s is not compacted until the next start: %s", partition.name, error)
+            self._give_up(partition, error)
             return False
         except OSError as error:
             if error.errno in FULL:
@@ -157,6 +156,11 @@ class Compaction:
             work.utilization,
         )  # fmt: skip
         return True
+
+    def _give_up(self, partition: Partition, why: BaseException) -> None:
+        self.uncleanable.add((partition.name, partition.topic_id))
+        said = str(why) or type(why).__name__
+        log.error("%s is not compacted until the next start: %s", partition.name, said)
 
     def _means(self) -> Means:
         config = self.broker.config
@@ -199,6 +203,12 @@ class Compaction:
         if log_dir.logs.get(partition.name) is partition.log:
             log_dir.cleaned[partition.name] = end
             await self._in_thread(log_dir.write_cleaned)
+
+
+def _ended(task: Task[None]) -> None:
+    """A bug ends the process, as anywhere on the loop."""
+    if not task.cancelled():
+        task.result()
 
 
 def _be_nice() -> None:

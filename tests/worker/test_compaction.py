@@ -14,9 +14,11 @@ from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
 from fastbroker.partition.partition import Partition
+from fastbroker.records.reader import iter_batches
 from fastbroker.storage.checkpoints import read_offsets
 from fastbroker.storage.disk import Disk
 from fastbroker.worker.compaction import Compaction
+from fastbroker.worker.internal_topic import committed_batches
 from fastbroker.worker.throttle import Stopped, Throttle
 from tests.broker_process import BrokerProcess, wait_until
 from tests.handlers.bench import Bench
@@ -170,6 +172,21 @@ def test_a_deleted_topic_is_let_go(fixture: Fixture) -> None:
     assert not fixture.loop.run_until_complete(fixture.compaction.clean(partition, found))
     assert not fixture.bench.broker.log_dir.cleaned
     assert not fixture.compaction.uncleanable
+
+
+def test_a_coordinator_reads_what_is_left(fixture: Fixture) -> None:
+    """Gaps, and batches that have no record left, do not end its reading early."""
+    partition, bench = fixture.filled(), fixture.bench
+    for sequence in range(3):
+        bench.append("e", producer_id=7, producer_epoch=0, base_sequence=sequence)
+    bench.append("f")
+    partition.log.roll(bench.timers.now_ms())
+    bench.append("g", key=b"other")
+    assert fixture.turn()
+    chunks = list(committed_batches(partition))
+    batches = [batch for chunk in chunks for batch in iter_batches(chunk)]
+    found = [(one.header.base_offset, one.header.count) for one in batches]
+    assert found == [(6, 0), (7, 1), (8, 1)]
 
 
 def test_a_waiting_reader_looks_again(fixture: Fixture) -> None:

@@ -182,16 +182,3 @@ def test_consumer_groups_hear_of_topics_but_not_of_their_leaders(bench: Bench) -
     assert heard.pop() == ({"a"}, {"a"})
     bench.delete("a")
     assert heard.pop() == ({"a"}, {"a"})
-
-
-def test_a_compacted_topic_is_told_to_stay_whole(
-    tmp_path: pathlib.Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    """One line for a topic, also when the policy comes later; none for a topic without it."""
-    bench = Bench(tmp_path)
-    bench.create("plain", partitions=2)
-    assert "no cleaner" not in caplog.text
-    bench.create("compacted", partitions=3, cleanup_policy="compact")
-    assert caplog.text.count("topic compacted has cleanup.policy=compact") == 1
-    bench.apply(config(TOPIC, "plain", "cleanup.policy", "compact"))
-    assert caplog.text.count("topic plain has cleanup.policy=compact") == 1
