@@ -235,6 +235,7 @@ def main() -> None:
     options.add_argument("--data-dir", help="where to put the files; default: the temporary one")
     options.add_argument("--mib", type=int, default=256, help="of each log, before compression")
     options.add_argument("--seconds", type=float, default=5)
+    options.add_argument("--producers", action="store_true", help="only what producers notice")
     options.add_argument("--case", type=int, help=argparse.SUPPRESS)
     args = options.parse_args()
     with tempfile.TemporaryDirectory(dir=args.data_dir) as name:
@@ -242,7 +243,7 @@ def main() -> None:
         if args.case is not None:
             one(CASES[args.case], folder, args.mib << 20)
             return
-        for number in range(len(CASES)):
+        for number in range(0 if args.producers else len(CASES)):
             command = [sys.executable, "-m", "loadtests.micro.compaction", "--case", str(number)]
             command += ["--mib", str(args.mib)]
             if args.data_dir:

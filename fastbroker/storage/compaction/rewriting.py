@@ -32,6 +32,8 @@ from fastbroker.storage.swap import CLEANED, discard, swap_path
 from fastbroker.storage.txn_index import AbortedTransaction, packed
 
 HORIZON = 64  # the bit of a batch's attributes
+# Synced at once: what waits longer in the page cache is in the way of other logs' flushes.
+SYNC_BYTES = 4 << 20
 
 
 class LastOfProducer(NamedTuple):
@@ -95,7 +97,7 @@ class Rewriting:
             index_interval_bytes=config.index_interval_bytes,
         )
         self._aborted: list[AbortedTransaction] = []
-        self._written = 0
+        self._written = self._synced = 0
         discard(disk, self.directory, self.base_offset)
         self._fd = self._create(LOG)
 
@@ -216,6 +218,9 @@ class Rewriting:
             self.disk.pwrite(self._fd, self.filter.output(), self._written)
             self.filter.clear()
             self._written += size
+            if self._written - self._synced >= SYNC_BYTES:
+                self.disk.sync(self._fd)
+                self._synced = self._written
             self.pace(size)
 
     def finish(self) -> NewSegment:
