@@ -5,7 +5,6 @@ import asyncio
 import errno
 import logging
 import os
-import threading
 from asyncio import AbstractEventLoop, Task
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -29,7 +28,6 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 LOOKED_AT = 50  # logs in one turn of the loop
 CHUNK_MIN = 4096
-NICE = 10  # the thread's: clients come first where processors are scarce
 FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
@@ -54,7 +52,8 @@ class Compaction:
         )
         # Name and topic id of logs with a damaged batch: they are left alone until the next start.
         self.uncleanable: set[tuple[TopicPartition, bytes]] = set()
-        self._thread = ThreadPoolExecutor(1, "cleaner", _be_nice)
+        # With no lower priority: it would be taken off the processor with the interpreter's lock.
+        self._thread = ThreadPoolExecutor(1, "cleaner")
         self._task: Task[None] | None = None
 
     def start(self) -> None:
@@ -209,8 +208,3 @@ def _ended(task: Task[None]) -> None:
     """A bug ends the process, as anywhere on the loop."""
     if not task.cancelled():
         task.result()
-
-
-def _be_nice() -> None:
-    """On the thread, as it starts."""
-    os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICE)

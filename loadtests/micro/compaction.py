@@ -136,7 +136,7 @@ def percentile(values: list[float], share: float) -> float:
     return sorted(values)[min(int(len(values) * share), len(values) - 1)]
 
 
-def producers(folder: pathlib.Path, seconds: float) -> None:
+def producers(folder: pathlib.Path, seconds: float, rate: str) -> None:
     """Latencies of acknowledged writes, with and without compaction, in turns."""
     from confluent_kafka import Producer
     from confluent_kafka.admin import (
@@ -150,6 +150,7 @@ def producers(folder: pathlib.Path, seconds: float) -> None:
     from tests.broker_process import BrokerProcess
 
     settings = ["log.cleaner.backoff.ms=100", "log.segment.delete.delay.ms=100"]
+    settings.append(f"log.cleaner.io.max.bytes.per.second={rate}")
     with BrokerProcess(folder, workers=1, settings=settings) as broker:
         at = {"bootstrap.servers": broker.bootstrap}
         admin = AdminClient(at)
@@ -236,6 +237,7 @@ def main() -> None:
     options.add_argument("--mib", type=int, default=256, help="of each log, before compression")
     options.add_argument("--seconds", type=float, default=5)
     options.add_argument("--producers", action="store_true", help="only what producers notice")
+    options.add_argument("--rate", default="1e300", help="log.cleaner.io.max.bytes.per.second")
     options.add_argument("--case", type=int, help=argparse.SUPPRESS)
     args = options.parse_args()
     with tempfile.TemporaryDirectory(dir=args.data_dir) as name:
@@ -249,7 +251,7 @@ def main() -> None:
             if args.data_dir:
                 command += ["--data-dir", args.data_dir]
             subprocess.run(command, check=True)
-        producers(folder / "broker", args.seconds)
+        producers(folder / "broker", args.seconds, args.rate)
         shutil.rmtree(folder / "broker", ignore_errors=True)
 
 
