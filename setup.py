@@ -9,14 +9,14 @@ from setuptools import Extension, setup
 
 DEBUG = os.environ.get("FASTBROKER_DEBUG") == "1"
 
-MODULES = ("buffer", "codec", "record_batch", "connection", "sync_thread")
+MODULES = ("buffer", "codec", "record_batch", "connection", "sync_thread", "cleaner")
 
 EXTENSIONS = [
     Extension(
         f"fastbroker._c.{name}",
         [f"cext/{name}.pyx"],
         include_dirs=["cext"],
-        depends=["cext/wire.h", "cext/crc32c.h"],
+        depends=["cext/wire.h", "cext/siphash.h", "cext/crc32c.h"],
         extra_compile_args=["-O1", "-g"] if DEBUG else ["-O2"],
         define_macros=[("CYTHON_TRACE", "1")] if DEBUG else [],
     )

@@ -25,6 +25,7 @@ from fastbroker.config.topic import TOPIC_KEYS
 READ_ONLY, PER_BROKER, CLUSTER_WIDE = "read-only", "per-broker", "cluster-wide"
 PROTOCOLS = ("PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL")
 SERVED_PROTOCOLS = ("PLAINTEXT",)
+MEBIBYTE = 1 << 20
 
 
 class Key(NamedTuple):
@@ -99,6 +100,22 @@ _OWN = (
         CLUSTER_WIDE),
     Key("producer.id.expiration.check.interval.ms", integer(1), 600000,
         "between two looks for idle producer ids"),
+    # Compaction.
+    Key("log.cleaner.enable", BOOLEAN, True, "whether topics with cleanup.policy=compact are"),
+    Key("log.cleaner.threads", integer(0), 1,
+        "0: nothing is compacted; otherwise each worker has one thread, more make no difference",
+        CLUSTER_WIDE),
+    Key("log.cleaner.io.max.bytes.per.second", double(1), 1.7976931348623157e308,
+        "what compaction of a worker may read and write", CLUSTER_WIDE),
+    Key("log.cleaner.dedupe.buffer.size", long(MEBIBYTE + 1), 128 * MEBIBYTE,
+        "most memory for the keys of one cleaning, of which each worker does one at a time",
+        CLUSTER_WIDE),
+    Key("log.cleaner.io.buffer.load.factor", double(0.01, 1), 0.9,
+        "share of that memory that is filled, 24 bytes a key", CLUSTER_WIDE),
+    Key("log.cleaner.io.buffer.size", integer(0), 524288,
+        "half of it is read at once, at least 4 KiB or one batch", CLUSTER_WIDE),
+    Key("log.cleaner.backoff.ms", long(0), 15000, "wait when nothing is to be compacted",
+        CLUSTER_WIDE),
     # Fetch.
     Key("fetch.max.bytes", integer(1024), 57671680, "largest fetch response"),
     Key("max.incremental.fetch.session.cache.slots", integer(0), 1000, "fetch sessions kept"),
@@ -194,10 +211,6 @@ _OWN = (
     _inert("replica.fetch.wait.max.ms", integer(), 500, "nobody fetches with one replica"),
     _inert("share.coordinator.state.topic.replication.factor", short(1), 1, "no share groups yet"),
     _inert("share.coordinator.state.topic.min.isr", short(1), 1, "no share groups yet"),
-    _inert("log.cleaner.enable", BOOLEAN, True, "compaction is not there yet"),
-    _inert("log.cleaner.threads", integer(0), 1, "compaction is not there yet"),
-    _inert("log.cleaner.io.max.bytes.per.second", double(), 1.7976931348623157e308,
-           "compaction is not there yet"),
     _inert("unstable.api.versions.enable", BOOLEAN, False, "no unstable version is served"),
 )  # fmt: skip
 

@@ -153,6 +153,8 @@ class TopicConfig:
     message_timestamp_after_max_ms: int
     message_timestamp_before_max_ms: int
     message_timestamp_type: str
+    min_cleanable_dirty_ratio: float
+    min_compaction_lag_ms: int
     min_insync_replicas: int
     preallocate: bool
     retention_bytes: int
@@ -189,7 +191,8 @@ class TopicConfig:
 
     @property
     def roll_ms(self) -> int:
-        """segment.ms, or less, so that a compacted topic's records are compacted in time."""
+        """Age at which the active segment is rolled: segment.ms, or less, because only what is
+        rolled is compacted in time."""
         if self.is_compacted:
             return min(self.segment_ms, self.max_compaction_lag_ms)
         return self.segment_ms

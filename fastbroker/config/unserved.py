@@ -78,10 +78,6 @@ group.streams.session.timeout.ms
 kafka.metrics.polling.interval.secs
 kafka.metrics.reporters
 leader.replication.throttled.rate
-log.cleaner.backoff.ms
-log.cleaner.dedupe.buffer.size
-log.cleaner.io.buffer.load.factor
-log.cleaner.io.buffer.size
 log.dir.failure.timeout.ms
 max.connection.creation.rate
 max.connections.per.ip

@@ -43,6 +43,8 @@ def compress(codec: int, body: Buffer, level: int | None = None) -> Buffer:
         deflate = zlib.compressobj(level, wbits=_GZIP_WINDOW)
         return deflate.compress(body) + deflate.flush()
     if codec == LZ4:
+        if level == DEFAULT_LEVELS[LZ4]:
+            level = 0  # by which Java means the fast compressor, unlike every other level
         return _lz4().compress(  # type: ignore[no-any-return]
             bytes(body), compression_level=level, block_size=_lz4().BLOCKSIZE_MAX64KB,
             block_linked=False, store_size=False,  # Java reads blocks that stand alone, no others

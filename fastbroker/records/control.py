@@ -74,3 +74,11 @@ def read_marker(batch: Batch) -> EndTransactionMarker | None:
             header.producer_id, header.producer_epoch, coordinator_epoch, kind == COMMIT, 0
         )
     return None
+
+
+def kind_of(batch: Batch) -> int:
+    """The type of a control batch's record; -1: compaction has emptied it.
+
+    Raises CorruptMessage.
+    """
+    return next((control_kind(record.key or b"") for record in batch.records()), -1)

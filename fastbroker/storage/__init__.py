@@ -6,6 +6,8 @@
     index.py            .index and .timeindex
     recovery.py         what is on disk at the start, and how much of it is good
     retention.py        which segments may go
+    compaction/         the last record of each key stays; see its guide
+    swap.py             segments take the place of others on disk
     time_search.py      from a timestamp to a record
     unflushed.py        how far a log is on the medium, and what waits
     flush_job.py        what one flush has to sync
@@ -26,7 +28,7 @@ Invariants
 - Only whole, checked batches are below log_end_offset; what a crash left behind that is cut off
   before anybody reads it.
 - Nothing here waits or has a thread: a FlushJob is handed out, run elsewhere, and given back.
-- Segments before the active one do not change.
+- Segments before the active one do not change; compaction puts others in their place.
 
 Not done: compaction, tiered storage, several directories.
 

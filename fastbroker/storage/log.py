@@ -34,6 +34,7 @@ from fastbroker.storage.recovery import (
 from fastbroker.storage.retention import expired
 from fastbroker.storage.segment import RELATIVE_MAX, SNAPSHOT, Segment, file_name
 from fastbroker.storage.segments import Segments, Slice
+from fastbroker.storage.swap import retire
 from fastbroker.storage.time_search import Found, first_since
 from fastbroker.storage.txn_index import AbortedTransaction
 from fastbroker.storage.unflushed import Unflushed
@@ -52,6 +53,10 @@ class AppendInfo(NamedTuple):
     last_offset: int
     append_time: int = -1
     is_duplicate: bool = False
+
+
+class SegmentsChanged(Exception):
+    """Segments that were to be replaced were dropped meanwhile."""
 
 
 class Log:
@@ -310,7 +315,7 @@ class Log:
         )
 
     def _jitter_ms(self) -> int:
-        return int(self._jitter * min(self.config.segment_jitter_ms, self.config.segment_ms))
+        return int(self._jitter * min(self.config.segment_jitter_ms, self.config.roll_ms))
 
     def roll(self, now_ms: int) -> Segment:
         """Begin a segment at the log's end; the one before it will not change any more."""
@@ -375,16 +380,20 @@ class Log:
 
     def flush(self) -> None:
         """Sync everything now, on this thread. Raises KafkaStorageError."""
-        if not self._is_made:
+        if not self._is_made or self.is_gone:
             return
         job = self.unflushed.begin(self.log_end_offset, is_last=True)
-        if job is None or self.is_gone:
-            return
         try:
-            job.run()
+            if job is not None:
+                job.run()
+            if self.epochs.is_dirty:
+                self.epochs.write()
+                self.disk.sync_file(self.epochs.path)
+                self.epochs.synced()
         except OSError as error:
             raise KafkaStorageError(f"{self.directory}: syncing failed: {error}") from error
-        self.end_flush(job)
+        if job is not None:
+            self.end_flush(job)
 
     # ---- reading
 
@@ -491,6 +500,25 @@ class Log:
         dropped = self.segments.drop_first(count)
         self.unflushed.dropped(dropped)
         return [path for segment in dropped for path in segment.retire()]
+
+    def replace(self, old: list[Segment], new: list[Segment]) -> list[str]:
+        """Put `new`, committed (see swap.py), in the place of `old`, neighbours below the recovery
+        point.
+
+        Readers see the old ones before, the new ones after. Returns paths of files to remove later.
+        Raises SegmentsChanged when `old` are not all there any more; OSError.
+        """
+        if self.is_gone or not self.segments.are_closed(old):
+            raise SegmentsChanged
+        for segment in old:
+            _ = segment.file  # for who is about to read from it: soon its name is another's
+        bases = [segment.base_offset for segment in old]
+        retired = retire(self.disk, self.directory, bases, new[0].base_offset)
+        for segment in new:
+            segment.txn_index.load()
+        self.segments.replace(old, new)
+        self.last_abort = self.segments.last_abort
+        return retired
 
     def truncate_to(self, offset: int) -> None:
         """Drop everything from `offset` on, which a leader does not have."""

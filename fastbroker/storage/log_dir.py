@@ -3,6 +3,7 @@
     <log.dirs>/broker-<id>/
         .lock  meta.properties  .kafka_cleanshutdown  commit-journal.0  commit-journal.1
         recovery-point-offset-checkpoint  log-start-offset-checkpoint  replication-offset-checkpoint
+        cleaner-offset-checkpoint
         <topic>-<partition>/   <topic>-<partition>.<hex>-delete/   <topic>-<partition>.<hex>-stray/
 """
 from __future__ import annotations
@@ -43,6 +44,7 @@ class LogDir:
     logs: those that are open. was_clean: the run before has closed them all.
     directory_id: this directory's id in registrations. previous_broker_epoch: of the run that
     closed it cleanly, -1 when it was not. failure: the error that took it offline.
+    cleaned: first offset that compaction has not been through, of logs that it has been to.
     """
 
     def __init__(self, path: str, *, disk: Disk, node_id: int) -> None:
@@ -176,6 +178,8 @@ class LogDir:
             topic_id=topic_id,
         )
         self._closed.discard(partition)
+        if self.cleaned.get(partition, 0) > opened.log_end_offset:
+            del self.cleaned[partition]  # it was of another log, or more than this was lost
         return opened
 
     def close_log(self, partition: TopicPartition) -> None:
@@ -250,6 +254,15 @@ class LogDir:
     def write_high_watermarks(self, open_ones: dict[TopicPartition, int]) -> None:
         """open_ones: of the logs that are open. Raises OSError."""
         self.checkpoints.write_high_watermarks(open_ones)
+
+    @property
+    def cleaned(self) -> dict[TopicPartition, int]:
+        """How far compaction has come in each log."""
+        return self.checkpoints.cleaned
+
+    def write_cleaned(self) -> None:
+        """Raises OSError."""
+        self.checkpoints.write_cleaned()
 
     # ---- the end
 

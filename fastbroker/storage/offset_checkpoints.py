@@ -1,6 +1,7 @@
 """The offset checkpoints of a log directory: what its logs need not check, and where they begin.
 
     recovery-point-offset-checkpoint  log-start-offset-checkpoint  replication-offset-checkpoint
+    cleaner-offset-checkpoint
 
 The grammar is in checkpoints.py. They are written on a thread, while the loop opens, closes and
 forgets logs; and on the loop, before a topic's name is used again.
@@ -23,6 +24,7 @@ log = logging.getLogger(__name__)
 RECOVERY_POINTS = "recovery-point-offset-checkpoint"
 LOG_STARTS = "log-start-offset-checkpoint"
 HIGH_WATERMARKS = "replication-offset-checkpoint"
+CLEANED = "cleaner-offset-checkpoint"
 
 Offsets = dict[TopicPartition, int]
 
@@ -31,13 +33,14 @@ class OffsetCheckpoints:
     """Owned by a LogDir.
 
     logs: those that are open, which speak for themselves.
-    recovery_points: of the others, as they were read or left.
+    recovery_points: of the others, as they were read or left. cleaned: of all logs.
     """
 
     def __init__(self, disk: Disk, directory: str, logs: Mapping[TopicPartition, Log]) -> None:
         self.disk, self.directory, self.logs = disk, directory, logs
         self.recovery_points: Offsets = {}
         self._log_starts: Offsets = {}
+        self.cleaned: Offsets = {}
         self._written: dict[str, Offsets] = {}
         self._writing = threading.Lock()
 
@@ -46,11 +49,13 @@ class OffsetCheckpoints:
         try:
             self.recovery_points = read_offsets(self.disk, self._file(RECOVERY_POINTS))
             self._log_starts = read_offsets(self.disk, self._file(LOG_STARTS))
+            self.cleaned = read_offsets(self.disk, self._file(CLEANED))
         except CorruptFile as error:
-            # Both only save work: without them logs are checked from their first segment.
+            # They only save work: without them logs are checked, and cleaned, from their beginning.
             log.warning("%s: a checkpoint is ignored: %s", self.directory, error)
         self._written[RECOVERY_POINTS] = dict(self.recovery_points)
         self._written[LOG_STARTS] = dict(self._log_starts)
+        self._written[CLEANED] = dict(self.cleaned)
 
     def _file(self, name: str) -> str:
         return os.path.join(self.directory, name)
@@ -65,7 +70,8 @@ class OffsetCheckpoints:
 
     def closed(self, partition: TopicPartition, one: Log) -> None:
         """A log is open no longer."""
-        self.forget(partition)
+        self.recovery_points.pop(partition, None)
+        self._log_starts.pop(partition, None)
         if one.recovery_point > 0:
             self.recovery_points[partition] = one.recovery_point
         if _is_moved(one):
@@ -75,12 +81,13 @@ class OffsetCheckpoints:
         """A log is gone."""
         self.recovery_points.pop(partition, None)
         self._log_starts.pop(partition, None)
+        self.cleaned.pop(partition, None)
 
     def begin_anew(self, partition: TopicPartition) -> None:
         """What the files say of an earlier topic's log of that name is not this one's: it would
         begin where that one did, or be believed for as long. Raises OSError."""
         self.forget(partition)
-        for name in (RECOVERY_POINTS, LOG_STARTS):
+        for name in (RECOVERY_POINTS, LOG_STARTS, CLEANED):
             if partition in self._written[name]:
                 self._write(name, partial(self._without_deleted, name, partition.topic))
 
@@ -116,6 +123,10 @@ class OffsetCheckpoints:
             else:
                 starts.pop(partition, None)
         return starts
+
+    def write_cleaned(self) -> None:
+        """How far compaction has come. Raises OSError."""
+        self._write(CLEANED, lambda: dict(self.cleaned))
 
     def write_high_watermarks(self, open_ones: Offsets) -> None:
         """open_ones: of the logs that are open; all of the others is committed. Raises OSError."""

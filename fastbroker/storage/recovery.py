@@ -22,18 +22,22 @@ from fastbroker.storage.segment import (
     Segment,
     file_name,
 )
+from fastbroker.storage.swap import CLEANED, SWAP, finish_swaps
 from fastbroker.storage.txn_index import AbortedTransaction
 
 log = logging.getLogger(__name__)
 
-LEFTOVERS = (".deleted", ".cleaned", ".swap", ".tmp")
+LEFTOVERS = (".deleted", ".tmp")
 SAVED_KEPT = 2
 RECALL_BYTES = 1 << 20
 
 
 def find_segments(disk: Disk, directory: str, names: list[str]) -> list[Segment]:
-    """The segments in `directory`, whose files are `names`; what a crash left half done is
-    removed."""
+    """The segments in `directory`, whose files are `names`; what a crash left half done is brought
+    to an end, or removed."""
+    if any(name.endswith((CLEANED, SWAP)) for name in names):
+        finish_swaps(disk, directory)
+        names[:] = disk.list(directory)
     for name in names:
         if name.endswith(LEFTOVERS):
             disk.remove(os.path.join(directory, name))
@@ -138,6 +142,8 @@ def recover(
                 _learn(producers, segment, [(at, batch)])
         if follower is not None:
             unsynced += segment.close_indexes()
+            if follower.base_offset <= recovery_point:
+                end = follower.base_offset  # what is missing before it was compacted away
     if known > segments[0].base_offset and producers.producers:
         producers.recall(_headers_before(kept, known))
     return Recovered(kept, segments[len(kept) :], end, producers, unsynced)

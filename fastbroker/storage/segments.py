@@ -82,10 +82,16 @@ class Segments(Sequence[Segment]):
         self._set(self._all[:-1])
         return dropped
 
+    def are_closed(self, some: list[Segment]) -> bool:
+        """Whether `some` are here, next to each other, and before the one that is written."""
+        if some[0] not in self._all:
+            return False
+        at = self._all.index(some[0])
+        return self._all[at : at + len(some)] == some and at + len(some) < len(self._all)
+
     def replace(self, old: list[Segment], new: list[Segment]) -> None:
         """Put `new` where `old`, neighbours, are; readers find the one or the other."""
         at = self._all.index(old[0])
-        assert self._all[at : at + len(old)] == old, "they are not neighbours"
         self._set([*self._all[:at], *new, *self._all[at + len(old) :]])
 
     def _set(self, segments: list[Segment]) -> None:

@@ -12,6 +12,7 @@ Both ascend. Most segments have no entries, and then no file.
 from __future__ import annotations
 
 from bisect import bisect_left
+from collections.abc import Iterable
 from struct import Struct as Layout
 from typing import NamedTuple
 
@@ -30,6 +31,11 @@ class AbortedTransaction(NamedTuple):
     first_offset: int
     last_offset: int
     last_stable_offset: int
+
+
+def packed(transactions: Iterable[AbortedTransaction]) -> bytes:
+    """The content of a file with these entries."""
+    return b"".join(_ENTRY.pack(_VERSION, *one) for one in transactions)
 
 
 class TxnIndex:

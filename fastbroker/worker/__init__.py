@@ -14,6 +14,8 @@
     enlistment.py   partitions added to transactions, whoever coordinates those
     log_starts.py   where logs begin, on disk before it is promised
     upkeep.py       retention, checkpoints, expiry
+    compaction.py   the last record of each key stays: which log is next, and when
+    throttle.py     a thread's share of the disk
     removal.py      files of what was deleted
     timers.py       the clock, and one timer wheel
 

@@ -7,11 +7,7 @@ from collections.abc import Callable, Iterable
 from fastbroker.config.broker import BrokerConfig
 from fastbroker.errors import KafkaError
 from fastbroker.group.coordinator import GroupCoordinator
-from fastbroker.handlers.context import (
-    OFFSETS_TOPIC,
-    TRANSACTIONS_TOPIC,
-    Broker,
-)
+from fastbroker.handlers.context import OFFSETS_TOPIC, TRANSACTIONS_TOPIC, Broker
 from fastbroker.metadata.delta import MetadataDelta
 from fastbroker.metadata.image import BROKER, TOPIC, MetadataImage, PartitionImage, TopicImage
 from fastbroker.model import TopicPartition

@@ -33,6 +33,7 @@ from fastbroker.storage.disk import Disk
 from fastbroker.storage.log_dir import LogDir
 from fastbroker.txn.coordinator import TransactionCoordinator
 from fastbroker.worker.checkpoint import Checkpoint
+from fastbroker.worker.compaction import Compaction
 from fastbroker.worker.controller import Forwarding, Lifecycle, ProducerIds
 from fastbroker.worker.enlistment import Enlistment
 from fastbroker.worker.flusher import Flusher
@@ -166,6 +167,7 @@ class Worker:
         )
         self.upkeep = Upkeep(loop, self.broker, self.flusher.request, self.saving.begin)
         self.rounds = Rounds(self.broker, remove)
+        self.compaction = Compaction(loop, self.broker, remove, self._write_failed)
         self.listeners = [self._listener(one.at(index)) for one in config.listeners()]
 
     # ---- what is made once
@@ -269,6 +271,7 @@ class Worker:
                         self.log_dir.set_aside(name))  # fmt: skip
         self.upkeep.start()
         self.rounds.start()
+        self.compaction.start()
         for listener in self.listeners:
             listener.start()
         self._ready()
@@ -298,9 +301,15 @@ class Worker:
 
     def _sync_failed(self, error: OSError) -> None:
         """Pages that were not synced may be gone: nothing in this directory is promised again."""
+        self._offline(error, "syncing")
+
+    def _write_failed(self, error: OSError) -> None:
+        self._offline(error, "compacting")
+
+    def _offline(self, error: OSError, what: str) -> None:
         if self.log_dir.failure is None:
             self.log_dir.failure = error
-            log.critical("%s is offline, syncing failed: %s", self.log_dir.path, error)
+            log.critical("%s is offline, %s failed: %s", self.log_dir.path, what, error)
             for partition in self.broker.partitions.values():
                 partition.fail(error)
 
@@ -335,6 +344,7 @@ class Worker:
         self.client.close()
         self.metadata_client.close()
         self.timers.close()
+        self.compaction.close()
         self.flusher.close()
         self.checkpoint.close()
         self.loop.run_until_complete(self.loop.shutdown_default_executor())

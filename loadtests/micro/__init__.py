@@ -1,1 +1,2 @@
-"""Small timings, each a module to run: codec, append, fetch, connection, start, offset_commits."""
+"""Small timings, each a module to run: codec, append, fetch, connection, start, offset_commits,
+compaction."""

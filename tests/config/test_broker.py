@@ -45,6 +45,13 @@ def test_a_file_is_read_and_overrides_win(tmp_path: pathlib.Path) -> None:
         ("node.id=1000", "not within 1..999"),
         ("log.dirs=/a,/b", "several directories"),
         ("process.roles=broker", "broker and controller"),
+        ("log.cleaner.enable=1", "neither true nor false"),
+        ("log.cleaner.threads=-1", "not within 0"),
+        ("log.cleaner.io.max.bytes.per.second=0", "not within 1"),
+        ("log.cleaner.dedupe.buffer.size=1048576", "not within 1048577"),
+        ("log.cleaner.io.buffer.load.factor=1.1", "not within 0.01..1"),
+        ("log.cleaner.io.buffer.size=-1", "not within 0"),
+        ("log.cleaner.backoff.ms=-1", "not within 0"),
     ],
 )
 def test_what_is_wrong_is_named_with_its_place(
