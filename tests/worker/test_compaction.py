@@ -51,6 +51,10 @@ class Fixture:
     def turn(self) -> bool:
         """Look once, and clean what is found."""
 
+        for one in self.bench.log_dir.logs.values():
+            if one.save_when_due():
+                one.epochs.synced()
+
         async def once() -> bool:
             found = await self.compaction._dirtiest()
             return found is not None and await self.compaction.clean(*found)

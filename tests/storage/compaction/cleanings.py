@@ -43,6 +43,8 @@ def batches_of(log: Log) -> list[Batch]:
     """All batches from the files, whatever the indexes say; they fill their files."""
     found = []
     for segment in log.segments:
+        if not segment.size:
+            continue  # the first one has no file before the first batch
         here = list(iter_batches(segment.read(0, segment.size)))
         assert sum(one.header.size for one in here) == segment.size
         assert segment.size == log.disk.size(segment.path)
