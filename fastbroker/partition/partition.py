@@ -84,8 +84,8 @@ class Partition:
             self.purgatory.empty()
             return False
         elected = leadership.leader_epoch != before.leader_epoch or before.leader != self.broker_id
-        if elected:
-            self.log.epochs.assign(leadership.leader_epoch, self.log.log_end_offset)
+        if elected and self.failure is None:
+            self.log.begin_epoch(leadership.leader_epoch)
             self._advance()
             self.purgatory.wake_readers()  # who believes in the epoch before is fenced
         return elected

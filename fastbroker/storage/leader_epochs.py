@@ -38,10 +38,8 @@ class LeaderEpochs:
     def assign(self, epoch: int, start_offset: int) -> None:
         """Batches from `start_offset` on are of `epoch`; nothing unless it is a later one."""
         if epoch > self.latest:
-            while self.entries and self.entries[-1][1] >= start_offset:
-                self.entries.pop()
-            self.entries.append((epoch, start_offset))
-            self._write()
+            kept = [entry for entry in self.entries if entry[1] < start_offset]
+            self._replace([*kept, (epoch, start_offset)])
 
     def end_of(self, epoch: int, log_end_offset: int) -> OffsetAndEpoch:
         """Where the largest epoch <= `epoch` ends, and that epoch; UNKNOWN when there is none.
@@ -78,9 +76,9 @@ class LeaderEpochs:
 
     def _replace(self, entries: list[tuple[int, int]]) -> None:
         if entries != self.entries:
-            self.entries = entries
-            self._write()
+            self._write(entries)
+            self.entries = entries  # once they are in the file: a full disk changes nothing
 
-    def _write(self) -> None:
-        self.disk.write_file(self.path, pairs_file(self.entries))
+    def _write(self, entries: list[tuple[int, int]]) -> None:
+        self.disk.write_file(self.path, pairs_file(entries))
         self.is_dirty = True

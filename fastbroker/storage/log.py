@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import os.path
 from bisect import bisect_right
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 from zlib import crc32
 
 from fastbroker._c.buffer import FileRange
 from fastbroker._c.record_batch import BatchHeader, read_header, stamp, whole_batches
 from fastbroker.config.topic import TopicConfig
-from fastbroker.errors import KafkaStorageError, OffsetOutOfRange, RecordListTooLarge
+from fastbroker.errors import KafkaError, KafkaStorageError, OffsetOutOfRange, RecordListTooLarge
 from fastbroker.model import TopicPartition
 from fastbroker.records.control import EndTransactionMarker, marker_batch
 from fastbroker.records.reader import Batch, iter_batches
@@ -25,6 +25,7 @@ from fastbroker.storage.producer_state import ProducerState, Verification
 from fastbroker.storage.recovery import drop_snapshots, find_segments, producers_at, recover
 from fastbroker.storage.retention import expired
 from fastbroker.storage.segment import RELATIVE_MAX, SNAPSHOT, Segment, file_name
+from fastbroker.storage.space import refusal
 from fastbroker.storage.time_search import Found, first_since
 from fastbroker.storage.txn_index import AbortedTransaction
 from fastbroker.storage.validator import validate
@@ -66,6 +67,7 @@ class Log:
     last_abort: no abort marker stands behind this offset; -1: there is none.
     dirty_since_ms: when the oldest batch that waits for a flush was written.
     is_gone: its topic was deleted and its directory renamed; nothing is flushed any more.
+    fault(error): told of every read and write that failed, before anybody else is.
     """
 
     def __init__(
@@ -82,6 +84,7 @@ class Log:
         self.last_abort = -1
         self.dirty_since_ms = 0
         self.is_gone = False
+        self.fault: Callable[[OSError], object] = lambda _: None
         # A share of segment.jitter.ms that differs from log to log, so that not all roll at once.
         self._jitter = crc32(directory.encode()) / 2**32
         self._bases: list[int] = []  # base offsets of the segments
@@ -104,21 +107,31 @@ class Log:
         recovery_point: int = 0,
         log_start_offset: int = 0,
         topic_id: bytes | None = None,
+        fault: Callable[[OSError], object] = lambda _: None,
     ) -> Log:
         """The log in `directory`, which is made when it is not there.
 
         is_clean: it was closed; otherwise everything from `recovery_point` on is checked and cut at
-        the first bad batch. Raises KafkaStorageError.
+        the first bad batch. Raises NoSpaceLeft, KafkaStorageError.
         """
         try:
             disk.make_directory(directory)
             log = cls(directory, disk=disk, partition=partition, config=config)
+            log.fault = fault
             log._load(now_ms, is_clean, recovery_point, log_start_offset)
             if topic_id is not None:
                 log._write_topic_id(topic_id)
             return log
         except OSError as error:
-            raise KafkaStorageError(f"{directory} cannot be opened: {error}") from error
+            fault(error)
+            raise refusal(directory, "opening", error) from error
+
+    def _failed(self, doing: str, error: OSError) -> KafkaError:
+        """A read or write failed: what whoever asked for it is told."""
+        if error.filename is None:
+            error.filename = self.directory
+        self.fault(error)
+        return refusal(self.directory, doing, error)
 
     def _load(
         self, now_ms: int, is_clean: bool, recovery_point: int, log_start_offset: int
@@ -184,7 +197,8 @@ class Log:
         verification: what a transaction's first batch needs, see ProducerState.
         A batch that a producer repeats is answered with its old offsets, and not written.
         Raises the errors of `validate`, OutOfOrderSequenceNumber, InvalidProducerEpoch,
-        InvalidTxnState, RecordListTooLarge, KafkaStorageError; the log is unchanged then.
+        InvalidTxnState, RecordListTooLarge, NoSpaceLeft, KafkaStorageError; the log is unchanged
+        then.
         Kafka: UnifiedLog.appendAsLeader; KIP-98, KIP-890.
         """
         batch = validate(
@@ -212,8 +226,8 @@ class Log:
         end.
 
         verification: see `append`; one with a producer id is of a client's transaction.
-        Raises InvalidProducerEpoch, InvalidTxnState, RecordListTooLarge, KafkaStorageError; the log
-        is unchanged then.
+        Raises InvalidProducerEpoch, InvalidTxnState, RecordListTooLarge, NoSpaceLeft,
+        KafkaStorageError; the log is unchanged then.
         """
         if not isinstance(batch, bytearray):
             batch = bytearray(batch)
@@ -231,7 +245,7 @@ class Log:
     ) -> AppendInfo:
         """Write the marker that ends a producer's transaction, whether it has one here or not.
 
-        Raises InvalidProducerEpoch, TransactionCoordinatorFenced, RecordListTooLarge,
+        Raises InvalidProducerEpoch, TransactionCoordinatorFenced, RecordListTooLarge, NoSpaceLeft,
         KafkaStorageError; the log is unchanged then.
         """
         self.producers.check_marker(marker)
@@ -268,7 +282,7 @@ class Log:
                 index_interval_bytes=self.config.index_interval_bytes,
             )
         except OSError as error:
-            raise KafkaStorageError(f"{self.directory}: writing failed: {error}") from error
+            raise self._failed("writing", error) from error
         if not self._dirty:
             self.dirty_since_ms = now_ms
         if not self._dirty or self._dirty[-1] is not segment:
@@ -302,6 +316,13 @@ class Log:
 
     def _jitter_ms(self) -> int:
         return int(self._jitter * min(self.config.segment_jitter_ms, self.config.segment_ms))
+
+    def begin_epoch(self, leader_epoch: int) -> None:
+        """Batches from here on are of `leader_epoch`. On a full disk the next batch tries again."""
+        try:
+            self.epochs.assign(leader_epoch, self.log_end_offset)
+        except OSError as error:
+            self._failed("writing", error)
 
     def roll(self, now_ms: int) -> Segment:
         """Begin a segment at the log's end; the one before it will not change any more."""
@@ -353,6 +374,7 @@ class Log:
         try:
             job.run()
         except OSError as error:
+            self.fault(error)
             raise KafkaStorageError(f"{self.directory}: syncing failed: {error}") from error
         self.end_flush(job)
 
@@ -362,7 +384,8 @@ class Log:
         """Batches from the one that holds `offset`, up to `max_bytes`, below `max_offset`.
 
         at_least_one: a first batch larger than `max_bytes` is given whole. The end may be inside a
-        batch. Raises OffsetOutOfRange unless log_start_offset <= offset <= log_end_offset.
+        batch. Raises OffsetOutOfRange unless log_start_offset <= offset <= log_end_offset;
+        KafkaStorageError.
         """
         if not self.log_start_offset <= offset <= self.log_end_offset:
             raise OffsetOutOfRange(
@@ -372,6 +395,14 @@ class Log:
         number = bisect_right(self._bases, offset) - 1
         if offset >= max_offset:
             return Slice(self.segments[-1], 0, 0)
+        try:
+            return self._slice(offset, number, max_bytes, max_offset, at_least_one)
+        except OSError as error:
+            raise self._failed("reading", error) from error
+
+    def _slice(
+        self, offset: int, number: int, max_bytes: int, max_offset: int, at_least_one: bool
+    ) -> Slice:
         segment, position, first_size = self._find(offset, number)
         last = min(max_offset, self.log_end_offset)
         end = segment.size
@@ -389,8 +420,14 @@ class Log:
         return Slice(segment, position, size)
 
     def copy(self, piece: Slice) -> bytes:
-        """The bytes of a slice; where the batch behind them is, a reader's next, is remembered."""
-        data = piece.read_bytes()
+        """The bytes of a slice; where the batch behind them is, a reader's next, is remembered.
+
+        Raises KafkaStorageError.
+        """
+        try:
+            data = piece.read_bytes()
+        except OSError as error:
+            raise self._failed("reading", error) from error
         size, next_offset = whole_batches(data)
         position = piece.position + size
         if size > 0 and position < piece.segment.size:
@@ -441,11 +478,17 @@ class Log:
     def batches(self, offset: int, max_bytes: int, max_offset: int) -> Iterator[Batch]:
         """The whole batches that one `read` gives, checked."""
         piece = self.read(offset, max_bytes=max_bytes, max_offset=max_offset, at_least_one=True)
-        yield from iter_batches(piece.read_bytes())
+        yield from iter_batches(self.copy(piece))
 
     def offset_for_timestamp(self, timestamp: int) -> Found | None:
-        """The first record with a timestamp >= `timestamp`; None: there is none."""
-        return first_since(self.segments, timestamp, self.log_start_offset)
+        """The first record with a timestamp >= `timestamp`; None: there is none.
+
+        Raises CorruptMessage, KafkaStorageError.
+        """
+        try:
+            return first_since(self.segments, timestamp, self.log_start_offset)
+        except OSError as error:
+            raise self._failed("reading", error) from error
 
     def record_of_max_timestamp(self) -> Found | None:
         """The first record with the largest timestamp of all; None: the log is empty."""
@@ -475,7 +518,7 @@ class Log:
         try:
             self.epochs.cut_before(min(offset, self.log_end_offset))
         except OSError as error:
-            raise KafkaStorageError(f"{self.directory}: writing failed: {error}") from error
+            raise self._failed("writing", error) from error
         self.log_start_offset = min(offset, self.log_end_offset)
         return True
 
@@ -536,7 +579,7 @@ class Log:
             for directory in self._dirty_directories:
                 self.disk.sync_directory(directory)
         except OSError as error:
-            raise KafkaStorageError(f"{self.directory}: closing failed: {error}") from error
+            raise self._failed("closing", error) from error
         self._recent.clear()
 
 

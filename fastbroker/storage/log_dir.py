@@ -11,7 +11,7 @@ import json
 import logging
 import os.path
 import uuid
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from fastbroker.config.topic import TopicConfig
 from fastbroker.model import TopicPartition
@@ -24,6 +24,7 @@ from fastbroker.storage.checkpoints import (
 )
 from fastbroker.storage.disk import Disk
 from fastbroker.storage.log import Log, topic_id_text
+from fastbroker.storage.space import Space, is_fault
 from fastbroker.uuids import new_uuid, uuid_bytes, uuid_text
 
 log = logging.getLogger(__name__)
@@ -44,6 +45,7 @@ class LogDir:
 
     directory_id: this directory's id in registrations. previous_broker_epoch: of the run that
     closed it cleanly, -1 when it was not. failure: the error that took it offline.
+    failed(error): called once, when that happens.
     """
 
     def __init__(self, path: str, *, disk: Disk, node_id: int) -> None:
@@ -54,6 +56,8 @@ class LogDir:
         self.was_clean = False
         self.previous_broker_epoch = -1
         self.failure: BaseException | None = None
+        self.failed: Callable[[BaseException], object] = lambda _: None
+        self.space = Space(path)
         self._recovery_points: dict[TopicPartition, int] = {}
         self._log_starts: dict[TopicPartition, int] = {}
         self._written: dict[str, dict[TopicPartition, int]] = {}
@@ -155,6 +159,7 @@ class LogDir:
             recovery_point=self._recovery_points.get(partition, 0),
             log_start_offset=self._log_starts.get(partition, 0),
             topic_id=topic_id,
+            fault=self.fault,
         )
         return opened
 
@@ -184,6 +189,32 @@ class LogDir:
         renamed = f"{forgotten.directory}.{uuid.uuid4().hex}{DELETE}"
         self.disk.rename(forgotten.directory, renamed)
         return renamed
+
+    # ---- failure
+
+    def fault(self, error: OSError) -> None:
+        """A read or write went wrong: offline, unless it was for a limit, such as a full disk."""
+        if is_fault(error):
+            self.take_offline(error)
+
+    def take_offline(self, error: BaseException) -> None:
+        """Nothing in this directory is promised, written or synced again, for as long as this
+        process lives. On the loop.
+
+        A process that went on, or a new one on the same page cache, would take pages for durable
+        that the disk never got: a sync fails once, and the next one succeeds. So the process is not
+        ended either, to be started anew at once: whoever looks after it checks the disk first.
+        """
+        if self.failure is not None:
+            return
+        self.failure = error
+        log.critical(
+            "%s is offline: %s. Nothing in it is served or acknowledged any more; what was"
+            " acknowledged before is as safe as the disk is. Check the disk (dmesg, smartctl,"
+            " fsck), then restart the broker",
+            self.path, error,
+        )  # fmt: skip
+        self.failed(error)
 
     # ---- checkpoints: written on a thread, while the loop opens and forgets logs
 

@@ -94,8 +94,9 @@ class Segment:
         position = self.size
         try:
             self.disk.pwrite(self.fd, data, position)
-        except OSError:
+        except OSError as error:
             self._is_torn = True
+            error.filename = self.path
             raise
         if self.size == 0:
             self.first_timestamp = max_timestamp

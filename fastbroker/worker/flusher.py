@@ -99,7 +99,7 @@ class Flusher:
             for fd in opened:
                 job.disk.close(fd)
             if number:
-                self._fail(partition, OSError(number, os.strerror(number)))
+                self._fail(partition, OSError(number, os.strerror(number), partition.log.directory))
             else:
                 done.append((partition, job))
         return done

@@ -47,6 +47,7 @@ class InternalTopic:
         done: Deferred[None] = Deferred()
         try:
             partition = self.led_partition(number)
+            self.broker.log_dir.space.check_coordinators()
             end = append(partition, self.broker.timers.now_ms()).last_offset + 1
         except KafkaError as error:
             done.fail(error)
@@ -87,7 +88,7 @@ def committed_batches(partition: Partition) -> Iterator[memoryview]:
             max_offset=min(end, partition.high_watermark),
             at_least_one=True,
         )
-        data = memoryview(piece.read_bytes())
+        data = memoryview(partition.log.copy(piece))
         size = 0
         for batch in iter_batches(data):
             size += batch.header.size

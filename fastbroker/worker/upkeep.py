@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from fastbroker.config.kinds import LONG_MAX
-from fastbroker.errors import KafkaStorageError
+from fastbroker.errors import KafkaError
 from fastbroker.handlers.context import Broker
 from fastbroker.partition.partition import Partition
 
@@ -73,8 +73,14 @@ class Upkeep:
 
     def _in_thread(self, write: Callable[[], None]) -> Callable[[], None]:
         def written(future: Future[None]) -> None:
-            if future.exception() is not None:
-                log.error("a checkpoint was not written: %s", future.exception())
+            error = future.exception()
+            if isinstance(error, OSError):
+                self.broker.log_dir.fault(error)
+            if error is not None:
+                log.error(
+                    "a checkpoint was not written, the one before stays: %s%s", error,
+                    "" if self.broker.log_dir.failure is not None else "; it is tried again",
+                )  # fmt: skip
 
         def begin() -> None:
             self.loop.run_in_executor(None, write).add_done_callback(written)
@@ -95,7 +101,9 @@ class Upkeep:
                 continue
             try:
                 dropped = partition.log.retain(now_ms, partition.high_watermark)
-            except (OSError, KafkaStorageError) as error:
+            except (OSError, KafkaError) as error:
+                if isinstance(error, OSError):
+                    self.broker.log_dir.fault(error)
                 log.error("%s: old segments stay for now: %s", partition.name, error)
                 continue
             for path in dropped:

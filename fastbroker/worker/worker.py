@@ -41,6 +41,7 @@ from fastbroker.worker.offsets_topic import OffsetsTopic
 from fastbroker.worker.peers import Peers
 from fastbroker.worker.removal import Removal
 from fastbroker.worker.replicas import Replicas
+from fastbroker.worker.space import SpaceWatch
 from fastbroker.worker.timers import TimerWheel
 from fastbroker.worker.upkeep import Upkeep
 
@@ -76,6 +77,7 @@ class Worker:
         self.log_dir = LogDir(
             join(config.data_dir, f"broker-{self.id}"), disk=Disk(), node_id=self.id
         )
+        self.log_dir.failed = self._log_dir_failed
         self.log_dir.open()
         limit = config["queued.max.request.bytes"]
         if limit > 0:
@@ -137,7 +139,7 @@ class Worker:
             offsets_partition=self.broker.groups.partition_for,
             version=lambda: self.broker.image.features.get(TRANSACTION_VERSION, 0),
         )
-        self.flusher = Flusher(loop, SyncThread(), self._sync_failed)
+        self.flusher = Flusher(loop, SyncThread(), self.log_dir.take_offline)
         remove = Removal(loop, self.timers, self.log_dir.disk)
         self.replicas = Replicas(self.broker, config, self.flusher.request, remove)
         self.observer = Observer(
@@ -150,6 +152,7 @@ class Worker:
             fatal=fatal,
         )
         self.upkeep = Upkeep(loop, self.broker, self.flusher.request, remove)
+        self.space = SpaceWatch(self.broker, self.upkeep.retain, remove.hurry)
         self.listeners = [self._listener(one.at(index)) for one in config.listeners()]
 
     # ---- what is made once
@@ -253,6 +256,7 @@ class Worker:
                         self.log_dir.set_aside(name))  # fmt: skip
         self.log_dir.was_clean = False  # logs opened from here on are new
         self.upkeep.start()
+        self.space.start()
         for listener in self.listeners:
             listener.start()
         self._ready()
@@ -280,13 +284,10 @@ class Worker:
         found = self.broker.image.topics.get(topic)
         return 0 if found is None else len(found.partitions)
 
-    def _sync_failed(self, error: OSError) -> None:
-        """Pages that were not synced may be gone: nothing in this directory is promised again."""
-        if self.log_dir.failure is None:
-            self.log_dir.failure = error
-            log.critical("%s is offline, syncing failed: %s", self.log_dir.path, error)
-            for partition in self.broker.partitions.values():
-                partition.fail(error)
+    def _log_dir_failed(self, error: BaseException) -> None:
+        """Who waits for one of its partitions is told."""
+        for partition in list(self.broker.partitions.values()):
+            partition.fail(error)
 
     # ---- the end
 
