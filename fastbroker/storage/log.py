@@ -25,7 +25,7 @@ from fastbroker.storage.producer_state import ProducerState, Verification
 from fastbroker.storage.recovery import drop_snapshots, find_segments, producers_at, recover
 from fastbroker.storage.retention import expired
 from fastbroker.storage.segment import RELATIVE_MAX, SNAPSHOT, Segment, file_name
-from fastbroker.storage.space import refusal
+from fastbroker.storage.space import LIMITS, refusal
 from fastbroker.storage.time_search import Found, first_since
 from fastbroker.storage.txn_index import AbortedTransaction
 from fastbroker.storage.validator import validate
@@ -511,6 +511,7 @@ class Log:
     def advance_start(self, offset: int) -> bool:
         """Make `offset` the log's start unless it is behind it; whether it moved.
 
+        On a full disk, too: epochs of what is gone, left in their file, harm nobody.
         Raises KafkaStorageError.
         """
         if offset <= self.log_start_offset:
@@ -518,14 +519,16 @@ class Log:
         try:
             self.epochs.cut_before(min(offset, self.log_end_offset))
         except OSError as error:
-            raise self._failed("writing", error) from error
+            if error.errno not in LIMITS:
+                raise self._failed("writing", error) from error
         self.log_start_offset = min(offset, self.log_end_offset)
         return True
 
     def retain(self, now_ms: int, high_watermark: int) -> list[str]:
         """Drop the oldest segments by time, size and log start; paths of files to remove later.
 
-        See retention.py. A log that loses all of its segments goes on in a new one.
+        See retention.py. A log that loses all of its segments goes on in a new one; on a full disk
+        it keeps the last. Raises KafkaStorageError, OSError.
         """
         count = expired(
             self.segments,
@@ -538,7 +541,12 @@ class Log:
         if count == 0:
             return []
         if count == len(self.segments):
-            self.roll(now_ms)
+            try:
+                self.roll(now_ms)
+            except OSError as error:
+                if error.errno not in LIMITS:
+                    raise
+                count -= 1
         dropped, self.segments = self.segments[:count], self.segments[count:]
         self._bases = [segment.base_offset for segment in self.segments]
         self._dirty = [segment for segment in self._dirty if segment not in dropped]

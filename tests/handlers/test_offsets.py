@@ -143,7 +143,7 @@ def test_records_that_stay(filled: Bench) -> None:
     assert error == errors.InvalidTopicException.code
 
 
-def test_a_start_that_cannot_be_written(
+def test_a_full_disk_keeps_no_records_that_were_deleted(
     filled: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def full(*_: Any) -> None:
@@ -151,5 +151,17 @@ def test_a_start_that_cannot_be_written(
 
     filled.elect(ME)
     monkeypatch.setattr(filled.log_dir.disk, "write_file", full)
+    assert delete(filled, 2) == (0, 2)
+    assert list_offsets(filled, (0, -2)) == [(0, 2, -1)]
+
+
+def test_a_start_that_cannot_be_written(
+    filled: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: Any) -> None:
+        raise OSError(5, "Input/output error")
+
+    filled.elect(ME)
+    monkeypatch.setattr(filled.log_dir.disk, "write_file", broken)
     assert delete(filled, 2) == (errors.KafkaStorageError.code, -1)
-    assert list_offsets(filled, (0, -2)) == [(0, 1, -1)]
+    assert filled.log_dir.failure is not None

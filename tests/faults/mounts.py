@@ -1,0 +1,45 @@
+"""A small file system of a test's own, which can be filled."""
+from __future__ import annotations
+
+import contextlib
+import os
+import pathlib
+import subprocess
+from collections.abc import Iterator
+
+MIB = 1 << 20
+PIECE = bytes(MIB)
+
+
+class Mount:
+    """A tmpfs at `path`. filler: the file that takes the space up."""
+
+    def __init__(self, path: pathlib.Path) -> None:
+        self.path, self.filler = path, path / "filler"
+
+    @property
+    def free(self) -> int:
+        """Bytes that are left."""
+        stat = os.statvfs(self.path)
+        return stat.f_bavail * stat.f_frsize
+
+    def fill(self, leave: int = 0) -> None:
+        """Take up all but `leave` bytes."""
+        with open(self.filler, "ab", buffering=0) as file, contextlib.suppress(OSError):
+            while self.free > leave:
+                file.write(PIECE[: self.free - leave])
+
+    def relieve(self) -> None:
+        """Give back what was taken up."""
+        self.filler.unlink()
+
+
+@contextlib.contextmanager
+def small_disk(path: pathlib.Path, size: int) -> Iterator[Mount]:
+    """A file system of `size` bytes at `path`, for as long as the context lasts."""
+    path.mkdir(parents=True, exist_ok=True)
+    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(path)], check=True)
+    try:
+        yield Mount(path)
+    finally:
+        subprocess.run(["umount", "--lazy", str(path)], check=True)
