@@ -1,6 +1,7 @@
 """The controller's directory.
 
     controller-<id>/meta.properties               version, cluster.id, node.id, directory.id
+    controller-<id>/reserve                       space for the log's last writes on a full disk
     controller-<id>/__cluster_metadata-0/         the log, leader-epoch-checkpoint, quorum-state
 """
 
@@ -17,9 +18,11 @@ from fastbroker.raft.state import QuorumState
 from fastbroker.storage.checkpoints import read_properties, write_properties
 from fastbroker.storage.disk import Disk
 from fastbroker.storage.log import Log
+from fastbroker.storage.reserve import Reserve
 from fastbroker.uuids import new_uuid, uuid_bytes, uuid_text
 
 PARTITION = TopicPartition(METADATA_TOPIC, 0)
+RESERVE_BYTES = 4 << 20  # thousands of changes of the metadata, while somebody frees space
 SEGMENT_MS = 7 * 24 * 3_600_000
 
 
@@ -39,6 +42,9 @@ class Home:
         self.path = os.path.join(config.data_dir, f"controller-{config.node_id}")
         self.log_path = os.path.join(self.path, str(PARTITION))
         self.socket_path = os.path.join(config.data_dir, "run", f"controller-{config.node_id}.sock")
+        self.reserve = Reserve(
+            disk, os.path.join(self.path, "reserve"), directory=self.path, size=RESERVE_BYTES
+        )
         self._state_path = os.path.join(self.log_path, "quorum-state")
 
     def identity(self) -> Identity:

@@ -14,6 +14,7 @@ import uuid
 from collections.abc import Callable, Iterable
 
 from fastbroker.config.topic import TopicConfig
+from fastbroker.errors import NoSpaceLeft
 from fastbroker.model import TopicPartition
 from fastbroker.storage.checkpoints import (
     CorruptFile,
@@ -66,7 +67,16 @@ class LogDir:
     # ---- opening
 
     def open(self) -> None:
-        """Raises LogDirError, OSError."""
+        """Raises LogDirError."""
+        try:
+            self._open()
+        except OSError as error:
+            raise LogDirError(
+                f"{self.path} cannot be opened: {error}: check the disk, its space and its"
+                " permissions, or choose another --data-dir"
+            ) from error
+
+    def _open(self) -> None:
         self.disk.make_directory(self.path)
         try:
             self._lock = self.disk.lock(self._file(LOCK))
@@ -246,12 +256,20 @@ class LogDir:
     def close(self, broker_epoch: int) -> None:
         """Close every log and leave the clean-shutdown file. Raises KafkaStorageError, OSError."""
         if self.failure is None:
-            for one in self.logs.values():
-                one.close()
-            self.write_recovery_points()
-            self.write_log_starts()
-            said = json.dumps({"version": 0, "brokerEpoch": broker_epoch})
-            self.disk.replace_file(self._file(CLEAN), said.encode())
+            try:
+                self._close_logs(broker_epoch)
+            except (NoSpaceLeft, OSError) as error:
+                if is_fault(error):
+                    raise
+                log.warning("%s is closed as after a crash: %s", self.path, error)
         if self._lock >= 0:
             self.disk.close(self._lock)
             self._lock = -1
+
+    def _close_logs(self, broker_epoch: int) -> None:
+        for one in self.logs.values():
+            one.close()
+        self.write_recovery_points()
+        self.write_log_starts()
+        said = json.dumps({"version": 0, "brokerEpoch": broker_epoch})
+        self.disk.replace_file(self._file(CLEAN), said.encode())

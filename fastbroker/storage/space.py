@@ -24,6 +24,10 @@ LIMITS = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 OUT_OF_FILES = frozenset({errno.EMFILE, errno.ENFILE})
 
 
+class DiskFault(Exception):
+    """A process may not go on, nor be started anew: its disk cannot be relied on."""
+
+
 class Watermarks(NamedTuple):
     """Bytes that stay free; see above."""
 

@@ -9,6 +9,9 @@ from fastbroker.protocol.messages.delete_topics import DeleteTopicsRequest
 from fastbroker.protocol.messages.describe_log_dirs import DescribeLogDirsRequest
 from fastbroker.protocol.messages.fetch import FetchRequest
 from fastbroker.protocol.messages.find_coordinator import FindCoordinatorRequest
+from fastbroker.protocol.messages.incremental_alter_configs import (
+    IncrementalAlterConfigsRequest,
+)
 from fastbroker.protocol.messages.list_offsets import ListOffsetsRequest
 from fastbroker.protocol.messages.offset_commit import OffsetCommitRequest
 from fastbroker.protocol.messages.produce import ProduceRequest
@@ -23,6 +26,7 @@ READY_DEADLINE_S = 10.0
 _PRODUCE: Any = ProduceRequest
 _FETCH: Any = FetchRequest
 _CREATE: Any = CreateTopicsRequest
+_ALTER: Any = IncrementalAlterConfigsRequest
 _COMMIT: Any = OffsetCommitRequest
 _OFFSETS: Any = ListOffsetsRequest
 
@@ -46,14 +50,27 @@ class Wire:
 
     def create(self, topic: str, **configs: str) -> None:
         """A topic of one partition that takes records."""
+        assert self.try_to_create(topic, **configs) == 0
+        wait_until(lambda: self.end_offset(topic) >= 0, READY_DEADLINE_S, f"a leader of {topic}")
+
+    def try_to_create(self, topic: str, **configs: str) -> int:
+        """The error code."""
         settings = [_CREATE.CreatableTopic.CreatableTopicConfig(name=k.replace("_", "."), value=v)
                     for k, v in configs.items()]  # fmt: skip
         asked = _CREATE.CreatableTopic(
             name=topic, num_partitions=1, replication_factor=1, configs=settings, assignments=[]
         )
         (made,) = self.ask(_CREATE(topics=[asked], timeout_ms=10_000), 7).topics
-        assert made.error_code == 0, made.error_message
-        wait_until(lambda: self.end_offset(topic) >= 0, READY_DEADLINE_S, f"a leader of {topic}")
+        return int(made.error_code)
+
+    def configure(self, topic: str, number: int) -> int:
+        """Change the topic's flush.ms, and with it the cluster's metadata; the error code."""
+        Resource = _ALTER.AlterConfigsResource
+        change = Resource.AlterableConfig(
+            name="flush.ms", config_operation=0, value=str(10**9 + number)
+        )
+        asked = Resource(resource_type=2, resource_name=topic, configs=[change])
+        return int(self.ask(_ALTER(resources=[asked]), 1).responses[0].error_code)
 
     def delete(self, topic: str) -> int:
         """The error code."""
