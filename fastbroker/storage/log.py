@@ -374,7 +374,7 @@ class Log:
         try:
             job.run()
         except OSError as error:
-            self.fault(error)
+            self._failed("syncing", error)
             raise KafkaStorageError(f"{self.directory}: syncing failed: {error}") from error
         self.end_flush(job)
 
