@@ -14,8 +14,13 @@ from fastbroker.config.broker import BrokerConfig, ConfigError
 from fastbroker.config.topic import TopicConfig
 from fastbroker.model import TopicPartition
 from fastbroker.raft.quorum import METADATA_TOPIC
-from fastbroker.raft.state import QuorumState
-from fastbroker.storage.checkpoints import read_properties, write_properties
+from fastbroker.raft.state import QuorumState, UnsupportedState
+from fastbroker.storage.checkpoints import (
+    CorruptFile,
+    UnknownVersion,
+    read_identity,
+    write_properties,
+)
 from fastbroker.storage.disk import Disk
 from fastbroker.storage.log import Log
 from fastbroker.storage.reserve import Reserve
@@ -51,8 +56,12 @@ class Home:
         """From meta.properties, which the first start writes. Raises ConfigError."""
         self.disk.make_directory(self.path)
         path = os.path.join(self.path, "meta.properties")
-        found = read_properties(self.disk, path)
-        if not found:
+        if not self.disk.exists(path):
+            if self.disk.exists(self.log_path):
+                raise ConfigError(
+                    f"{path} is missing, but there is a metadata log in {self.log_path}: restore it"
+                    " from a backup, or point log.dirs at an empty directory"
+                )
             made = Identity(uuid_text(new_uuid()), self.config.node_id, new_uuid())
             fields = {
                 "version": 1,
@@ -63,13 +72,13 @@ class Home:
             write_properties(self.disk, path, fields)
             return made
         try:
+            found = read_identity(self.disk, path)
             node_id, directory_id = int(found["node.id"]), uuid_bytes(found["directory.id"])
             cluster_id = found["cluster.id"]
-        except (KeyError, ValueError) as error:
-            raise ConfigError(
-                f"{path}: cluster.id, node.id or directory.id is missing or damaged ({error}):"
-                " restore the file, or point log.dirs at an empty directory"
-            ) from None
+        except (CorruptFile, UnknownVersion) as error:
+            raise ConfigError(f"{error}, or point log.dirs at an empty directory") from None
+        except KeyError as error:
+            raise ConfigError(f"{path} is damaged, {error} is missing: restore it") from None
         if node_id != self.config.node_id:
             raise ConfigError(
                 f"{path}: the directory belongs to node {node_id}, node.id is"
@@ -89,11 +98,15 @@ class Home:
         )
 
     def quorum_state(self) -> QuorumState:
-        """What the last life of this voter has promised."""
+        """What the last life of this voter has promised. Raises ConfigError."""
         if not self.disk.exists(self._state_path):
             return QuorumState()
         try:
             return QuorumState.from_json(self.disk.read_file(self._state_path).decode())
+        except UnsupportedState as error:
+            raise ConfigError(
+                f"{self._state_path} has {error}: use the version of the broker that wrote it"
+            ) from None
         except ValueError as error:
             raise ConfigError(
                 f"{self._state_path} is damaged ({error}): restore it from a backup; if this node"

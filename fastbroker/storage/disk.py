@@ -53,6 +53,13 @@ class Disk:
         """Data and size of the file are on the medium when this returns."""
         os.fdatasync(fd)
 
+    def forget_cached(self, fd: int) -> None:
+        """Have what is read from now on come from the medium, but for what waits to be written.
+
+        After a failed sync the kernel takes pages for written that the medium never got.
+        """
+        os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_DONTNEED)
+
     def size(self, path: str) -> int:
         return os.stat(path).st_size
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 from bisect import bisect_right
 
 from fastbroker.model import OffsetAndEpoch
-from fastbroker.storage.checkpoints import CorruptFile, pairs, pairs_file
+from fastbroker.storage.checkpoints import CorruptFile, pairs_file, read_pairs
 from fastbroker.storage.disk import Disk
 
 UNKNOWN = OffsetAndEpoch(-1, -1)
@@ -18,17 +18,21 @@ class LeaderEpochs:
 
     is_dirty: the file has changed and not been synced. The next flush of the log takes it along, so
     the epochs of flushed batches are never lost.
+    is_damaged: there was no file that can be read: what the batches say is all that is known.
+    Raises UnknownVersion, OSError.
     """
 
     def __init__(self, disk: Disk, path: str) -> None:
         self.disk, self.path = disk, path
         self.entries: list[tuple[int, int]] = []
-        self.is_dirty = False
+        self.is_dirty = self.is_damaged = False
         if disk.exists(path):
             try:
-                self.entries = [(int(a), int(b)) for a, b in pairs(disk.read_file(path))]
+                self.entries = read_pairs(disk, path)
             except CorruptFile:
-                self.entries = []  # a power cut can leave it empty; see _write
+                self.is_damaged = True  # a power cut can leave it empty; see _write
+        else:
+            self.is_damaged = True
 
     @property
     def latest(self) -> int:
@@ -40,6 +44,12 @@ class LeaderEpochs:
         if epoch > self.latest:
             kept = [entry for entry in self.entries if entry[1] < start_offset]
             self._replace([*kept, (epoch, start_offset)])
+
+    def rebuild(self, entries: list[tuple[int, int]]) -> None:
+        """The file was lost: `entries` are what the batches say."""
+        if not self.entries:
+            self._replace(entries)
+        self.is_damaged = False
 
     def end_of(self, epoch: int, log_end_offset: int) -> OffsetAndEpoch:
         """Where the largest epoch <= `epoch` ends, and that epoch; UNKNOWN when there is none.

@@ -18,9 +18,12 @@ from fastbroker.errors import KafkaError, KafkaStorageError, OffsetOutOfRange, R
 from fastbroker.model import TopicPartition
 from fastbroker.records.control import EndTransactionMarker, marker_batch
 from fastbroker.records.reader import Batch, iter_batches
+from fastbroker.storage.checkpoints import UnknownVersion
+from fastbroker.storage.damage import Damaged, epochs_of
 from fastbroker.storage.disk import Buffer, Disk
 from fastbroker.storage.flush_job import FlushJob
 from fastbroker.storage.leader_epochs import LeaderEpochs
+from fastbroker.storage.partition_metadata import METADATA_FILE, topic_id_text
 from fastbroker.storage.producer_state import ProducerState, Verification
 from fastbroker.storage.recovery import drop_snapshots, find_segments, producers_at, recover
 from fastbroker.storage.retention import expired
@@ -32,7 +35,6 @@ from fastbroker.storage.validator import validate
 from fastbroker.uuids import uuid_text
 
 EPOCHS_FILE = "leader-epoch-checkpoint"
-METADATA_FILE = "partition.metadata"
 RECENT_MAX = 128  # offsets whose positions are remembered, for readers at the end of the log
 
 
@@ -120,11 +122,13 @@ class Log:
             log.fault = fault
             log._load(now_ms, is_clean, recovery_point, log_start_offset)
             if topic_id is not None:
-                log._write_topic_id(topic_id)
+                log._check_topic_id(topic_id)
             return log
         except OSError as error:
             fault(error)
             raise refusal(directory, "opening", error) from error
+        except (UnknownVersion, Damaged) as error:
+            raise KafkaStorageError(f"{partition} cannot be opened: {error}") from error
 
     def _failed(self, doing: str, error: OSError) -> KafkaError:
         """A read or write failed: what whoever asked for it is told."""
@@ -168,6 +172,8 @@ class Log:
             self._dirty_directories.add(os.path.dirname(self.directory))
         self._bases = [segment.base_offset for segment in self.segments]
         self.log_end_offset = self.flushed_offset = end
+        if self.epochs.is_damaged:
+            self.epochs.rebuild(epochs_of(self.segments))
         self.epochs.cut_from(end)
         self.last_abort = max(one.txn_index.last_marker for one in self.segments)
         drop_snapshots(self.disk, self.directory, self.segments, end)
@@ -178,11 +184,12 @@ class Log:
     def _next_base(self, segment: Segment) -> int:
         return self._bases[bisect_right(self._bases, segment.base_offset)]
 
-    def _write_topic_id(self, topic_id: bytes) -> None:
-        path = os.path.join(self.directory, METADATA_FILE)
-        if not self.disk.exists(path):
-            text = uuid_text(topic_id)
+    def _check_topic_id(self, topic_id: bytes) -> None:
+        text = uuid_text(topic_id)
+        found = topic_id_text(self.disk, self.directory)
+        if found is None:
             # Without it the directory is taken for this topic's: a lost one does no harm.
+            path = os.path.join(self.directory, METADATA_FILE)
             self.disk.write_file(path, f"version: 0\ntopic_id: {text}\n".encode())
 
     # ---- appending
@@ -589,12 +596,3 @@ class Log:
         except OSError as error:
             raise self._failed("closing", error) from error
         self._recent.clear()
-
-
-def topic_id_text(disk: Disk, directory: str) -> str | None:
-    """The topic id in a partition's directory as its file has it; None when there is none."""
-    path = os.path.join(directory, METADATA_FILE)
-    if not disk.exists(path):
-        return None
-    lines = disk.read_file(path).decode("utf-8", "replace").splitlines()
-    return next((line.split(": ", 1)[1] for line in lines if line.startswith("topic_id: ")), None)

@@ -10,21 +10,25 @@ from __future__ import annotations
 import json
 import logging
 import os.path
+import re
 import uuid
 from collections.abc import Callable, Iterable
 
 from fastbroker.config.topic import TopicConfig
-from fastbroker.errors import NoSpaceLeft
+from fastbroker.errors import KafkaStorageError, NoSpaceLeft
 from fastbroker.model import TopicPartition
 from fastbroker.storage.checkpoints import (
     CorruptFile,
+    UnknownVersion,
+    read_identity,
     read_offsets,
-    read_properties,
     write_offsets,
     write_properties,
 )
+from fastbroker.storage.damage import Damaged
 from fastbroker.storage.disk import Disk
-from fastbroker.storage.log import Log, topic_id_text
+from fastbroker.storage.log import Log
+from fastbroker.storage.partition_metadata import topic_id_text
 from fastbroker.storage.space import Space, is_fault
 from fastbroker.uuids import new_uuid, uuid_bytes, uuid_text
 
@@ -35,6 +39,7 @@ RECOVERY_POINTS = "recovery-point-offset-checkpoint"
 LOG_STARTS = "log-start-offset-checkpoint"
 HIGH_WATERMARKS = "replication-offset-checkpoint"
 DELETE, STRAY = "-delete", "-stray"
+_PARTITION = re.compile(r"[A-Za-z0-9._-]+-\d+")
 
 
 class LogDirError(Exception):
@@ -84,36 +89,56 @@ class LogDir:
             raise LogDirError(
                 f"{self.path} is used by another process: stop it, or choose another --data-dir"
             ) from None
-        self._read_identity()
-        self._read_clean_shutdown()
         try:
-            self._recovery_points = read_offsets(self.disk, self._file(RECOVERY_POINTS))
-            self._log_starts = read_offsets(self.disk, self._file(LOG_STARTS))
-        except CorruptFile as error:
-            # Both only save work: without them logs are checked from their first segment.
-            log.warning("%s: a checkpoint is ignored: %s", self.path, error)
+            self._read_identity()
+            self._recovery_points = self._read(RECOVERY_POINTS)
+            self._log_starts = self._read(LOG_STARTS)
+            self._read(HIGH_WATERMARKS)  # it is not used yet, but for its version
+            self._read_clean_shutdown()  # last: what it says is gone then
+        except (UnknownVersion, CorruptFile) as error:
+            raise LogDirError(str(error)) from None
         for name in self.disk.list(self.path):
             if name.endswith(DELETE):
                 self.disk.remove_directory(self._file(name))
+
+    def _read(self, name: str) -> dict[TopicPartition, int]:
+        try:
+            return read_offsets(self.disk, self._file(name))
+        except CorruptFile as error:
+            # They only save work, or hold what may be moved again: without them logs are checked
+            # from their first segment, and begin there.
+            log.warning("%s: it is ignored, and written anew", error)
+            return {}
 
     def _file(self, name: str) -> str:
         return os.path.join(self.path, name)
 
     def _read_identity(self) -> None:
-        found = read_properties(self.disk, self._file(META))
-        if not found:
+        path = self._file(META)
+        if not self.disk.exists(path):
+            partitions = self._partition_directories()
+            if partitions:
+                raise LogDirError(
+                    f"{path} is missing, but there are partitions, such as {partitions[0]}: restore"
+                    " it from a backup, or choose another --data-dir"
+                )
             self.directory_id = new_uuid()
             return
-        if found.get("node.id", str(self.node_id)) != str(self.node_id):
+        found = read_identity(self.disk, path)
+        if found["node.id"] != str(self.node_id):
             raise LogDirError(
-                f"{self._file(META)} belongs to node {found['node.id']}, this is {self.node_id}:"
+                f"{path} belongs to node {found['node.id']}, this is {self.node_id}:"
                 " set node.id, or choose another --data-dir"
             )
-        self.cluster_id = found.get("cluster.id")
-        try:
-            self.directory_id = uuid_bytes(found.get("directory.id", ""))
-        except ValueError:
-            self.directory_id = new_uuid()
+        self.cluster_id = found["cluster.id"]
+        if "directory.id" in found:
+            self.directory_id = uuid_bytes(found["directory.id"])
+        else:
+            self.directory_id = new_uuid()  # Kafka before 3.7 gave none
+
+    def _partition_directories(self) -> list[str]:
+        names = [name for name in self.disk.list(self.path) if _PARTITION.fullmatch(name)]
+        return [name for name in names if self.disk.is_directory(self._file(name))]
 
     def join_cluster(self, cluster_id: str) -> None:
         """Belong to `cluster_id` from now on. Raises LogDirError when it belongs to another."""
@@ -138,8 +163,11 @@ class LogDir:
             return
         try:
             said = json.loads(self.disk.read_file(path))
+            version = int(said.get("version", 0))
+            if version != 0:
+                raise UnknownVersion(path, version, 0)
             self.previous_broker_epoch = int(said.get("brokerEpoch", -1))
-        except (ValueError, AttributeError):
+        except (ValueError, AttributeError, TypeError):
             log.warning("%s is damaged: logs are checked as after a crash", path)
         else:
             self.was_clean = True
@@ -154,7 +182,10 @@ class LogDir:
         """The log of `partition`, new or as it is on disk; a directory of another topic of the same
         name is put aside. Raises KafkaStorageError."""
         directory = self._file(str(partition))
-        found = topic_id_text(self.disk, directory) if self.disk.exists(directory) else None
+        try:
+            found = topic_id_text(self.disk, directory)
+        except (UnknownVersion, Damaged) as error:
+            raise KafkaStorageError(f"{partition} cannot be opened: {error}") from error
         if found is not None and found != uuid_text(topic_id):
             stray = f"{directory}.{uuid.uuid4().hex}{STRAY}"
             log.warning("%s belongs to another topic of that name: kept as %s", directory, stray)
@@ -211,9 +242,9 @@ class LogDir:
         """Nothing in this directory is promised, written or synced again, for as long as this
         process lives. On the loop.
 
-        A process that went on, or a new one on the same page cache, would take pages for durable
-        that the disk never got: a sync fails once, and the next one succeeds. So the process is not
-        ended either, to be started anew at once: whoever looks after it checks the disk first.
+        A process that went on would take pages for durable that the disk never got: a sync fails
+        once, and the next one succeeds. Nor is it ended, to be started anew at once: whoever looks
+        after it checks the disk first. Recovery then reads from the disk, not from the page cache.
         """
         if self.failure is not None:
             return

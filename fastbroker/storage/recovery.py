@@ -1,6 +1,7 @@
 """From the files in a partition's directory to segments that can be trusted, and producer state."""
 from __future__ import annotations
 
+import logging
 import os.path
 from collections.abc import Callable
 from itertools import pairwise
@@ -9,29 +10,62 @@ from fastbroker._c.record_batch import BatchHeader
 from fastbroker.errors import CorruptMessage
 from fastbroker.records.control import read_marker
 from fastbroker.records.reader import iter_batches
+from fastbroker.storage.damage import Damaged
 from fastbroker.storage.disk import Disk
 from fastbroker.storage.leader_epochs import LeaderEpochs
 from fastbroker.storage.producer_state import ProducerState
-from fastbroker.storage.segment import LOG, SNAPSHOT, TXN_INDEX, Segment, file_name
+from fastbroker.storage.segment import (
+    INDEX,
+    LOG,
+    SNAPSHOT,
+    TIME_INDEX,
+    TXN_INDEX,
+    Segment,
+    file_name,
+)
 from fastbroker.storage.txn_index import AbortedTransaction
+
+log = logging.getLogger(__name__)
 
 LEFTOVERS = (".deleted", ".cleaned", ".swap", ".tmp")
 
 
 def find_segments(disk: Disk, directory: str) -> list[Segment]:
-    """The segments in `directory` as they lie there; what a crash left half done is removed."""
+    """The segments in `directory` as they lie there; what a crash left half done is removed.
+
+    Raises Damaged.
+    """
     names = disk.list(directory)
     for name in names:
         if name.endswith(LEFTOVERS):
             disk.remove(os.path.join(directory, name))
     segments, there = [], set(names)
-    for base_offset in sorted(_offsets_of(names, LOG)):
+    bases = sorted(_offsets_of(names, LOG))
+    _check_indexes(disk, directory, bases, names)
+    for base_offset in bases:
         size = disk.size(os.path.join(directory, file_name(base_offset, LOG)))
         has_txn_index = file_name(base_offset, TXN_INDEX) in there
         segment = Segment(disk, directory, base_offset, size=size, has_txn_index=has_txn_index)
         segment.created_ms = disk.modified_ms(segment.path)
         segments.append(segment)
     return segments
+
+
+def _check_indexes(disk: Disk, directory: str, bases: list[int], names: list[str]) -> None:
+    """Raise Damaged when there is an index of a .log file that is not there.
+
+    But for an empty one behind all others: a power cut in the making of a segment may leave it.
+    """
+    for suffix in (INDEX, TIME_INDEX):
+        for base_offset in set(_offsets_of(names, suffix)).difference(bases):
+            path = os.path.join(directory, file_name(base_offset, suffix))
+            is_last = not bases or base_offset > bases[-1]
+            if not is_last or disk.size(path):
+                raise Damaged(
+                    f"{file_name(base_offset, LOG)} is missing, {path} belongs to it: restore it"
+                    " from a backup or another replica; to go on without its records, remove its"
+                    " index files"
+                )
 
 
 def recover(
@@ -51,6 +85,7 @@ def recover(
     kept: list[Segment] = []
     end = segments[0].base_offset
     producers: ProducerState | None = None
+    was_cut = False
     following = [after.base_offset for _, after in pairwise(segments)]
     for number, segment in enumerate(segments):
         if number < len(following) and following[number] <= recovery_point:
@@ -58,21 +93,33 @@ def recover(
             end = following[number]
             kept.append(segment)
             continue
-        if segment.base_offset < end or (kept and segment.base_offset > end):
+        if segment.base_offset < end or was_cut:
             break  # the segment before it was cut: this one does not follow any more
+        if kept and segment.base_offset > end:
+            # Compaction leaves such gaps, too; so does a file that was taken away.
+            log.warning("%s: offsets %d to %d are not there", segment.path, end,
+                        segment.base_offset - 1)  # fmt: skip
         end = segment.base_offset
         if producers is None:
             producers = known_at(end)
+        size = segment.size
         for position, batch in segment.recover(index_interval_bytes=index_interval_bytes):
             end = batch.last_offset + 1
             epochs.assign(batch.leader_epoch, batch.base_offset)
             aborted = replay(producers, segment, position, batch)
             if aborted is not None:
                 segment.txn_index.append(aborted)
+        was_cut = segment.size < size
         segment.write_indexes()
         kept.append(segment)
     for segment in segments[len(kept) :]:
-        segment.remove()
+        if segment.size == 0:
+            segment.remove()
+            continue
+        log.error(
+            "%s does not follow any more, the segment before it ends at offset %d: its %d bytes are"
+            " kept in %s", segment.path, end, segment.size, segment.set_aside(),
+        )  # fmt: skip
     assert producers is not None  # the last segment is always checked
     return kept, end, producers
 
@@ -126,7 +173,7 @@ def _newest_snapshot(
         if found > offset:
             continue
         path = os.path.join(directory, file_name(found, SNAPSHOT))
-        producers = ProducerState.from_snapshot(disk.read_file(path))
+        producers = ProducerState.from_snapshot(disk.read_file(path), path)
         if producers is not None:
             return producers, found
         disk.remove(path)

@@ -14,6 +14,7 @@ from fastbroker._c.record_batch import (
     read_header,
     skip_batches,
 )
+from fastbroker.storage.damage import CUT, report_cut
 from fastbroker.storage.disk import Buffer, Disk
 from fastbroker.storage.index import OffsetIndex, TimeIndex
 from fastbroker.storage.txn_index import TxnIndex
@@ -163,8 +164,9 @@ class Segment:
         self.txn_index.clear()
         self.max_timestamp, self.offset_of_max = -1, self.base_offset
         self._since_index = self.largest_batch = 0
+        self.disk.forget_cached(self.fd)
         end = self.disk.size(self.path)
-        position = 0
+        position, next_offset, epoch = 0, self.base_offset, -1
         for batch in self._good_batches(end):
             if position == 0:
                 self.first_timestamp = batch.max_timestamp
@@ -177,8 +179,13 @@ class Segment:
             self._since_index += batch.size
             self.largest_batch = max(self.largest_batch, batch.size)
             position += batch.size
+            next_offset, epoch = batch.last_offset + 1, batch.leader_epoch
             yield position - batch.size, batch
         if position < end:
+            report_cut(
+                self.disk, self.path, self.fd, position=position, end=end,
+                next_offset=next_offset, leader_epoch=epoch,
+            )  # fmt: skip
             self.disk.truncate(self.fd, position)
         self.size = position
 
@@ -271,11 +278,21 @@ class Segment:
         for path in self.retire():
             self.disk.remove(path)
 
+    def set_aside(self) -> str:
+        """Keep the .log under another name, for whoever wants to have a look; the new path."""
+        kept = f"{self.path}.0{CUT}"
+        self.disk.rename(self.path, kept)
+        self.remove()
+        return kept
+
     def retire(self) -> list[str]:
-        """Rename the files for deletion; the new paths."""
+        """Rename the files for deletion; the new paths.
+
+        The .log last: an index without one is then not what a crash leaves.
+        """
         self._file = None
         renamed = []
-        for suffix in (LOG, INDEX, TIME_INDEX, TXN_INDEX, SNAPSHOT):
+        for suffix in (INDEX, TIME_INDEX, TXN_INDEX, SNAPSHOT, LOG):
             path = self._beside(suffix)
             if self.disk.exists(path):
                 self.disk.rename(path, path + DELETED)

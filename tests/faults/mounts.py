@@ -43,3 +43,28 @@ def small_disk(path: pathlib.Path, size: int) -> Iterator[Mount]:
         yield Mount(path)
     finally:
         subprocess.run(["umount", "--lazy", str(path)], check=True)
+
+
+@contextlib.contextmanager
+def failing_disk(path: pathlib.Path, size: int) -> Iterator[tuple[pathlib.Path, Mount]]:
+    """An ext4 whose new blocks cannot be written once the file system below it is full.
+
+    Gives where it is, and what is below: there `fill` makes every write of a block that was never
+    written fail with EIO, in the kernel; `relieve` heals it.
+    """
+    with small_disk(path / "below", size + 2 * MIB) as below:
+        image, top = below.path / "image", path / "disk"
+        top.mkdir()
+        with open(image, "wb") as file:
+            file.truncate(size)
+        # Without a journal, and with all of its own blocks written: it does not notice.
+        options = "lazy_itable_init=0,lazy_journal_init=0"
+        subprocess.run(
+            ["mkfs.ext4", "-q", "-b", "4096", "-O", "^has_journal", "-E", options, str(image)],
+            check=True,
+        )
+        subprocess.run(["mount", "-o", "loop", str(image), str(top)], check=True)
+        try:
+            yield top, below
+        finally:
+            subprocess.run(["umount", str(top)], check=True)
