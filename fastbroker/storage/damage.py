@@ -10,12 +10,14 @@ from __future__ import annotations
 
 import logging
 import os.path
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from struct import Struct as Layout
 from typing import TYPE_CHECKING
 
 from fastbroker._c.record_batch import HEADER_BYTES, CorruptBatch, crc_is_right, read_header
-from fastbroker.storage.disk import Disk
+from fastbroker.errors import CorruptMessage
+from fastbroker.records.reader import Batch, iter_batches
+from fastbroker.storage.disk import Buffer, Disk
 
 if TYPE_CHECKING:
     from fastbroker.storage.segment import Segment
@@ -46,6 +48,23 @@ def epochs_of(segments: Iterable[Segment]) -> list[tuple[int, int]]:
             ):
                 entries.append((header.leader_epoch, header.base_offset))
     return entries
+
+
+def checked_batches(data: Buffer, path: str, position: int) -> Iterator[Batch]:
+    """The whole batches of `data`, which was read from `path` at `position`.
+
+    Raises CorruptMessage, which names file and position, for one that is damaged; for a first one
+    that is not whole, too: whoever read has asked for at least one.
+    """
+    at = position
+    try:
+        for batch in iter_batches(data):
+            yield batch
+            at += batch.header.size
+    except CorruptMessage as error:
+        raise CorruptMessage(f"{path}, position {at}: {error.message}") from None
+    if at == position and len(data):
+        raise CorruptMessage(f"{path}, position {at}: the batch goes on behind the segment's end")
 
 
 def good_batch_behind(data: bytes, *, next_offset: int, leader_epoch: int) -> int:

@@ -17,9 +17,9 @@ from fastbroker.config.topic import TopicConfig
 from fastbroker.errors import KafkaError, KafkaStorageError, OffsetOutOfRange, RecordListTooLarge
 from fastbroker.model import TopicPartition
 from fastbroker.records.control import EndTransactionMarker, marker_batch
-from fastbroker.records.reader import Batch, iter_batches
+from fastbroker.records.reader import Batch
 from fastbroker.storage.checkpoints import UnknownVersion
-from fastbroker.storage.damage import Damaged, epochs_of
+from fastbroker.storage.damage import Damaged, checked_batches, epochs_of
 from fastbroker.storage.disk import Buffer, Disk
 from fastbroker.storage.flush_job import FlushJob
 from fastbroker.storage.leader_epochs import LeaderEpochs
@@ -485,7 +485,7 @@ class Log:
     def batches(self, offset: int, max_bytes: int, max_offset: int) -> Iterator[Batch]:
         """The whole batches that one `read` gives, checked."""
         piece = self.read(offset, max_bytes=max_bytes, max_offset=max_offset, at_least_one=True)
-        yield from iter_batches(self.copy(piece))
+        yield from checked_batches(self.copy(piece), piece.segment.path, piece.position)
 
     def offset_for_timestamp(self, timestamp: int) -> Found | None:
         """The first record with a timestamp >= `timestamp`; None: there is none.

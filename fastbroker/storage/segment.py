@@ -205,12 +205,31 @@ class Segment:
                 if at + header.size > len(data):
                     need = header.size  # it goes on behind what was read
                     break
-                if not crc_is_right(data, header, at):
+                if not crc_is_right(data, header, at) or self._is_elsewhere(
+                    header, next_offset, data, at + header.size
+                ):
                     return
                 yield header
                 at += header.size
                 next_offset = header.last_offset + 1
             position += at
+
+    def _is_elsewhere(
+        self, header: BatchHeader, next_offset: int, data: Buffer, behind: int
+    ) -> bool:
+        """Whether the offset of a batch, which no CRC covers, cannot be right: the next begins
+        below its end, or it is too far away for this segment.
+
+        Gaps alone are what compaction leaves.
+        """
+        if header.last_offset - self.base_offset > RELATIVE_MAX:
+            return True
+        if header.base_offset == next_offset or len(data) - behind < HEADER_BYTES:
+            return False
+        try:
+            return read_header(data, behind).base_offset <= header.last_offset
+        except CorruptBatch:
+            return False
 
     def load_times(self) -> None:
         """Learn the largest and the first timestamp of a segment that was closed cleanly."""
