@@ -10,17 +10,13 @@ from __future__ import annotations
 
 import logging
 import os.path
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from struct import Struct as Layout
-from typing import TYPE_CHECKING
 
 from fastbroker._c.record_batch import HEADER_BYTES, CorruptBatch, crc_is_right, read_header
 from fastbroker.errors import CorruptMessage
 from fastbroker.records.reader import Batch, iter_batches
 from fastbroker.storage.disk import Buffer, Disk
-
-if TYPE_CHECKING:
-    from fastbroker.storage.segment import Segment
 
 log = logging.getLogger(__name__)
 
@@ -36,18 +32,6 @@ EPOCHS_AHEAD = 3  # later leader epochs that are looked for, too
 class Damaged(Exception):
     """Files that are not what a crash leaves; the message names them, and the remedy. Nothing has
     been done to them."""
-
-
-def epochs_of(segments: Iterable[Segment]) -> list[tuple[int, int]]:
-    """(leader epoch, first offset) of the batches, which have all that a lost checkpoint had."""
-    entries: list[tuple[int, int]] = []
-    for segment in segments:
-        for _, header in segment.headers():
-            if header.leader_epoch >= 0 and (
-                not entries or header.leader_epoch > entries[-1][0]
-            ):
-                entries.append((header.leader_epoch, header.base_offset))
-    return entries
 
 
 def checked_batches(data: Buffer, path: str, position: int) -> Iterator[Batch]:

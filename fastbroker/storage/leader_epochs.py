@@ -16,23 +16,25 @@ UNKNOWN = OffsetAndEpoch(-1, -1)
 class LeaderEpochs:
     """(epoch, start offset) pairs, both ascending; kept in the file at `path`.
 
-    is_dirty: the file has changed and not been synced. The next flush of the log takes it along, so
-    the epochs of flushed batches are never lost.
-    is_damaged: there was no file that can be read: what the batches say is all that is known.
-    Raises UnknownVersion, OSError.
+    is_dirty: they have changed, and the file has not. The next flush of the log writes it and takes
+    it along, so the epochs of flushed batches are never lost.
     """
+
+    __slots__ = ("disk", "entries", "is_dirty", "path")
 
     def __init__(self, disk: Disk, path: str) -> None:
         self.disk, self.path = disk, path
         self.entries: list[tuple[int, int]] = []
-        self.is_dirty = self.is_damaged = False
-        if disk.exists(path):
-            try:
-                self.entries = read_pairs(disk, path)
-            except CorruptFile:
-                self.is_damaged = True  # a power cut can leave it empty; see _write
-        else:
-            self.is_damaged = True
+        self.is_dirty = False
+
+    def load(self) -> bool:
+        """Learn what the file has; False when it is missing or no such file: a power cut can leave
+        it empty, see `write`. Raises UnknownVersion, OSError."""
+        try:
+            self.entries = read_pairs(self.disk, self.path)
+        except (FileNotFoundError, CorruptFile):
+            return False
+        return True
 
     @property
     def latest(self) -> int:
@@ -42,14 +44,10 @@ class LeaderEpochs:
     def assign(self, epoch: int, start_offset: int) -> None:
         """Batches from `start_offset` on are of `epoch`; nothing unless it is a later one."""
         if epoch > self.latest:
-            kept = [entry for entry in self.entries if entry[1] < start_offset]
-            self._replace([*kept, (epoch, start_offset)])
-
-    def rebuild(self, entries: list[tuple[int, int]]) -> None:
-        """The file was lost: `entries` are what the batches say."""
-        if not self.entries:
-            self._replace(entries)
-        self.is_damaged = False
+            while self.entries and self.entries[-1][1] >= start_offset:
+                self.entries.pop()
+            self.entries.append((epoch, start_offset))
+            self.is_dirty = True
 
     def end_of(self, epoch: int, log_end_offset: int) -> OffsetAndEpoch:
         """Where the largest epoch <= `epoch` ends, and that epoch; UNKNOWN when there is none.
@@ -86,9 +84,10 @@ class LeaderEpochs:
 
     def _replace(self, entries: list[tuple[int, int]]) -> None:
         if entries != self.entries:
-            self._write(entries)
-            self.entries = entries  # once they are in the file: a full disk changes nothing
+            self.entries = entries
+            self.is_dirty = True
 
-    def _write(self, entries: list[tuple[int, int]]) -> None:
-        self.disk.write_file(self.path, pairs_file(entries))
-        self.is_dirty = True
+    def write(self) -> None:
+        """Bring the file up to the entries; not synced."""
+        self.disk.write_file(self.path, pairs_file(self.entries))
+        self.is_dirty = False

@@ -16,7 +16,7 @@ RETAIN_MS = 10_000  # between two rounds of retention while space is short
 class SpaceWatch:
     """Owned by the worker's loop. A look is one statvfs, away from any request.
 
-    retain(): drops old segments at once. hurry(): removes files that wait to be removed.
+    retain(): begins to drop old segments. hurry(): removes files that wait to be removed.
     """
 
     def __init__(
@@ -62,4 +62,5 @@ class SpaceWatch:
         if space.is_short and (has_changed or now_ms - self._retained_at >= RETAIN_MS):
             self._retained_at = now_ms
             self.retain()
+        if space.is_short:
             self.hurry()

@@ -166,12 +166,9 @@ def test_a_newer_snapshot_is_refused_where_it_is_needed(tmp_path: pathlib.Path) 
     directory = Directory(tmp_path / "d", is_clean=True)
     path = directory.segments(".snapshot")[-1]
     path.write_bytes(b"\0\2" + path.read_bytes()[2:])
-    before = directory.content()
-    said = rf"{path} has version 2, this broker understands 1: .*, or remove the file"
-    with pytest.raises(KafkaStorageError, match=said):
-        directory.start()
-    assert directory.content() == before
-    directory.start()  # as after a crash: it is made anew from the batches
+    check(directory, path, lambda _: None, rf"{path} has version 2, this broker understands 1: ")
+    path.unlink()  # as it is said: it is made anew
+    directory.start()
 
 
 def test_a_directory_of_another_topic_is_kept_aside(tmp_path: pathlib.Path) -> None:

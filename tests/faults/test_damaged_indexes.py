@@ -1,4 +1,4 @@
-"""Indexes that are missing, empty, or cut short are made anew: whoever looks for an offset or a
+"""Indexes that are missing, garbage, or cut short are made anew: whoever looks for an offset or a
 time finds what is there."""
 from __future__ import annotations
 
@@ -7,14 +7,19 @@ import pathlib
 import pytest
 
 from tests.faults.directory import Damage, Directory
-from tests.faults.test_damage import empty, gone, renamed, zeros
+from tests.faults.test_damage import empty, garbage, gone, renamed, zeros
 
 
 def cut_in_an_entry(path: pathlib.Path) -> None:
     path.write_bytes(path.read_bytes()[:-3])
 
 
-DAMAGES: list[Damage] = [gone, empty, zeros, renamed, cut_in_an_entry]
+def of_another(path: pathlib.Path) -> None:
+    other = sorted(path.parent.glob(f"*{path.suffix}"))[0]
+    path.write_bytes(other.read_bytes() * 3)
+
+
+DAMAGES: list[Damage] = [gone, empty, garbage, zeros, renamed, cut_in_an_entry, of_another]
 
 
 @pytest.mark.parametrize("is_clean", [True, False], ids=["stopped", "killed"])
