@@ -172,6 +172,7 @@ class Log:
             self.epochs,
             recovery_point=recovery_point,
             index_interval_bytes=self.config.index_interval_bytes,
+            may_have_gaps=self.config.is_compacted,
             snapshot=lambda offset: newest_snapshot(self.disk, self.directory, names, offset),
             write_snapshot=self._put_snapshot,
         )

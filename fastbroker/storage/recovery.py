@@ -110,12 +110,14 @@ def recover(
     *,
     recovery_point: int,
     index_interval_bytes: int,
+    may_have_gaps: bool,
     snapshot: Callable[[int], tuple[ProducerState, int]],
     write_snapshot: Callable[[int, ProducerState], str],
 ) -> Recovered:
     """Find a log's end. Batches below `recovery_point` are right; those behind it are checked, and
     cut at the first bad one. Indexes and what is known of producers are completed.
 
+    may_have_gaps: compaction may have left them between segments.
     snapshot(offset): the newest one of producers up to `offset`, and of which offset it is.
     write_snapshot(offset, producers): its path.
     `epochs` learns those of the batches that are checked.
@@ -131,12 +133,9 @@ def recover(
     end = segments[0].base_offset
     followers = [*segments[1:], None]
     for segment, follower in zip(segments, followers, strict=True):
-        if segment.base_offset < end or was_cut:
+        has_gap = bool(kept) and segment.base_offset > end
+        if segment.base_offset < end or (has_gap and (was_cut or not may_have_gaps)):
             break  # the segment before it was cut: this one does not follow any more
-        if kept and segment.base_offset > end:
-            # Compaction leaves such gaps, too; so does a file that was taken away.
-            log.warning("%s: offsets %d to %d are not there", segment.path, end,
-                        segment.base_offset - 1)  # fmt: skip
         kept.append(segment)
         if segment.base_offset > known:
             # The one that the roll has written was not synced yet; later, with the segments before

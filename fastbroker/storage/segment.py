@@ -100,15 +100,18 @@ class Segment:
         return self.max_timestamp if self.max_timestamp >= 0 else self.disk.modified_ms(self.path)
 
     def create(self) -> None:
-        """Make the files of a new segment; Kafka's tools expect all of them but a .txnindex."""
+        """Make the files of a new segment; Kafka's tools expect all of them but a .txnindex.
+
+        The .log first: an index without one is then not what a crash leaves.
+        """
         made: list[str] = []
         try:
-            for path in (self.offset_index.file.path, self.time_index.file.path, self.path):
+            for path in (self.path, self.offset_index.file.path, self.time_index.file.path):
                 self.disk.close(self.disk.open(path, create=True))
                 made.append(path)
             self.load_indexes()
         except OSError:
-            for path in made:  # it would end the segment before it at the next start
+            for path in reversed(made):  # it would end the segment before it at the next start
                 self.disk.remove(path)
             raise
 
