@@ -15,11 +15,13 @@ from fastbroker.metadata.image import (
     ResourceKey,
     TopicImage,
     shared,
+    shared_single,
 )
 from fastbroker.protocol import metadata_records as records
 from fastbroker.protocol.schema import Struct
 
 NO_LEADER_CHANGE = -2
+NOWHERE: tuple[bytes, dict[int, PartitionImage]] = (b"", {})
 ELECTED_MAX = 4096  # outcomes of elections that are remembered within a delta
 
 
@@ -44,7 +46,7 @@ class MetadataDelta:
         self._next_producer_id = base.next_producer_id
         self._own_partitions: set[bytes] = set()  # topics whose dict of partitions is ours
         self._own_configs: set[ResourceKey] = set()
-        self._at: tuple[bytes, dict[int, PartitionImage]] = (b"", {})  # the topic changed last
+        self._at = NOWHERE  # the topic changed last
         # (id of the partition before, leader) -> it, and what it is then
         self._elected: dict[tuple[int, int], tuple[PartitionImage, PartitionImage]] = {}
 
@@ -71,6 +73,12 @@ class MetadataDelta:
 
         offset: of the last record applied; epoch: the leader epoch of its batch.
         """
+        for topic_id in self._own_partitions:
+            topic = self._by_id.get(topic_id)
+            if topic is not None and len(topic.partitions) == 1:
+                alike = topic._replace(partitions=shared_single(topic.partitions))
+                self._topics[topic.name] = self._by_id[topic_id] = alike
+        self._at = NOWHERE
         return MetadataImage(
             offset,
             epoch,
@@ -159,7 +167,7 @@ class MetadataDelta:
         if self._topics is self.base.topics:
             self._topics, self._by_id = dict(self._topics), dict(self._by_id)
         del self._topics[topic.name], self._by_id[topic.id]
-        self._at = (b"", {})
+        self._at = NOWHERE
         self.changed_topics.discard(topic.name)
         in_base = self.base.topics_by_id.get(topic.id)
         if in_base is not None:

@@ -19,6 +19,7 @@ NO_CONFIGS: dict[str, str] = {}
 
 SHARED_MAX = 4096  # values that later ones are compared with
 _SHARED: dict[object, Any] = {}
+_SINGLES: dict[tuple[int, PartitionImage], dict[int, PartitionImage]] = {}
 
 
 class Endpoint(NamedTuple):
@@ -77,6 +78,15 @@ def shared(value: Value) -> Value:
         _SHARED.clear()
     found: Value = _SHARED.setdefault(value, value)
     return found
+
+
+def shared_single(partitions: dict[int, PartitionImage]) -> dict[int, PartitionImage]:
+    """The same for the partitions of a topic that has one: most topics of many are such, and a dict
+    of one weighs more than all else of them."""
+    (single,) = partitions.items()
+    if len(_SINGLES) >= SHARED_MAX:
+        _SINGLES.clear()
+    return _SINGLES.setdefault(single, partitions)
 
 
 class TopicImage(NamedTuple):
