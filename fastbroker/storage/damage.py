@@ -99,7 +99,8 @@ def report_cut(
         )  # fmt: skip
         return
     kept = f"{path}.{position}{CUT}"
-    keep(disk, kept, data)
+    disk.replace_file(kept, data)
+    drop_old_cuts(disk, os.path.dirname(path))
     log.error(
         "%s: the batch at position %d, offset %d, is damaged, and good ones follow at %d: the log"
         " ends there now, the %d bytes cut are kept in %s",
@@ -107,10 +108,8 @@ def report_cut(
     )  # fmt: skip
 
 
-def keep(disk: Disk, path: str, data: bytes) -> None:
-    """Make the file of cut bytes at `path`. Raises OSError."""
-    disk.replace_file(path, data)
-    directory = os.path.dirname(path)
+def drop_old_cuts(disk: Disk, directory: str) -> None:
+    """Remove the oldest files of cut bytes when there are too many. Raises OSError."""
     names = [name for name in disk.list(directory) if name.endswith(CUT)]
     paths = [os.path.join(directory, name) for name in names]
     paths.sort(key=disk.modified_ms)

@@ -10,7 +10,7 @@ from fastbroker._c.record_batch import BatchHeader
 from fastbroker.errors import CorruptMessage
 from fastbroker.records.control import read_marker
 from fastbroker.records.reader import iter_batches
-from fastbroker.storage.damage import CUT, Damaged
+from fastbroker.storage.damage import CUT, Damaged, drop_old_cuts
 from fastbroker.storage.disk import Disk
 from fastbroker.storage.leader_epochs import LeaderEpochs
 from fastbroker.storage.producer_state import ProducerState
@@ -69,14 +69,19 @@ def find_segments(disk: Disk, directory: str, names: list[str]) -> list[Segment]
 def set_aside(segment: Segment, end: int) -> None:
     """Take away a segment that does not follow any more, the log ends at `end` before it; its
     batches are kept under another name."""
-    if segment.size:
-        kept = f"{segment.path}.0{CUT}"
-        log.error(
-            "%s does not follow any more, the segment before it ends at offset %d: its %d bytes are"
-            " kept in %s", segment.path, end, segment.size, kept,
-        )  # fmt: skip
-        segment.disk.rename(segment.path, kept)
-    segment.remove()
+    if not segment.size:
+        segment.remove()
+        return
+    kept = f"{segment.path}.0{CUT}"
+    log.error(
+        "%s does not follow any more, the segment before it ends at offset %d: its %d bytes are"
+        " kept in %s", segment.path, end, segment.size, kept,
+    )  # fmt: skip
+    segment.let_go()
+    for suffix in (INDEX, TIME_INDEX, TXN_INDEX, SNAPSHOT):
+        segment.disk.remove(os.path.join(segment.directory, file_name(segment.base_offset, suffix)))
+    segment.disk.rename(segment.path, kept)  # last: see Segment.retire
+    drop_old_cuts(segment.disk, segment.directory)
 
 
 def find_epochs(segments: list[Segment], epochs: LeaderEpochs, recovery_point: int) -> None:

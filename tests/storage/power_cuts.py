@@ -19,7 +19,7 @@ from fastbroker.model import TopicPartition
 from fastbroker.records.control import EndTransactionMarker
 from fastbroker.storage.flush_job import FlushJob
 from fastbroker.storage.log import Log
-from fastbroker.storage.log_dir import LogDir, LogDirError
+from fastbroker.storage.log_dir import CLEAN, LogDir, LogDirError
 from tests.sim.disk import PowerCut, SimulatedDisk
 from tests.sim.schedules import Broken
 from tests.storage.logs import NOW, batch
@@ -310,7 +310,8 @@ class Schedule:
             while name in self.flushing:
                 self._sync_one()
         self.log_dir.close(1)
-        self.was_closed = True
+        # On a full disk it is closed as after a crash.
+        self.was_closed = self.disk.exists(f"{PATH}/{CLEAN}")
 
     def _close_and_open(self) -> None:
         self._close()
