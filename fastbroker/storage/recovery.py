@@ -169,6 +169,9 @@ def recover(
         was_cut = segment.size < size
         if follower is not None:
             unsynced += segment.close_indexes()
+        elif segment.txn_index.write():
+            # It was cut; a snapshot behind the cut would have it believed at the next start.
+            unsynced.append(segment.txn_index.file.path)
     if known > segments[0].base_offset and producers.producers:
         producers.recall(_headers_before(kept, known))
     return Recovered(kept, segments[len(kept) :], end, producers, unsynced)
