@@ -22,7 +22,7 @@ from fastbroker.metadata.image import MetadataImage
 from fastbroker.model import Deferred, TopicPartition, broker_id
 from fastbroker.net.address import listen
 from fastbroker.net.client import BrokerClient
-from fastbroker.net.listener import Listener
+from fastbroker.net.listener import Listener, connections_max
 from fastbroker.partition.fetch_session import FetchSessions
 from fastbroker.protocol.messages.broker_registration import BrokerRegistrationRequest
 from fastbroker.protocol.messages.describe_cluster import (
@@ -209,7 +209,9 @@ class Worker:
             dispatch=Dispatch(self.broker, address.name),
             closed=self.broker.closed,
             max_frame_bytes=config["socket.request.max.bytes"],
-            max_connections=config["max.connections"],
+            max_connections=min(
+                config["max.connections"], connections_max(len(config.listeners()))
+            ),
             idle_ms=config["connections.max.idle.ms"],
         )
 
