@@ -1,17 +1,20 @@
 """The controller's directory.
 
     controller-<id>/meta.properties               version, cluster.id, node.id, directory.id
+    controller-<id>/recovery-point-offset-checkpoint   how much of the log was on disk for sure
     controller-<id>/reserve                       space for the log's last writes on a full disk
     controller-<id>/__cluster_metadata-0/         the log, leader-epoch-checkpoint, quorum-state
 """
 
 from __future__ import annotations
 
+import logging
 import os.path
 from typing import NamedTuple
 
 from fastbroker.config.broker import BrokerConfig, ConfigError
 from fastbroker.config.topic import TopicConfig
+from fastbroker.errors import KafkaStorageError
 from fastbroker.model import TopicPartition
 from fastbroker.raft.quorum import METADATA_TOPIC
 from fastbroker.raft.state import QuorumState, UnsupportedState
@@ -19,12 +22,18 @@ from fastbroker.storage.checkpoints import (
     CorruptFile,
     UnknownVersion,
     read_identity,
+    read_offsets,
+    write_offsets,
     write_properties,
 )
 from fastbroker.storage.disk import Disk
 from fastbroker.storage.log import Log
+from fastbroker.storage.offset_checkpoints import RECOVERY_POINTS
+from fastbroker.storage.recovery import sync_what_is_left
 from fastbroker.storage.reserve import Reserve
 from fastbroker.uuids import new_uuid, uuid_bytes, uuid_text
+
+log = logging.getLogger(__name__)
 
 PARTITION = TopicPartition(METADATA_TOPIC, 0)
 RESERVE_BYTES = 4 << 20  # thousands of changes of the metadata, while somebody frees space
@@ -47,6 +56,7 @@ class Home:
         self.path = os.path.join(config.data_dir, f"controller-{config.node_id}")
         self.log_path = os.path.join(self.path, str(PARTITION))
         self.socket_path = os.path.join(config.data_dir, "run", f"controller-{config.node_id}.sock")
+        self._points_path = os.path.join(self.path, RECOVERY_POINTS)
         self.reserve = Reserve(
             disk, os.path.join(self.path, "reserve"), directory=self.path, size=RESERVE_BYTES
         )
@@ -87,16 +97,42 @@ class Home:
         return Identity(cluster_id, node_id, directory_id)
 
     def open_log(self, now_ms: int) -> Log:
-        """The metadata log; a torn batch at its end is cut off."""
+        """The metadata log; a torn batch at its end is cut off. Raises ConfigError when it is
+        damaged below that."""
         config = TopicConfig(
             segment_bytes=self.config["metadata.log.segment.bytes"],
             segment_ms=SEGMENT_MS,
             retention_ms=-1,
         )
         self.disk.make_directory(self.log_path)
-        return Log.open(
-            self.log_path, disk=self.disk, partition=PARTITION, config=config, now_ms=now_ms
-        )
+        fd = self.disk.open(self.log_path, write=False)
+        try:
+            sync_what_is_left(self.disk, fd, self.log_path)
+        finally:
+            self.disk.close(fd)
+        try:
+            return Log.open(
+                self.log_path,
+                disk=self.disk,
+                partition=PARTITION,
+                config=config,
+                now_ms=now_ms,
+                recovery_point=self._recovery_point(),
+            )
+        except (UnknownVersion, KafkaStorageError) as error:
+            raise ConfigError(str(error)) from error
+
+    def _recovery_point(self) -> int:
+        try:
+            return read_offsets(self.disk, self._points_path).get(PARTITION, 0)
+        except CorruptFile as error:
+            log.warning("%s: the metadata log is checked from its beginning", error)
+            return 0
+
+    def save_recovery_point(self, offset: int) -> None:
+        """Everything below `offset` is on disk: what is damaged there was not left by a crash, and
+        is not cut. Raises OSError."""
+        write_offsets(self.disk, self._points_path, {PARTITION: offset})
 
     def quorum_state(self) -> QuorumState:
         """What the last life of this voter has promised. Raises ConfigError."""

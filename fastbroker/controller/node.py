@@ -17,8 +17,9 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from time import time_ns
 
+from fastbroker.config.broker import ConfigError
 from fastbroker.controller.home import Home, Identity
-from fastbroker.errors import NoSpaceLeft
+from fastbroker.errors import CorruptMessage, NoSpaceLeft
 from fastbroker.metadata.delta import MetadataDelta
 from fastbroker.metadata.features import bootstrap_records
 from fastbroker.metadata.image import MetadataImage
@@ -35,6 +36,7 @@ log = logging.getLogger(__name__)
 REPLAY_BYTES = 4 << 20
 FULL_RETRY_S = 0.5  # between two tries to write on a full disk
 SPACE_BYTES = 128 << 10  # what a client's request may need
+SAVE_POINT_S = 60.0  # between two saves of how much of the log is on disk
 RESERVE_RETRY_S = 10.0  # between two tries to take the reserve again
 
 
@@ -73,9 +75,16 @@ class Node:
             log_start_offset=self.log.log_start_offset,
             log_end_offset=self.log.log_end_offset,
         )
-        self.image = self._replayed()
+        try:
+            self.image = self._replayed()
+        except CorruptMessage as error:
+            raise ConfigError(
+                f"the metadata log is damaged, {error.message}: restore it from a backup; nothing"
+                " was changed"
+            ) from error
         self._uncommitted: deque[tuple[int, Deferred[None]]] = deque()
         self._flush_due = False
+        self._saved_point = 0
         self._held: deque[m.Effect] = deque()  # what a full disk holds up
 
     def has_space(self) -> bool:
@@ -91,6 +100,7 @@ class Node:
     def start(self) -> None:
         """Become the leader, commit its first record, and the cluster's first ones if it is new."""
         self._reserve()
+        self._save_recovery_point()
         self.step(m.Started())
         self._flush()
         if not self.image.features:
@@ -158,6 +168,16 @@ class Node:
         self.loop.call_later(RESERVE_RETRY_S, self._reserve)
         return True
 
+    def _save_recovery_point(self) -> None:
+        """From time to time; a full disk keeps the one before."""
+        if self.log.flushed_offset > self._saved_point:
+            try:
+                self.home.save_recovery_point(self.log.flushed_offset)
+                self._saved_point = self.log.flushed_offset
+            except OSError as error:
+                self._fault(error)
+        self.loop.call_later(SAVE_POINT_S, self._save_recovery_point)
+
     def _reserve(self) -> None:
         """Keep space for when there is none."""
         if not self.home.reserve.hold():
@@ -183,8 +203,9 @@ class Node:
         """Flush and close the log; what a full disk leaves undone is done at the next start."""
         try:
             self.log.close()
-        except NoSpaceLeft as error:
-            log.warning("%s", error)
+            self.home.save_recovery_point(self.log.flushed_offset)
+        except (NoSpaceLeft, OSError) as error:
+            log.warning("the metadata log is closed as after a crash: %s", error)
 
     def _fault(self, error: OSError) -> None:
         if is_fault(error):

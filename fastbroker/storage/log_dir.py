@@ -31,6 +31,7 @@ from fastbroker.storage.journal_replay import JournalReplay
 from fastbroker.storage.log import Log
 from fastbroker.storage.offset_checkpoints import OffsetCheckpoints
 from fastbroker.storage.partition_metadata import topic_id_text
+from fastbroker.storage.recovery import sync_what_is_left
 from fastbroker.storage.segment import LOG
 from fastbroker.storage.space import Space, is_fault, refusal
 from fastbroker.uuids import new_uuid, uuid_bytes, uuid_text
@@ -109,16 +110,7 @@ class LogDir:
                 self.disk.remove_directory(self._file(name))
         if not self.was_clean and META in names:
             # What a log has is on the medium when it is opened: nobody may see what is not.
-            self._sync_all()
-
-    def _sync_all(self) -> None:
-        try:
-            self.disk.sync_file_system(self.fd)
-        except OSError as error:
-            # A write of the run before may be meant, of which nobody has been told. What failed is
-            # not in the page cache any more when logs read what they check; the rest is synced.
-            log.warning("%s: writing failed before this start: %s", self.path, error)
-            self.disk.sync_file_system(self.fd)
+            sync_what_is_left(self.disk, self.fd, self.path)
 
     @property
     def fd(self) -> int:

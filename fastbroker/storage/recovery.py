@@ -66,6 +66,18 @@ def find_segments(disk: Disk, directory: str, names: list[str]) -> list[Segment]
     return segments
 
 
+def sync_what_is_left(disk: Disk, fd: int, path: str) -> None:
+    """Before logs below `path` are opened after a crash: what they have is on the medium then, and
+    nobody sees what is not. fd: on that file system. Raises OSError."""
+    try:
+        disk.sync_file_system(fd)
+    except OSError as error:
+        # A write of the run before may be meant, of which nobody has been told. What failed is not
+        # in the page cache any more when logs read what they check; the rest is synced.
+        log.warning("%s: writing failed before this start: %s", path, error)
+        disk.sync_file_system(fd)
+
+
 def set_aside(segment: Segment, end: int) -> None:
     """Take away a segment that does not follow any more, the log ends at `end` before it; its
     batches are kept under another name."""

@@ -179,3 +179,32 @@ def test_a_coordinator_s_log_that_is_damaged_is_not_served(tmp_path: pathlib.Pat
         broker.start()
         with Wire(broker) as wire:
             wait_until(lambda: wire.commit("g", "t", 1) == 0, 10, "the group")
+
+
+@pytest.mark.crash
+def test_a_metadata_log_that_is_damaged_ends_the_start(tmp_path: pathlib.Path) -> None:
+    """What is cut off it would be topics that are forgotten, with all that they have."""
+    with BrokerProcess(tmp_path, workers=1) as broker:
+        with Wire(broker) as wire:
+            for topic in ("t", "u", "v"):
+                wire.create(topic)
+        assert broker.stop() == 0
+        (path,) = (tmp_path / "controller-1" / "__cluster_metadata-0").glob("*.log")
+        whole = path.read_bytes()
+        middle = whole.index(b"\x02u")  # the second topic's record
+        for at, what in (
+            (middle, r"metadata log is damaged, .*\.log, position \d+: the CRC"),
+            (8, r"\.log: there is no batch at position 0, offset 0, and there was one when"),
+        ):
+            path.write_bytes(whole)
+            flip(path, at)
+            damaged = path.read_bytes()
+            with pytest.raises(AssertionError, match=rf"controller cannot start: .*{what}"):
+                broker.start()
+            assert broker.stop() == 2
+            assert path.read_bytes() == damaged
+        path.write_bytes(whole)
+        broker.start()
+        with Wire(broker) as wire:
+            for topic in ("t", "u", "v"):
+                wait_until(lambda t=topic: wire.end_offset(t) == 0, 10, topic)  # type: ignore[misc]
