@@ -4,14 +4,16 @@ Reading order: main (which commands there are, how errors are shown) and start; 
 client (a small blocking Kafka client) and topic; produce with lines, partitioner and sender;
 consume with fetcher, formats and interrupts, then member and ranges; output and pairs. What asks
 about many things at once: coordinators and leaders, then log_offsets and retention; with progress,
-durations and spans they carry the packages group and txn.
+durations and spans they carry the packages group and txn. The package log asks no broker, it reads
+files.
 
 Invariants:
 - A command's module is imported when the command runs: `fastbroker start` pays for no client.
 - Results go to stdout, everything else to stderr; an expected error is one line that names cause
   and remedy. Exit status: 0 done, 1 it did not work, 2 wrong arguments or configuration;
-  `group lag --fail-above` has 3 for itself.
-- Only Kafka's protocol is spoken, so every command works against any Kafka broker from 3.0 on.
+  `group lag --fail-above` has 3 for itself, `log verify` has 1 to 3.
+- Only Kafka's protocol is spoken, so every command works against any Kafka broker from 3.0 on;
+  `log` speaks to nobody.
 - Many groups, topics or partitions are asked for in batches, and each request has a limit.
 
 Not done:

@@ -21,6 +21,7 @@ COMMANDS = {
     "consume": "fastbroker.cli.consume:consume",
     "group": "fastbroker.cli.group.group:group",
     "txn": "fastbroker.cli.txn.txn:txn",
+    "log": "fastbroker.cli.log.log:log",
 }
 
 

@@ -223,6 +223,8 @@ class Partition:
         if log.log_end_offset - log.flushed_offset >= log.config.flush_messages:
             self.request_flush(self)
         if log.config.flush_messages > 1:
+            if log.unflushed.has_rolled:
+                self.request_flush(self)  # as Kafka: a closed segment is flushed at leisure
             self._advance()
 
     def await_commit(self, offset: int, committed: Callable[[], object]) -> None:

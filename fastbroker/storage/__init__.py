@@ -9,11 +9,19 @@
     time_search.py      from a timestamp to a record
     unflushed.py        how far a log is on the medium, and what waits
     flush_job.py        what one flush has to sync
+    journal.py          the commit journal: what many small flushes cost one sync for
+    journal_frames.py   what of it counts after a crash
+    journal_replay.py   put back into the segments at the start, before any log opens
     validator.py        what is accepted from a client
     producer_state.py   idempotent and transactional producers, .snapshot
     txn_index.py        which transactions were aborted, .txnindex
     leader_epochs.py    which epoch wrote which offsets
     checkpoints.py      small text files
+    verify/             is a directory as it should be; what does a start do about what is not
+    partition_metadata.py  whose directory it is
+    space.py            who may write when space is short, and what an OSError means
+    damage.py           what is wrong beyond what a crash leaves: told, kept aside
+    reserve.py          space for writes that must not fail
     log_dir.py          a broker's directory: lock, identity, clean shutdown, all its logs
 
 Invariants
@@ -24,8 +32,7 @@ Invariants
 - Nothing here waits or has a thread: a FlushJob is handed out, run elsewhere, and given back.
 - Segments before the active one do not change.
 
-Not done: compaction, tiered storage, several directories, the commit
-journal that would make many small dirty partitions cost one sync.
+Not done: compaction, tiered storage, several directories.
 
 Non-obvious
 - Index entries of the active segment are in memory only; its files are complete after a roll or a
@@ -33,7 +40,15 @@ Non-obvious
 - So are those of its .txnindex; recovery makes them from the markers and from what producers had
   open where the first checked segment begins, which the snapshot of that segment's base tells.
 - Transactions begin in the order of their first offsets, so those that are open need no sorting.
-- A failed sync means that pages may be gone: the job is not run again, the directory goes offline.
+- The epochs of a log are kept from its recovery point on, not from its start: the journal may hold
+  batches that were cut from the log since, and their epochs tell them apart.
+- A recovery point on disk that belongs to an earlier topic of the same name would make the replay
+  pass over the new one's records: it is taken out before the new log is made.
+- A failed sync means that pages may be gone: the job is not run again, the directory goes offline
+  for as long as the process lives, which goes on so that it is seen and not started anew at once.
+  Recovery drops what it reads from the page cache first: there is what the disk never got.
+- A full disk takes nothing offline; what was refused left no trace.
+- A damaged batch above the recovery point ends the log there; below it nothing is ever cut.
 - An answer on its way may still send from a segment that was dropped: the open file lives as long
   as somebody holds it.
 """

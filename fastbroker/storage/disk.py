@@ -10,10 +10,13 @@ import fcntl
 import mmap
 import os
 from collections.abc import Sequence
+from struct import Struct as Layout
 
 from fastbroker._c.sync_thread import sync_file_system
 
 Buffer = bytes | bytearray | memoryview
+_FLOCK = Layout("hhqqixxxx")  # Linux's struct flock: type, whence, start, length, process
+MAP_MIN = 65_536
 
 
 
@@ -105,8 +108,11 @@ class Disk:
             os.close(fd)
 
     def map(self, fd: int, size: int) -> Buffer:
-        """The first `size` bytes of a file that will not change, mapped to be read."""
-        return memoryview(mmap.mmap(fd, size, access=mmap.ACCESS_READ)) if size else b""
+        """The first `size` bytes of a file that will not change, to be read: mapped, unless they
+        are few. Python's maps keep a descriptor each, and there are only so many."""
+        if size <= MAP_MIN:
+            return self.pread(fd, size, 0)
+        return memoryview(mmap.mmap(fd, size, access=mmap.ACCESS_READ))
 
     def read_file(self, path: str) -> bytes:
         with open(path, "rb") as file:
@@ -179,6 +185,25 @@ class Disk:
             os.close(fd)
             raise
         return fd
+
+    def is_locked(self, path: str) -> bool:
+        """Whether a process, a broker of ours or of Kafka's, holds the lock at `path`.
+
+        Ours lock the whole file (flock), Java locks its bytes (fcntl). Nothing is kept or changed.
+        """
+        try:
+            fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        except FileNotFoundError:
+            return False
+        try:
+            fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            asked = _FLOCK.pack(fcntl.F_RDLCK, os.SEEK_SET, 0, 0, 0)
+            kind = _FLOCK.unpack(fcntl.fcntl(fd, fcntl.F_GETLK, asked))[0]
+            return bool(kind != fcntl.F_UNLCK)
+        except BlockingIOError:
+            return True
+        finally:
+            os.close(fd)
 
     def usable_bytes(self, path: str) -> tuple[int, int]:
         """(total, free for us) of the file system that `path` lies on."""

@@ -55,6 +55,10 @@ class IndexFile:
             self._written = size // self.width
         return self._entries
 
+    def begin(self) -> None:
+        """There is no file yet: no entries."""
+        self._entries = b""
+
     def __len__(self) -> int:
         return len(self._load()) // self.width
 

@@ -6,9 +6,10 @@ journal that is replayed again.
 
 An entry is passed over unless its directory is there and of the same topic id, its offsets are not
 all below the recovery point on disk (what is below is synced, and may have been compacted since),
-and its segment is there and reaches up to its position. Of its bytes, batches are taken as long as
-they are whole and in order, and of no earlier leader epoch than the directory's epochs tell for
-their offsets: others were cut from the log, and something else may lie in their place.
+and its segment is there and reaches up to its position. Of its bytes, whole batches are taken whose
+leader epoch is the one that the directory's epochs tell for their offsets. Others were cut from the
+log, and something else may lie in their place; or they are below what the epochs tell of, and that
+is below the recovery point.
 """
 from __future__ import annotations
 
@@ -129,10 +130,9 @@ class JournalReplay:
         path = os.path.join(self.directory, entry.directory, file_name(entry.base_offset, LOG))
         if not self.disk.exists(path) or self.disk.size(path) < entry.position:
             return
-        size = _good_bytes(entry, epochs)
-        if size:
-            self.disk.pwrite(self._fd(path), entry.data[:size], entry.position)
-            self.written += size
+        for at, end in _good_bytes(entry, epochs):
+            self.disk.pwrite(self._fd(path), entry.data[at:end], entry.position + at)
+            self.written += end - at
 
     def _epochs_of(self, entry: Entry) -> LeaderEpochs | None:
         """The epochs of an entry's directory; None: it is not there, or another topic's."""
@@ -166,21 +166,27 @@ class JournalReplay:
             self.disk.sync(self._fd(path))
 
 
-def _good_bytes(entry: Entry, epochs: LeaderEpochs) -> int:
-    """How much of an entry belongs into its segment."""
+def _good_bytes(entry: Entry, epochs: LeaderEpochs) -> list[tuple[int, int]]:
+    """What of an entry belongs into its segment: [begin, end) in its bytes."""
     data, at, next_offset = entry.data, 0, entry.base_offset
+    good: list[tuple[int, int]] = []
     while len(data) - at >= HEADER_BYTES:
         try:
             header = read_header(data, at)
         except CorruptBatch:
             break
+        end = at + header.size
         if (
-            header.size > len(data) - at
+            end > len(data)
             or not next_offset <= header.base_offset <= header.last_offset < entry.end_offset
-            or header.leader_epoch < epochs.epoch_of(header.base_offset)
             or not crc_is_right(data, header, at)
         ):
             break
-        at += header.size
-        next_offset = header.last_offset + 1
-    return at
+        # Epochs are on the medium before what they tell of is acknowledged: without any, they were
+        # damaged since.
+        if not epochs.entries or header.leader_epoch == epochs.epoch_of(header.base_offset):
+            if good and good[-1][1] == at:
+                at = good.pop()[0]
+            good.append((at, end))
+        at, next_offset = end, header.last_offset + 1
+    return good

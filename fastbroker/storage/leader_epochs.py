@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 
+from fastbroker.config.kinds import LONG_MAX
 from fastbroker.model import OffsetAndEpoch
 from fastbroker.storage.checkpoints import CorruptFile, pairs_file, read_pairs
 from fastbroker.storage.disk import Disk
@@ -16,16 +17,18 @@ UNKNOWN = OffsetAndEpoch(-1, -1)
 class LeaderEpochs:
     """(epoch, start offset) pairs, both ascending; kept in the file at `path`.
 
-    is_dirty: they have changed, and the file has not. The next flush of the log writes it and takes
-    it along, so the epochs of flushed batches are never lost.
+    is_dirty: they have changed, and the file has not. Batches have their epochs themselves, so the
+        file can wait, as long as batches from `unsynced_from` on are looked at after a crash.
     """
 
-    __slots__ = ("disk", "entries", "is_dirty", "path")
+    __slots__ = ("_written", "disk", "entries", "is_dirty", "path", "unsynced_from")
 
     def __init__(self, disk: Disk, path: str) -> None:
         self.disk, self.path = disk, path
         self.entries: list[tuple[int, int]] = []
         self.is_dirty = False
+        self.unsynced_from = LONG_MAX
+        self._written = -1  # the last epoch in the file
 
     def load(self) -> bool:
         """Learn what the file has; False when it is missing or no such file: a power cut can leave
@@ -48,6 +51,7 @@ class LeaderEpochs:
                 self.entries.pop()
             self.entries.append((epoch, start_offset))
             self.is_dirty = True
+            self.unsynced_from = min(self.unsynced_from, start_offset)
 
     def end_of(self, epoch: int, log_end_offset: int) -> OffsetAndEpoch:
         """Where the largest epoch <= `epoch` ends, and that epoch; UNKNOWN when there is none.
@@ -88,6 +92,11 @@ class LeaderEpochs:
             self.is_dirty = True
 
     def write(self) -> None:
-        """Bring the file up to the entries; not synced."""
+        """Bring the file up to the entries; `synced` follows when it is."""
         self.disk.write_file(self.path, pairs_file(self.entries))
-        self.is_dirty = False
+        self.is_dirty, self._written = False, self.latest
+
+    def synced(self) -> None:
+        """What was written is on the medium."""
+        later = (start for epoch, start in self.entries if epoch > self._written)
+        self.unsynced_from = next(later, LONG_MAX)

@@ -52,7 +52,7 @@ from fastbroker.storage.validator import validate
 from fastbroker.uuids import uuid_text
 
 EPOCHS_FILE = "leader-epoch-checkpoint"
-SAVE_BYTES = 16 << 20  # written since the last save, for the next to be worth it
+SAVE_BYTES = 256 << 10  # written since the last save, for the next to be worth it
 
 
 class AppendInfo(NamedTuple):
@@ -84,10 +84,11 @@ class Log:
         self.producers = ProducerState()
         self.log_start_offset = 0
         self.log_end_offset = 0
-        self.unflushed = Unflushed(disk, directory, self.epochs)
+        self.unflushed = Unflushed(disk, directory)
         self.unflushed.topic_id = topic_id
         self.last_abort = -1
         self.is_gone = False
+        self._was_cut = False
         self._is_made = False  # the directory and the first segment's files are there
         self._unsaved = 0  # bytes written since the last `save`
         # A share of segment.jitter.ms that differs from log to log, so that not all roll at once.
@@ -121,7 +122,10 @@ class Log:
                 directory, disk=disk, partition=partition, config=config, topic_id=topic_id,
                 fault=fault,
             )  # fmt: skip
-            names = disk.list(directory) if disk.is_directory(directory) else []
+            try:
+                names = disk.list(directory)
+            except FileNotFoundError:
+                names = []
             log._load(names, now_ms, LONG_MAX if is_clean else recovery_point, log_start_offset)
             return log
         except OSError as error:
@@ -184,9 +188,6 @@ class Log:
         # All of it is believed from here on: what tells of it is on the medium, too.
         for path in left.unsynced:
             self.disk.sync_file(path)
-        if self.epochs.is_dirty:
-            self.epochs.write()
-            self.disk.sync_file(self.epochs.path)
         self.segments, self.producers = Segments(left.segments), left.producers
         return left.end
 
@@ -377,7 +378,7 @@ class Log:
 
     @property
     def recovery_point(self) -> int:
-        return self.unflushed.recovery_point
+        return min(self.unflushed.recovery_point, self.epochs.unsynced_from)
 
     @property
     def is_dirty(self) -> bool:
@@ -390,6 +391,10 @@ class Log:
         """
         if self.is_gone or not self._is_made:
             return None
+        if self._was_cut and self.epochs.is_dirty:
+            # By them the replay of the commit journal knows what was cut from what came after it.
+            self.epochs.write()
+            self.unflushed.wrote_file(self.epochs.path)
         return self.unflushed.begin(self.log_end_offset)
 
     def end_flush(self, job: FlushJob, *, is_journaled: bool = False) -> None:
@@ -502,7 +507,8 @@ class Log:
         """Make `offset` the log's start unless it is behind it; whether it moved."""
         if offset <= self.log_start_offset:
             return False
-        self.epochs.cut_before(min(offset, self.log_end_offset))
+        # The replay of the commit journal has to know the epochs from the recovery point on.
+        self.epochs.cut_before(min(offset, self.recovery_point))
         self.log_start_offset = min(offset, self.log_end_offset)
         return True
 
@@ -554,6 +560,7 @@ class Log:
             last.cut(located.position, offset)
         self.log_end_offset = max(last.next_offset(), self.log_start_offset)
         self.unflushed.cut(last, self.log_end_offset)
+        self._was_cut = True
         self.epochs.cut_from(self.log_end_offset)
         self.last_abort = self.segments.last_abort
         self.producers = producers_at(
@@ -563,11 +570,19 @@ class Log:
 
     # ---- the end
 
-    def save_when_due(self) -> None:
+    def save_when_due(self) -> bool:
         """Write what makes the next opening short when much was written since the last time: the
-        indexes, and a snapshot of producers at the log's end; unsynced. Raises OSError."""
+        indexes, and a snapshot of producers at the log's end; unsynced.
+
+        True when the file of leader epochs was written, too: the recovery point stays below the
+        first that it lacked until it was synced, see LeaderEpochs.synced. Raises OSError.
+        """
         if self._unsaved >= SAVE_BYTES:
             self._save(self.segments[-1].write_indexes())
+        if not (self.epochs.is_dirty and self._is_made):
+            return False
+        self.epochs.write()
+        return True
 
     def _save(self, indexes: list[str]) -> None:
         """Follow up `indexes`, which were written, with a snapshot."""

@@ -191,8 +191,8 @@ class LogDir:
         name is put aside. Raises NoSpaceLeft, KafkaStorageError."""
         directory = self._file(str(partition))
         try:
-            is_there = self.disk.exists(directory)
-            found = topic_id_text(self.disk, directory) if is_there else None
+            found = topic_id_text(self.disk, directory)
+            is_there = found is not None or self.disk.exists(directory)
             if found is not None and found != uuid_text(topic_id):
                 stray = self._file(_aside(str(partition), STRAY))
                 log.warning("%s is of another topic of that name: kept as %s", directory, stray)
@@ -343,6 +343,8 @@ class LogDir:
         self.disk.sync_file_system(self.fd)
         for unflushed, mark in marks:
             unflushed.synced(mark)
+        for one in self.logs.values():
+            one.epochs.synced()
         self.write_recovery_points()
         self.write_log_starts()
         self.journal.close()

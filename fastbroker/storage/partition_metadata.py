@@ -19,9 +19,10 @@ def topic_id_text(disk: Disk, directory: str) -> str | None:
     """The topic id as the file has it; None when there is no file, or an empty one, which a power
     cut leaves. Raises UnknownVersion, Damaged, OSError."""
     path = os.path.join(directory, METADATA_FILE)
-    if not disk.exists(path):
+    try:
+        text = disk.read_file(path).decode("utf-8", "replace")
+    except FileNotFoundError:
         return None
-    text = disk.read_file(path).decode("utf-8", "replace")
     if not text.strip("\0"):
         return None
     pairs = [line.split(": ", 1) for line in text.splitlines()]

@@ -281,7 +281,6 @@ class Segment:
         there, are right before it, too.
         """
         self._is_checked = True
-        self._read_first_timestamp()
         offsets, times = self.offset_index.file, self.time_index.file
         offsets.cut(offsets.sound())
         times.cut(times.sound())
@@ -291,15 +290,15 @@ class Segment:
             self._forget_indexes()
         if not len(offsets):
             return 0, self.base_offset
+        self._read_first_timestamp()
         # Behind the last time entry may be a later timestamp, whose entry was lost.
         position = min(
             self.offset_index.last()[1], self.offset_index.lookup(self.time_index.last()[1])
         )
         first = next(header for _, header in self.headers(position))
-        self.offset_index.cut(first.base_offset)
-        self.time_index.cut(first.base_offset)
+        self.offset_index.cut(first.last_offset + 1)
         self._max_timestamp, self._offset_of_max = self.time_index.last()
-        self._since_index = UNKNOWN_SIZE  # the next batch had an entry
+        self._since_index = 0  # the first batch has its entry
         return position, first.base_offset
 
     def headers_from(self, offset: int) -> Iterator[tuple[int, BatchHeader]]:
@@ -349,7 +348,14 @@ class Segment:
             )  # fmt: skip
             self.disk.truncate(self.fd, position)
             self.disk.sync(self.fd)  # what came back would stand before the next segment
+            if self._offset_of_max >= next_offset:
+                self._forget_latest(next_offset)
         self.size = position
+
+    def _forget_latest(self, offset: int) -> None:
+        """The latest record was at `offset` or later, and is gone."""
+        self.time_index.cut(offset)
+        self._max_timestamp, self._offset_of_max = self.time_index.last()
 
     def _good_batches(
         self, position: int, end: int, recovery_point: int
@@ -357,7 +363,8 @@ class Segment:
         """Headers of the batches before the first that is not whole, checked and in order."""
         next_offset, need = self.base_offset, HEADER_BYTES
         while end - position >= need:
-            data = memoryview(self.disk.pread(self.fd, max(WALK_BYTES, need), position))
+            size = min(max(WALK_BYTES, need), end - position)
+            data = memoryview(self.disk.pread(self.fd, size, position))
             at, need = 0, HEADER_BYTES
             while len(data) - at >= HEADER_BYTES:
                 try:
@@ -446,8 +453,13 @@ class Segment:
                 self._max_timestamp, self._offset_of_max = header.max_timestamp, header.last_offset
 
     def let_go(self) -> None:
-        """Hold the file no longer; an answer on its way may. It is opened again when needed."""
+        """Hold the files of a segment that will not grow no longer; an answer on its way may.
+
+        They are opened again when needed. A mapped index holds a descriptor, too.
+        """
         self._file = None
+        for index in (self.offset_index, self.time_index, self.txn_index):
+            index.file.forget()
 
     def remove(self) -> None:
         """Delete the files."""

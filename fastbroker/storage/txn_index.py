@@ -46,6 +46,8 @@ class TxnIndex:
         self.file = IndexFile(disk, path, width=_ENTRY.size, key_bytes=8)
         self.last_marker = -1
         self._is_there = is_there
+        if not is_there:
+            self.file.begin()
 
     def load(self) -> bool:
         """Learn what the file has; False when it cannot be this segment's."""

@@ -9,7 +9,6 @@ from typing import NamedTuple
 
 from fastbroker.storage.disk import Disk
 from fastbroker.storage.flush_job import DirtyRange, FlushJob
-from fastbroker.storage.leader_epochs import LeaderEpochs
 from fastbroker.storage.segment import OpenFile, Segment
 
 
@@ -40,8 +39,8 @@ class Unflushed:
     Bounded by the segments written between two checkpoints of the journal.
     """
 
-    def __init__(self, disk: Disk, directory: str, epochs: LeaderEpochs) -> None:
-        self.disk, self.directory, self.epochs = disk, directory, epochs
+    def __init__(self, disk: Disk, directory: str) -> None:
+        self.disk, self.directory = disk, directory
         self.flushed_offset = 0
         self.recovery_point = 0
         self.since_ms = 0
@@ -58,6 +57,11 @@ class Unflushed:
     def has_written(self) -> bool:
         """Whether there are bytes that no flush has been asked for."""
         return bool(self._written)
+
+    @property
+    def has_rolled(self) -> bool:
+        """Whether some of them are in a segment that is closed."""
+        return len(self._written) > 1
 
     def opened(self, end: int) -> None:
         """The log was opened: it ends at `end`, and all of it has been synced."""
@@ -108,14 +112,10 @@ class Unflushed:
         """What is to be synced now that the log ends at `offset`; None: nothing. `end` follows.
 
         is_last: what is in the journal is to be synced, too.
-        Raises OSError: nothing has changed then.
         """
-        is_needed = self._written or self._directories or self._paths or self.epochs.is_dirty
+        is_needed = self._written or self._directories or self._paths
         if not is_needed and not (is_last and self._unsynced):
             return None
-        if self.epochs.is_dirty:
-            self.epochs.write()
-            self.wrote_file(self.epochs.path)
         ranges, end = [], offset
         for one in reversed(self._written):
             base, size = one.segment.base_offset, one.end - one.position
@@ -126,18 +126,18 @@ class Unflushed:
         self._jobs += 1
         for one in self._written:
             self._unsynced[one.segment] = self._jobs
-        job = FlushJob(
-            self.disk,
-            ranges,
-            self.unsynced_files(),
-            sorted(self._paths),
-            sorted(self._directories, reverse=True),  # a parent after what is in it
-            offset,
-            self.topic_id is not None and not was_cut,
-            self._jobs,
-        )
-        self._written, self._paths, self._directories = [], set(), set()
-        return job
+        self._written = []
+        paths: list[str] = []
+        directories: list[str] = []
+        if self._paths or self._directories:
+            paths = sorted(self._paths)
+            directories = sorted(self._directories, reverse=True)  # a parent after what is in it
+            self._paths, self._directories = set(), set()
+        may_be_journaled = self.topic_id is not None and not was_cut
+        return FlushJob(
+            self.disk, ranges, self.unsynced_files(), paths, directories, offset,
+            may_be_journaled, self._jobs,
+        )  # fmt: skip
 
     def unsynced_files(self) -> list[OpenFile]:
         """Files with bytes that only the journal has on the medium."""

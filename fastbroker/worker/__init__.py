@@ -6,6 +6,9 @@
     observer.py     follows the metadata log, one image after the other
     replicas.py     partitions opened, led, configured and dropped as the image says
     flusher.py      one thread that syncs; everything appended meanwhile is the next flush
+    flush_round.py  what a round syncs: segments themselves, or one commit journal for many
+    checkpoint.py   another thread that makes the journal's full half free again
+    syncing.py      what both threads are
     internal_topic.py  what a coordinator reads and writes in its internal topic
     peers.py        calls between the workers of this host
     enlistment.py   partitions added to transactions, whoever coordinates those
@@ -15,11 +18,12 @@
     timers.py       the clock, and one timer wheel
 
 Invariants
-- One loop, no locks: the flush thread gets jobs and gives back results, it touches nothing else.
+- One loop, no locks: the sync threads get jobs and give back results, they touch nothing else.
 - The listener accepts only when the controller has unfenced this broker and every partition that it
   leads is open.
 - An exception that nobody expected ends the process; the supervisor starts it again and recovery
-  makes sure of the logs. A failed sync takes the log directory offline.
+  makes sure of the logs. A failed sync takes the log directory offline; a journal that cannot
+  grow for want of space does not: its round is run again, directly.
 
 Non-obvious
 - Two connections to the controller: answers on one are in order, and a waiting fetch would hold

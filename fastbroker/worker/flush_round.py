@@ -16,8 +16,8 @@ from fastbroker.storage.flush_job import FlushJob
 from fastbroker.storage.journal import RANGE_BYTES, Journal, JournalWrite
 from fastbroker.worker.syncing import Syncing
 
-# Small ranges in a round. A sync takes as long as copying some 200 KiB; two of them cost less than
-# a copy that must be synced in its segment later, too.
+# Partitions in a round that have written a little. A sync takes as long as copying some 200 KiB;
+# two of them cost less than a copy that must be synced in its segment later, too.
 JOURNAL_FROM = 3
 NO_SPACE = (ENOSPC, EDQUOT)
 
@@ -55,9 +55,10 @@ class FlushRound:
     def __init__(self, parts: list[Part], journal: Journal | None) -> None:
         self.parts, self._journal = parts, journal
         self._write: JournalWrite | None = None
-        small = [part for part in parts if part.is_small()]
-        if journal is not None and sum(len(part.job.ranges) for part in small) >= JOURNAL_FROM:
-            self._write = self._prepare(journal, small)
+        if journal is not None and len(parts) >= JOURNAL_FROM:
+            small = [part for part in parts if part.job.ranges and part.is_small()]
+            if len(small) >= JOURNAL_FROM:
+                self._write = self._prepare(journal, small)
 
     def _prepare(self, journal: Journal, parts: list[Part]) -> JournalWrite | None:
         write = journal.prepare([(part.partition.log.unflushed, part.job) for part in parts])
@@ -80,20 +81,23 @@ class FlushRound:
 
     def end(self, failures: Sequence[int]) -> None:
         """It was run; `failures`: see SyncThread.end. Every part then knows what became of it."""
-        numbers = iter(failures)
+        at = 0
         for part in self.parts:
-            count = len(part.names) + (0 if part.is_journaled else len(part.job.files))
-            _take(part, [next(numbers) for _ in range(count)])
-            part.close_names()
+            end = at + len(part.names) + (0 if part.is_journaled else len(part.job.files))
+            _take(part, failures[at:end])
+            at = end
+            if part.names:
+                part.close_names()
         write, journal = self._write, self._journal
         if write is None or journal is None:
             return
         journaled = [part for part in self.parts if part.is_journaled]
         for part in journaled:
-            missing = [next(numbers) for one in part.job.ranges if one.size]
+            end = at + sum([one.size > 0 for one in part.job.ranges])
             if not part.partition.log.unflushed.is_stale(part.job):
-                _take(part, missing)
-        number = next(numbers)
+                _take(part, failures[at:end])
+            at = end
+        number = failures[at]
         if number == 0:
             journal.written(write)
         elif number in NO_SPACE:
@@ -106,8 +110,8 @@ class FlushRound:
                 _take(part, [number])
 
 
-def _take(part: Part, numbers: list[int]) -> None:
+def _take(part: Part, numbers: Sequence[int]) -> None:
     """The first failure of a part counts."""
-    for number in numbers:
-        if number and part.error is None:
-            part.error = OSError(number, os.strerror(number), part.partition.log.directory)
+    if any(numbers) and part.error is None:
+        number = next(filter(None, numbers))
+        part.error = OSError(number, os.strerror(number), part.partition.log.directory)

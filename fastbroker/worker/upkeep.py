@@ -20,7 +20,8 @@ class Upkeep:
     """Owned by the worker's loop. Checkpoints are written on a thread of the loop's executor: a
     slow disk holds up no client.
 
-    request_flush: see Partition. What becomes of old segments is for Rounds.
+    request_flush: see Partition. save_recovery_points: see Saving.
+    What becomes of old segments is for Rounds.
     """
 
     def __init__(
@@ -28,13 +29,15 @@ class Upkeep:
         loop: AbstractEventLoop,
         broker: Broker,
         request_flush: Callable[[Partition], object],
+        save_recovery_points: Callable[[], object],
     ) -> None:
         self.loop, self.broker, self.request_flush = loop, broker, request_flush
+        self.save_recovery_points = save_recovery_points
 
     def start(self) -> None:
         config = self.broker.config
         self._every(
-            config["log.flush.offset.checkpoint.interval.ms"], self.write_recovery_points
+            config["log.flush.offset.checkpoint.interval.ms"], self.save_recovery_points
         )
         self._every(
             config["log.flush.start.offset.checkpoint.interval.ms"], self.save_log_starts
@@ -77,17 +80,6 @@ class Upkeep:
             self.broker.log_dir.fault(error)
         if self.broker.log_dir.failure is None:
             log.error("a checkpoint was not written, the one before stays for now: %s", error)
-
-    def write_recovery_points(self) -> None:
-        """What need not be checked after a crash; logs that have grown save their indexes first."""
-        log_dir = self.broker.log_dir
-        try:
-            for one in log_dir.logs.values():
-                one.save_when_due()
-        except OSError as error:
-            log_dir.fault(error)
-            log.error("%s: the next recovery will take longer: %s", log_dir.path, error)
-        self._in_thread(log_dir.write_recovery_points)
 
     def save_log_starts(self) -> None:
         """Where logs begin."""

@@ -44,6 +44,7 @@ from fastbroker.worker.peers import Peers
 from fastbroker.worker.removal import Removal
 from fastbroker.worker.replicas import Replicas
 from fastbroker.worker.rounds import Rounds
+from fastbroker.worker.saving import Saving
 from fastbroker.worker.space import SpaceWatch
 from fastbroker.worker.timers import TimerWheel
 from fastbroker.worker.upkeep import Upkeep
@@ -143,12 +144,13 @@ class Worker:
             version=lambda: self.broker.image.features.get(TRANSACTION_VERSION, 0),
         )
         self.broker.save_log_starts = LogStarts(loop, self.log_dir).save
+        self.saving = Saving(loop, self.broker, self.log_dir.take_offline)
         self.checkpoint = Checkpoint(
             loop,
             SyncThread(),
             self.log_dir,
             failed=self.log_dir.take_offline,
-            write_points=lambda: self.upkeep.write_recovery_points(),
+            write_points=self.saving.begin,
         )
         self.flusher = Flusher(
             loop, SyncThread(), self.log_dir.take_offline, self.log_dir.journal, self.checkpoint
@@ -164,7 +166,7 @@ class Worker:
             apply=self._apply,
             fatal=fatal,
         )
-        self.upkeep = Upkeep(loop, self.broker, self.flusher.request)
+        self.upkeep = Upkeep(loop, self.broker, self.flusher.request, self.saving.begin)
         self.rounds = Rounds(self.broker, remove)
         self.space = SpaceWatch(self.broker, self.rounds.begin, remove.hurry)
         self.listeners = [self._listener(one.at(index)) for one in config.listeners()]

@@ -95,12 +95,15 @@ class Side:
         for one in self.partitions:
             stamp(data, 0, -1)
             one.append(data, now_ms=NOW_MS, produce_version=9)
-        last = self.partitions[-1]
-        while last.high_watermark < last.log.log_end_offset:
-            self.loop.call_later(1, self.loop.stop)  # a deadline; the reader wakes it before
-            self.loop._run_once()  # type: ignore[attr-defined]
+        self.loop.run_until_complete(self._flushed())
         self.times_ms.append((time.perf_counter() - begun) * 1e3)
         self.cpu_s += time.process_time() - cpu
+
+    async def _flushed(self) -> None:
+        last = self.partitions[-1]
+        waiting = self.loop.create_future()
+        last.await_commit(last.log.log_end_offset, lambda: waiting.set_result(None))
+        await waiting
 
     def begin(self) -> None:
         self.times_ms, self.cpu_s = [], 0.0

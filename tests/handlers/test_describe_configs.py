@@ -70,6 +70,23 @@ def test_older_keys_stand_behind_the_topic_s() -> None:
     assert TopicConfig.resolve({}, config).flush_ms == 50
 
 
+def test_how_a_topic_is_flushed_is_what_is_in_force() -> None:
+    """Before every acknowledgement, unless the topic or the broker says otherwise."""
+    name, most = "log.flush.interval.messages", str(2**63 - 1)
+    keys = described(TOPIC, "t")
+    assert keys["flush.messages"] == ("1", DEFAULT, [(name, "1", DEFAULT)])
+    assert keys["flush.ms"][:2] == (most, DEFAULT)
+    keys = described(TOPIC, "t", given={name: most})
+    assert keys["flush.messages"][:2] == (most, STATIC)
+    keys = described(
+        TOPIC, "t", given={name: most},
+        configs={(TOPIC, "t"): {"flush.messages": "5", "flush.ms": "100"}},
+    )  # fmt: skip
+    assert keys["flush.messages"][:2] == ("5", OF_TOPIC)
+    assert keys["flush.messages"][2][0] == ("flush.messages", "5", OF_TOPIC)
+    assert keys["flush.ms"][:2] == ("100", OF_TOPIC)
+
+
 def test_a_group_s_values_stand_before_the_broker_s() -> None:
     session = "consumer.session.timeout.ms"
     own = {(GROUP, "g"): {session: "50000"}}

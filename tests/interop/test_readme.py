@@ -17,6 +17,7 @@ from collections.abc import Iterator
 import pytest
 from confluent_kafka.admin import AdminClient
 
+from fastbroker.cli.start import DATA_DIR
 from tests.broker_process import BrokerProcess
 from tests.interop import installs
 
@@ -41,34 +42,41 @@ def example(language: str) -> str:
 
 
 @pytest.fixture(scope="module")
-def broker_of_the_readme(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """A broker at ADDRESS, without the topics that the examples use; one test process at a time."""
+def broker_of_the_readme(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[pathlib.Path | None]:
+    """A broker at ADDRESS, without the topics that the examples use; one test process at a time.
+
+    Gives the directory that it was started in; None: it was not started here.
+    """
     if os.environ.get("FASTBROKER_TEST_BOOTSTRAP"):
         if os.environ["FASTBROKER_TEST_BOOTSTRAP"] != ADDRESS:
             pytest.skip(f"the README's examples need a broker at {ADDRESS}")
         for gone in AdminClient({"bootstrap.servers": ADDRESS}).delete_topics(TOPICS).values():
             gone.exception(30)
-        yield
+        yield None
         return
-    data_dir = tmp_path_factory.mktemp("readme") / "data"
+    directory = tmp_path_factory.mktemp("readme")
     installs.INTEROP.mkdir(exist_ok=True)
     with open(installs.INTEROP / "port-9092.lock", "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        with BrokerProcess(data_dir, workers=2, port=9092):
-            yield
+        with BrokerProcess(directory / DATA_DIR, workers=2, port=9092):
+            yield directory
 
 
-def run(command: list[str], env: dict[str, str] | None = None) -> list[str]:
+def run(
+    command: list[str], env: dict[str, str] | None = None, cwd: pathlib.Path = ROOT
+) -> list[str]:
     """The lines that `command` prints; AssertionError with all it said when it fails."""
     done = subprocess.run(
-        command, env={**os.environ, **(env or {})}, capture_output=True, text=True,
-        timeout=EXAMPLE_TIMEOUT_S,
+        command, env={**os.environ, "PYTHONPATH": str(ROOT), **(env or {})}, capture_output=True,
+        text=True, timeout=EXAMPLE_TIMEOUT_S, cwd=cwd,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout.splitlines()
 
 
-def test_the_javascript_example(broker_of_the_readme: None, tmp_path: pathlib.Path) -> None:
+def test_the_javascript_example(broker_of_the_readme: object, tmp_path: pathlib.Path) -> None:
     installs.require("node")
     modules = installs.npm("kafkajs")
     file = tmp_path / "example.js"
@@ -77,18 +85,22 @@ def test_the_javascript_example(broker_of_the_readme: None, tmp_path: pathlib.Pa
     assert {"alice: two apples", "bob: one pear"} <= set(lines), lines
 
 
-def test_the_python_example(broker_of_the_readme: None, tmp_path: pathlib.Path) -> None:
+def test_the_python_example(broker_of_the_readme: object, tmp_path: pathlib.Path) -> None:
     file = tmp_path / "example.py"
     file.write_text(example("python"))
     lines = run([sys.executable, str(file)])
     assert lines == [f"sensor-1 {20 + n} degrees" for n in range(10)]
 
 
-def test_the_shell_examples(broker_of_the_readme: None) -> None:
-    """All blocks of "From the shell", one after the other."""
+def test_the_shell_examples(broker_of_the_readme: pathlib.Path | None) -> None:
+    """All blocks of "From the shell", one after the other, where the broker was started."""
     text = (ROOT / "README.md").read_text()
     _, _, section = text.partition("\n## From the shell\n")
     blocks = re.findall(r"^```sh\n(.*?)^```$", section.partition("\n## ")[0], re.M | re.S)
-    lines = run(["bash", "-c", PRELUDE + "".join(blocks)])
+    if broker_of_the_readme is None:  # its files are elsewhere
+        blocks = [block for block in blocks if DATA_DIR not in block]
+    lines = run(["bash", "-c", PRELUDE + "".join(blocks)], cwd=broker_of_the_readme or ROOT)
     assert lines.count("hello") == 2, lines
     assert "deleted group 'shop'" in lines
+    if broker_of_the_readme is not None:
+        assert lines[-1] == "nothing is wrong"

@@ -94,6 +94,16 @@ def test_without_flush_before_acks_the_page_cache_counts(tmp_path: pathlib.Path)
     assert (bench.asked, bench.partition.high_watermark) == (1, 3)
 
 
+def test_a_closed_segment_is_flushed(tmp_path: pathlib.Path) -> None:
+    bench = Bench(tmp_path, TopicConfig(flush_messages=1000, segment_bytes=200))
+    bench.append("a" * 100)
+    assert bench.asked == 0
+    bench.append("b" * 100)
+    assert bench.asked == 1
+    bench.flush()
+    assert bench.partition.log.recovery_point == 2
+
+
 def test_readers_get_what_is_committed_and_no_more(bench: Bench) -> None:
     bench.append("a")
     assert bench.partition.read(0, max_bytes=1000, at_least_one=True).size == 0

@@ -19,10 +19,11 @@ whether they are on the medium nobody knows.
 """
 from __future__ import annotations
 
+import contextlib
 import errno
 import os.path
 import random
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 
 from fastbroker.storage.disk import Buffer, Disk
 
@@ -56,6 +57,12 @@ class File:
         for at, data in self.pending:
             _apply(self.medium, at, data)
         self.pending.clear()
+
+    def sync_some(self, changes: list[tuple[int, bytes | None]]) -> None:
+        """Those of `changes` that have not been synced yet, the oldest."""
+        for change in changes:
+            if self.pending and self.pending[0] is change:
+                _apply(self.medium, *self.pending.pop(0))
 
     def survivor(self, dice: random.Random, kept: float) -> bytes:
         """What is there after a cut; kept: how likely an unsynced change is whole."""
@@ -132,6 +139,16 @@ class SimulatedDisk(Disk):
     def cut_power(self, *, after: int) -> None:
         """After so many more calls."""
         self._cut_at = self.calls + after
+
+    @contextlib.contextmanager
+    def no_faults(self) -> Iterator[None]:
+        """Those that were to come meanwhile come right after it."""
+        faults = self._cut_at, self._failures
+        self._cut_at, self._failures = None, {}
+        try:
+            yield
+        finally:
+            self._cut_at, self._failures = faults
 
     def fail(self, *, after: int, error: int, call: str = "") -> None:
         """One call named `call` (any, if it is empty) fails, after so many others of all names.
@@ -259,13 +276,24 @@ class SimulatedDisk(Disk):
             self.close(fd)
 
     def sync_file_system(self, fd: int) -> None:
-        """Everything is on the medium when this returns (syncfs)."""
+        self.begin_sync_file_system(fd)()
+
+    def begin_sync_file_system(self, fd: int) -> Callable[[], None]:
+        """A sync of everything that takes its time: what it returns ends it. What is written
+        meanwhile is not part of it."""
         self._call("sync_file_system", fd)
-        self._safe = len(self._changes)
-        _sync_all(self.root)
-        for node, _ in self._open.values():
-            if isinstance(node, File):
-                node.sync()
+        changes = len(self._changes)
+        nodes = {id(node): node for node, _ in self._open.values() if isinstance(node, File)}
+        _collect(self.root, nodes)
+        pending = [(node, list(node.pending)) for node in nodes.values()]
+
+        def end() -> None:
+            self._call("synced_file_system", fd)
+            self._safe = max(self._safe, changes)
+            for node, begun in pending:
+                node.sync_some(begun)
+
+        return end
 
     def forget_cached(self, fd: int, offset: int) -> None:
         """Nothing: what is read is what was written."""
@@ -471,9 +499,9 @@ def _mirror(tree: Directory) -> Directory:
     return out
 
 
-def _sync_all(tree: Directory) -> None:
+def _collect(tree: Directory, files: dict[int, File]) -> None:
     for node in tree.values():
         if isinstance(node, Directory):
-            _sync_all(node)
+            _collect(node, files)
         else:
-            node.sync()
+            files[id(node)] = node

@@ -104,7 +104,7 @@ def test_syncing_a_directory_brings_all_earlier_changes_along() -> None:
 def test_syncing_the_file_system_leaves_nothing_to_chance() -> None:
     def synced() -> SimulatedDisk:
         disk = written(file_synced=False, name_synced=False)
-        disk.sync_file_system("/d")
+        disk.sync_file_system(disk.open("/d", write=False))
         return disk
 
     assert outcomes(synced, "/d/f") == {b"a" * 1024}

@@ -28,7 +28,6 @@ from tests.storage.promises import Promises, Written
 PATH = "/data/broker-1"
 NAMES = tuple(TopicPartition(topic, number) for topic, number in (("t", 0), ("t", 1), ("u", 0)))
 LIVES = 3  # power cuts of one schedule
-STEPS = 40  # of a life at most
 PLAIN, IDEMPOTENT, TRANSACTIONAL = (-1,), (7, 8), (100, 101, 102)
 VALUE_BYTES = (5, 30, 200, 500)
 STARTS_MAX = 8
@@ -52,7 +51,16 @@ class Flushing:
 
 
 class Schedule:
-    """What one seed makes. topics: what is in the metadata, which a power cut does not change."""
+    """What one seed makes. topics: what is in the metadata, which a power cut does not change.
+
+    steps: of a life at most. calls: of the disk, until the power is cut, on average. weights: how
+    often each step is taken. producers: ids of those that append.
+    """
+
+    steps = 40
+    calls = 120
+    weights: tuple[int, ...] = (60, 20, 40, 4, 4, 5, 1, 2, 3, 1, 2)
+    producers: tuple[int, ...] = PLAIN + IDEMPOTENT + TRANSACTIONAL
 
     def __init__(self, seed: int) -> None:
         self.dice = random.Random(seed)
@@ -77,7 +85,7 @@ class Schedule:
         for life in range(LIVES):
             self._start(may_be_cut=life > 0)
             if self.dice.random() < 0.9:
-                self.disk.cut_power(after=int(self.dice.expovariate(1 / 120)))
+                self.disk.cut_power(after=int(self.dice.expovariate(1 / self.calls)))
             if self.dice.random() < 0.1:
                 self.error = self.dice.choice((errno.EIO, errno.ENOSPC))
                 self.disk.fail(after=self.dice.randrange(60), error=self.error)
@@ -150,7 +158,7 @@ class Schedule:
     def _live(self) -> None:
         """Steps until the power goes, or an error makes the directory useless."""
         dice = self.dice
-        for _ in range(dice.randint(STEPS // 2, STEPS)):
+        for _ in range(dice.randint(self.steps // 2, self.steps)):
             self.now_ms += dice.randint(0, 1000)
             self.disk.now_ms = self.now_ms
             step = dice.choices(
@@ -159,7 +167,7 @@ class Schedule:
                     self._delete_records, self._write_checkpoints, self._delete_topic,
                     self._remove_doomed, self._roll, self._close_and_open, self._let_go,
                 ),
-                (60, 20, 40, 4, 4, 5, 1, 2, 3, 1, 2),
+                self.weights,
             )[0]  # fmt: skip
             try:
                 step()
@@ -180,7 +188,7 @@ class Schedule:
     def _append(self, name: TopicPartition) -> None:
         assert self.log_dir is not None
         log, promises, dice = self.log_dir.logs[name], self.topics[name][1], self.dice
-        pid = dice.choice(PLAIN + IDEMPOTENT + TRANSACTIONAL)
+        pid = dice.choice(self.producers)
         known = log.producers.producers.get(pid)
         epoch = known.epoch if known is not None else 0
         if pid in TRANSACTIONAL and known is not None and dice.random() < 0.3:
@@ -276,6 +284,10 @@ class Schedule:
 
     def _write_checkpoints(self) -> None:
         assert self.log_dir is not None
+        for log in self.log_dir.logs.values():
+            if log.save_when_due():
+                self.disk.sync_file(log.epochs.path)
+                log.epochs.synced()
         self.log_dir.write_recovery_points()
         self.log_dir.write_log_starts()
         for name, (_, promises) in self.topics.items():

@@ -1,6 +1,7 @@
 """A broker's directory over the deaths of its topics: a name used again begins anew."""
 from __future__ import annotations
 
+import contextlib
 import os
 import pathlib
 import threading
@@ -41,6 +42,8 @@ def fill(log: Log, count: int) -> None:
     for number in range(count):
         append(log, f"{number}")
     log.flush()
+    if log.save_when_due():
+        log.epochs.synced()
 
 
 def said(directory: LogDir, name: str) -> dict[TopicPartition, int]:
@@ -199,10 +202,8 @@ def test_what_a_crash_in_a_deletion_leaves_goes_at_the_next_opening(
 
         with monkeypatch.context() as patch:
             patch.setattr(directory.disk, "rename", rename)
-            try:
+            with contextlib.suppress(KeyboardInterrupt):
                 log.retain(NOW, log.log_end_offset)
-            except KeyboardInterrupt:
-                pass
         crash(directory)
         again = opened(started(path), FIRST)
         assert contents(again)[-3:] == [(3, "0"), (4, "1"), (5, "2")]

@@ -37,19 +37,19 @@ def acknowledges_before_the_sync(patch: pytest.MonkeyPatch) -> None:
     def begin_flush(self: Log) -> FlushJob | None:
         job = right(self)
         if job is not None:
-            self.flushed_offset = job.offset
+            self.unflushed.flushed_offset = self.unflushed.recovery_point = job.offset
         return job
 
     patch.setattr(Log, "begin_flush", begin_flush)
 
 
 def leaves_directories_out(patch: pytest.MonkeyPatch) -> None:
-    right = FlushJob.descriptors
+    right = FlushJob.open_names
 
-    def descriptors(self: FlushJob) -> Any:
+    def open_names(self: FlushJob) -> Any:
         return right(self._replace(directories=[]))
 
-    patch.setattr(FlushJob, "descriptors", descriptors)
+    patch.setattr(FlushJob, "open_names", open_names)
 
 
 def leaves_closed_segments_out(patch: pytest.MonkeyPatch) -> None:

@@ -6,15 +6,19 @@ import pathlib
 import select
 import shutil
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import pytest
 
-from fastbroker._c.sync_thread import SyncThread
+from fastbroker._c.sync_thread import DATA, FILE_SYSTEM, FRAME_ALIGN, SyncThread
 from fastbroker.config.topic import TopicConfig
 from fastbroker.model import TopicPartition
 from fastbroker.partition.partition import Leadership, Partition
 from fastbroker.storage.disk import Disk
+from fastbroker.storage.journal import RANGE_BYTES, Frame, Journal
 from fastbroker.storage.log import Log
+from fastbroker.storage.log_dir import LogDir
+from fastbroker.worker.checkpoint import POINTS_BYTES, Checkpoint
 from fastbroker.worker.flusher import Flusher
 from tests.storage.logs import NOW, batch
 
@@ -42,20 +46,25 @@ class Loop:
 
 
 class Syncing:
-    """Rounds end when the test says so; `number`: the errno of every file of the next one."""
+    """Rounds end when the test says so. number: the errno of every file of the next one; copied: of
+    everything that is copied; journal: of the journal."""
 
-    done_fd = 99
-
-    def __init__(self) -> None:
-        self.rounds: list[Sequence[tuple[int, bool]]] = []
+    def __init__(self, done_fd: int = 99) -> None:
+        self.done_fd = done_fd
+        self.rounds: list[Sequence[tuple[int, int]]] = []
+        self.frames: list[Sequence[Frame]] = []
         self.is_running = False
-        self.number = 0
+        self.number = self.copied = self.journal = 0
 
-    def begin(self, files: Sequence[tuple[int, bool]]) -> None:
+    def begin(
+        self, files: Sequence[tuple[int, int]], journal: int = -1, frames: Sequence[Frame] = ()
+    ) -> None:
         assert not self.is_running
         for fd, _ in files:
             os.fstat(fd)
+        assert (journal >= 0) is bool(frames)
         self.rounds.append(files)
+        self.frames.append(frames)
         self.is_running = True
 
     def end(self) -> list[int]:
@@ -63,37 +72,72 @@ class Syncing:
         self.is_running = False
         for fd, _ in self.rounds[-1]:
             os.fstat(fd)  # still open
-        return [self.number] * len(self.rounds[-1])
+        copies = [one for _, _, copied in self.frames[-1] for one in copied]
+        for fd, _, _ in copies:
+            os.fstat(fd)
+        return [
+            *[self.number] * len(self.rounds[-1]),
+            *[self.copied] * len(copies),
+            *([self.journal] if self.frames[-1] else []),
+        ]
 
     def close(self) -> list[int]:
         return self.end() if self.is_running else []
 
 
 class Bench:
-    def __init__(self, path: pathlib.Path) -> None:
-        self.loop, self.thread = Loop(), Syncing()
+    """half_bytes: of the journal; 0: there is none."""
+
+    def __init__(self, path: pathlib.Path, half_bytes: int = 0) -> None:
+        self.loop, self.thread, self.other = Loop(), Syncing(), Syncing(98)
         self.failures: list[OSError] = []
-        self.flusher = Flusher(
-            self.loop, self.thread, self.failures.append  # type: ignore[arg-type]
-        )
+        self.points_written = 0
         self.path = path
+        self.log_dir = LogDir(str(path), disk=Disk(), node_id=1)
+        self.log_dir.open()
+        loop: Any = self.loop
+        self.checkpoint = Checkpoint(
+            loop, self.other, self.log_dir, failed=self.failed, write_points=self.write_points
+        )
+        self.journal = Journal(Disk(), str(path), half_bytes=half_bytes) if half_bytes else None
+        if self.journal is not None:
+            self.log_dir.journal = self.journal
+        self.flusher = Flusher(loop, self.thread, self.failed, self.journal, self.checkpoint)
+
+    def failed(self, error: OSError) -> None:
+        self.failures.append(error)
+        self.log_dir.failure = error
+
+    def write_points(self) -> None:
+        self.points_written += 1
 
     def partition(self, number: int = 0) -> Partition:
         """A partition that leads and has nothing to flush."""
         name = TopicPartition("t", number)
         opened = Log.open(
             str(self.path / str(name)), disk=Disk(), partition=name, config=TopicConfig(),
-            now_ms=NOW,
+            now_ms=NOW, topic_id=bytes(16),
         )  # fmt: skip
         made = Partition(
             name, bytes(16), lambda: opened, broker_id=1, request_flush=self.flusher.request
         )
         made.lead(Leadership(1, 0, 0, (1,), (1,)))
+        opened._make()
         opened.flush()
         return made
 
-    def append(self, partition: Partition) -> None:
-        partition.append(batch("v"), now_ms=NOW, produce_version=9)
+    def partitions(self, count: int) -> list[Partition]:
+        return [self.partition(number) for number in range(count)]
+
+    def append(self, *partitions: Partition, value: str = "v") -> None:
+        for partition in partitions:
+            partition.append(batch(value), now_ms=NOW, produce_version=9)
+
+    def round(self, *partitions: Partition) -> None:
+        """A batch for each, and a whole round."""
+        self.append(*partitions)
+        self.loop.turn()
+        self.end()
 
     def end(self) -> None:
         """The thread has run its round."""
@@ -138,7 +182,7 @@ def test_partitions_share_a_round(bench: Bench) -> None:
 def test_files_that_are_opened_for_a_round_are_closed_after_it(bench: Bench) -> None:
     partition = bench.partition()
     bench.append(partition)
-    partition.log.epochs.assign(7, 0)
+    partition.log.roll(NOW)
     before = open_files()
     bench.loop.turn()
     ((_, is_directory),) = [one for one in bench.thread.rounds[0] if one[1]]
@@ -217,3 +261,204 @@ def test_the_real_thread_syncs_and_says_what_failed(tmp_path: pathlib.Path) -> N
             os.close(fd)
 
 
+
+
+# ---- with the journal
+
+NO_SPACE, INPUT_OUTPUT, SHORT = 28, 5, 61
+
+
+@pytest.fixture
+def journaling(tmp_path: pathlib.Path) -> Bench:
+    """Its halves take two small rounds."""
+    return Bench(tmp_path, half_bytes=2 * FRAME_ALIGN)
+
+
+def test_many_small_ranges_are_one_sync(journaling: Bench) -> None:
+    partitions = journaling.partitions(30)
+    journaling.append(*partitions)
+    journaling.loop.turn()
+    (frame,) = journaling.thread.frames[0]
+    assert len(frame[2]) == 30
+    assert journaling.thread.rounds[0] == [], "the journal alone is synced"
+    assert partitions[0].high_watermark == 0
+    journaling.end()
+    assert [one.high_watermark for one in partitions] == [1] * 30
+    assert {one.log.recovery_point for one in partitions} == {0}
+
+
+def test_few_ranges_are_synced_themselves(journaling: Bench) -> None:
+    partitions = journaling.partitions(2)
+    journaling.round(*partitions)
+    assert len(journaling.thread.rounds[0]) == 2
+    assert not journaling.thread.frames[0]
+    assert [one.log.recovery_point for one in partitions] == [1, 1]
+
+
+def test_large_ranges_are_synced_themselves_beside_the_small(journaling: Bench) -> None:
+    large, *small = journaling.partitions(4)
+    journaling.append(large, value="x" * RANGE_BYTES)
+    journaling.round(*small)
+    assert journaling.thread.rounds[0] == [(large.log.segments[0].fd, DATA)]
+    assert len(journaling.thread.frames[0][0][2]) == 3
+    assert [one.high_watermark for one in (large, *small)] == [1] * 4
+    assert [one.log.recovery_point for one in (large, *small)] == [1, 0, 0, 0]
+
+
+def test_names_and_epochs_are_synced_in_the_round(journaling: Bench) -> None:
+    partitions = journaling.partitions(3)
+    partitions[1].log.roll(NOW)
+    partitions[2].log.epochs.assign(7, 0)
+    journaling.append(*partitions)
+    before = open_files()
+    journaling.loop.turn()
+    assert len(journaling.thread.rounds[0]) == 3, "a directory; a file and its directory"
+    assert len(journaling.thread.frames[0][0][2]) == 3
+    journaling.end()
+    assert open_files() == before + 1, "the journal's"
+    assert [one.high_watermark for one in partitions] == [1, 1, 1]
+
+
+def test_a_segment_of_the_journal_is_synced_with_the_next_direct_flush(journaling: Bench) -> None:
+    partitions = journaling.partitions(3)
+    journaling.round(*partitions)
+    first = partitions[0].log.segments[0]
+    partitions[0].log.roll(NOW)
+    journaling.round(partitions[0])
+    second = partitions[0].log.segments[1]
+    assert [fd for fd, how in journaling.thread.rounds[1] if how == DATA] == [first.fd, second.fd]
+    assert partitions[0].log.recovery_point == 2
+
+
+def test_a_full_half_is_freed_by_one_sync_of_everything(journaling: Bench) -> None:
+    partitions = journaling.partitions(3)
+    journaling.round(*partitions)
+    journaling.round(*partitions)
+    assert not journaling.other.is_running
+    journaling.append(*partitions)
+    journaling.loop.turn()
+    journaling.end()
+    assert journaling.other.rounds == [[(journaling.log_dir.fd, FILE_SYSTEM)]]
+    journaling.round(*partitions)  # meanwhile
+    assert [one.high_watermark for one in partitions] == [4] * 3
+    assert {one.log.recovery_point for one in partitions} == {0}
+    journaling.loop.readers[98]()
+    assert {one.log.recovery_point for one in partitions} == {3}, "flushed when it began"
+    assert journaling.thread.rounds == [[]] * 4
+    journaling.round(*partitions)
+    assert journaling.thread.rounds == [[]] * 5, "the first half again"
+    assert journaling.thread.frames[4][0][0] == 0
+
+
+def test_without_a_free_half_rounds_are_direct_and_wait_for_nothing(journaling: Bench) -> None:
+    partitions = journaling.partitions(3)
+    for _ in range(6):
+        journaling.round(*partitions)
+    assert [len(files) for files in journaling.thread.rounds] == [0, 0, 0, 0, 3, 3]
+    assert [one.high_watermark for one in partitions] == [6] * 3
+    assert {one.log.recovery_point for one in partitions} == {6}
+    journaling.loop.readers[98]()
+    assert {one.log.recovery_point for one in partitions} == {6}
+    journaling.round(*partitions)
+    assert journaling.thread.rounds[-1] == []
+
+
+def test_on_an_old_kernel_a_checkpoint_syncs_every_segment(
+    journaling: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Disk, "reports_all_errors", False)
+    partitions = journaling.partitions(3)
+    for _ in range(3):
+        journaling.round(*partitions)
+    assert journaling.other.rounds == [[(one.log.segments[0].fd, DATA) for one in partitions]]
+
+
+def test_a_failed_checkpoint_is_told_and_frees_nothing(journaling: Bench) -> None:
+    partitions = journaling.partitions(3)
+    for _ in range(3):
+        journaling.round(*partitions)
+    journaling.other.number = INPUT_OUTPUT
+    journaling.loop.readers[98]()
+    assert [error.errno for error in journaling.failures] == [INPUT_OUTPUT]
+    assert {one.log.recovery_point for one in partitions} == {0}
+    assert journaling.journal is not None
+    assert journaling.journal.full() is not None
+    journaling.round(*partitions)
+    assert len(journaling.other.rounds) == 1, "it is not tried again"
+
+
+def test_a_failed_journal_is_told_and_acknowledges_nothing(journaling: Bench) -> None:
+    partitions = journaling.partitions(3)
+    journaling.thread.journal = INPUT_OUTPUT
+    journaling.round(*partitions)
+    assert {error.errno for error in journaling.failures} == {INPUT_OUTPUT}
+    assert [one.high_watermark for one in partitions] == [0] * 3
+    assert all(one.failure is not None for one in partitions)
+
+
+def test_a_file_that_is_shorter_than_its_log_is_told(journaling: Bench) -> None:
+    partitions = journaling.partitions(3)
+    journaling.thread.copied = SHORT
+    journaling.round(*partitions)
+    assert {error.errno for error in journaling.failures} == {SHORT}
+    assert [one.high_watermark for one in partitions] == [0] * 3
+
+
+def test_a_log_that_is_cut_meanwhile_is_not_taken_for_shorter(journaling: Bench) -> None:
+    partitions = journaling.partitions(3)
+    journaling.append(*partitions)
+    journaling.loop.turn()
+    for one in partitions:
+        one.log.truncate_to(0)
+    journaling.thread.copied = SHORT
+    journaling.end()
+    assert not journaling.failures
+    assert [one.log.flushed_offset for one in partitions] == [0] * 3
+
+
+def test_a_journal_that_cannot_grow_leaves_the_round_to_the_segments(journaling: Bench) -> None:
+    partitions = journaling.partitions(3)
+    journaling.thread.journal = NO_SPACE
+    journaling.append(*partitions)
+    journaling.loop.turn()
+    journaling.end()
+    assert not journaling.failures
+    assert [one.high_watermark for one in partitions] == [0] * 3, "not yet"
+    assert len(journaling.thread.rounds[1]) == 3
+    journaling.end()
+    assert [one.high_watermark for one in partitions] == [1] * 3
+    assert {one.log.recovery_point for one in partitions} == {1}
+    journaling.thread.journal = 0
+    journaling.round(*partitions)
+    (frame,) = journaling.thread.frames[2]
+    assert (journaling.thread.rounds[2], frame[0]) == ([], 0), "the other half"
+
+
+def test_after_much_data_the_recovery_points_are_written(journaling: Bench) -> None:
+    journaling.checkpoint.flushed(POINTS_BYTES - 100)
+    partition = journaling.partition()
+    assert journaling.points_written == 0
+    journaling.append(partition, value="x" * 200)
+    journaling.round(partition)
+    assert journaling.points_written == 1
+
+
+def test_closed_in_a_checkpoint_it_tells_of_a_failure(journaling: Bench) -> None:
+    partitions = journaling.partitions(3)
+    for _ in range(3):
+        journaling.round(*partitions)
+    journaling.other.number = INPUT_OUTPUT
+    journaling.flusher.close()
+    journaling.checkpoint.close()
+    assert [error.errno for error in journaling.failures] == [INPUT_OUTPUT]
+
+
+def test_a_topic_deleted_while_it_is_journaled_holds_no_files(journaling: Bench) -> None:
+    partitions = journaling.partitions(3)
+    for one in partitions:
+        journaling.log_dir.logs[one.name] = one.log
+    journaling.round(*partitions)
+    unflushed = partitions[0].log.unflushed
+    assert unflushed.holds(partitions[0].log.segments[0])
+    journaling.log_dir.forget_log(partitions[0].name)
+    assert not unflushed.holds(partitions[0].log.segments[0])

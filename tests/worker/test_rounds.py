@@ -8,7 +8,9 @@ import pytest
 
 from fastbroker.model import TopicPartition
 from fastbroker.worker.rounds import Rounds
+from fastbroker.worker.saving import Saving
 from tests.handlers.bench import ELSEWHERE, Bench
+from tests.worker.test_upkeep import Loop
 
 DAY_MS = 86_400_000
 
@@ -17,6 +19,7 @@ class Fixture:
     def __init__(self, path: pathlib.Path) -> None:
         self.bench = Bench(path)
         self.removed: list[tuple[int, str]] = []
+        self.saving = Saving(Loop(), self.bench.broker, print)  # type: ignore[arg-type]
         self.rounds = Rounds(
             self.bench.broker, lambda delay_ms, path: self.removed.append((delay_ms, path))
         )
@@ -74,6 +77,7 @@ def test_a_log_that_nobody_uses_is_closed_and_opened_again(fixture: Fixture) -> 
     bench.create()
     bench.append("a", producer_id=5, producer_epoch=0, base_sequence=0)
     fixture.rounds.begin()
+    fixture.saving.begin()
     assert bench.log_dir.logs, "it was used since the round before"
     fixture.rounds.begin()
     assert not bench.log_dir.logs
@@ -99,6 +103,7 @@ def test_a_log_with_something_on_its_way_stays_open(fixture: Fixture) -> None:
     bench.partition("verified").begin_verification(1, 0)
     for _ in range(3):
         fixture.rounds.begin()
+        fixture.saving.begin()
     assert {name.topic for name in bench.log_dir.logs} == {"dirty", "read", "verified"}
     bench.partition("read").purgatory.leave(reader)
     fixture.rounds.begin()

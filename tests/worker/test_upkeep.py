@@ -13,6 +13,7 @@ from fastbroker.model import TopicPartition
 from fastbroker.partition.partition import Partition
 from fastbroker.storage.checkpoints import read_offsets
 from fastbroker.worker.removal import Removal
+from fastbroker.worker.saving import Saving
 from fastbroker.worker.upkeep import Upkeep
 from tests.handlers.bench import Bench
 
@@ -36,8 +37,9 @@ class Fixture:
         self.bench = Bench(path)
         self.flushed: list[Partition] = []
         self.upkeep = Upkeep(
-            Loop(), self.bench.broker, self.flushed.append  # type: ignore[arg-type]
-        )
+            Loop(), self.bench.broker, self.flushed.append,  # type: ignore[arg-type]
+            Saving(Loop(), self.bench.broker, print).begin,  # type: ignore[arg-type]
+        )  # fmt: skip
 
 
 @pytest.fixture

@@ -1,0 +1,86 @@
+"""Recovery points, and what else makes the next recovery short, written from time to time."""
+from __future__ import annotations
+
+import logging
+from asyncio import AbstractEventLoop, Future
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+
+from fastbroker.handlers.context import Broker
+from fastbroker.storage.leader_epochs import LeaderEpochs
+from fastbroker.storage.log import Log
+
+log = logging.getLogger(__name__)
+
+SLICE_MS, PAUSE_MS = 3, 20  # the loop's share
+SYNC_ALL_FROM = 64  # files: from here on one sync of the file system does for all
+
+
+class Saving:
+    """Owned by the worker's loop; one is under way at a time. failed(error): a sync failed.
+
+    Logs that have grown write their indexes, a snapshot of producers and their leader epochs, in
+    slices; a thread of the loop's executor syncs the epochs, and then writes the recovery points.
+    """
+
+    def __init__(
+        self, loop: AbstractEventLoop, broker: Broker, failed: Callable[[OSError], object]
+    ) -> None:
+        self.loop, self.broker, self._failed = loop, broker, failed
+        self._logs: Iterator[Log] = iter(())
+        self._written: list[LeaderEpochs] = []
+        self._is_under_way = False
+
+    def begin(self) -> None:
+        """Unless it is under way."""
+        if not self._is_under_way and self.broker.log_dir.failure is None:
+            self._is_under_way = True
+            self._logs = iter(list(self.broker.log_dir.logs.values()))
+            self._written = []
+            self._go_on()
+
+    def _go_on(self) -> None:
+        """Do a slice."""
+        timers = self.broker.timers
+        begun_ms = timers.monotonic_ms()
+        try:
+            for one in self._logs:
+                if not one.is_gone and one.save_when_due():
+                    self._written.append(one.epochs)
+                if timers.monotonic_ms() - begun_ms >= SLICE_MS:
+                    timers.after(PAUSE_MS, self._go_on)
+                    return
+        except OSError as error:
+            self.broker.log_dir.fault(error)
+            log.error("%s: the next recovery will take longer: %s",
+                      self.broker.log_dir.path, error)  # fmt: skip
+        self.loop.run_in_executor(None, self._sync).add_done_callback(self._synced)
+
+    def _sync(self) -> None:
+        """On a thread."""
+        log_dir = self.broker.log_dir
+        if len(self._written) >= SYNC_ALL_FROM:
+            log_dir.disk.sync_file_system(log_dir.fd)
+            return
+        for epochs in self._written:
+            with suppress(FileNotFoundError):  # its topic was deleted
+                log_dir.disk.sync_file(epochs.path)
+
+    def _synced(self, sync: Future[None]) -> None:
+        error = sync.exception()
+        if error is not None:
+            self._is_under_way = False
+            self._failed(error if isinstance(error, OSError) else OSError(str(error)))
+            return
+        for epochs in self._written:
+            epochs.synced()
+        write = self.loop.run_in_executor(None, self.broker.log_dir.write_recovery_points)
+        write.add_done_callback(self._wrote)
+
+    def _wrote(self, write: Future[None]) -> None:
+        self._is_under_way = False
+        if write.exception() is not None:
+            if isinstance(error := write.exception(), OSError):
+                self.broker.log_dir.fault(error)
+            log.error("%s: recovery points were not written: %s",
+                      self.broker.log_dir.path, write.exception())  # fmt: skip
