@@ -26,7 +26,8 @@ from fastbroker.storage.disk import Disk
 from fastbroker.storage.journal import FILES
 from fastbroker.storage.journal_frames import Entry, JournalFrame, lost_frames, read_frames
 from fastbroker.storage.leader_epochs import LeaderEpochs
-from fastbroker.storage.log import EPOCHS_FILE, topic_id_text
+from fastbroker.storage.log import EPOCHS_FILE
+from fastbroker.storage.partition_metadata import topic_id_text
 from fastbroker.storage.segment import LOG, file_name
 from fastbroker.uuids import uuid_text
 

@@ -8,7 +8,7 @@ from bisect import bisect_right
 
 from fastbroker.config.kinds import LONG_MAX
 from fastbroker.model import OffsetAndEpoch
-from fastbroker.storage.checkpoints import CorruptFile, pairs, pairs_file
+from fastbroker.storage.checkpoints import CorruptFile, pairs_file, read_pairs
 from fastbroker.storage.disk import Disk
 
 UNKNOWN = OffsetAndEpoch(-1, -1)
@@ -32,10 +32,10 @@ class LeaderEpochs:
 
     def load(self) -> bool:
         """Learn what the file has; False when it is missing or no such file: a power cut can leave
-        it empty, see `write`."""
+        it empty, see `write`. Raises UnknownVersion, OSError."""
         try:
-            self.entries = [(int(a), int(b)) for a, b in pairs(self.disk.read_file(self.path))]
-        except (FileNotFoundError, CorruptFile, ValueError):
+            self.entries = read_pairs(self.disk, self.path)
+        except (FileNotFoundError, CorruptFile):
             return False
         return True
 

@@ -10,6 +10,7 @@ from fastbroker._c.record_batch import BatchHeader
 from fastbroker.errors import CorruptMessage
 from fastbroker.records.control import read_marker
 from fastbroker.records.reader import iter_batches
+from fastbroker.storage.damage import CUT, Damaged, drop_old_cuts
 from fastbroker.storage.disk import Disk
 from fastbroker.storage.leader_epochs import LeaderEpochs
 from fastbroker.storage.producer_state import ProducerState
@@ -34,7 +35,7 @@ RECALL_BYTES = 1 << 20
 
 def find_segments(disk: Disk, directory: str, names: list[str]) -> list[Segment]:
     """The segments in `directory`, whose files are `names`; what a crash left half done is brought
-    to an end, or removed."""
+    to an end, or removed. Raises Damaged."""
     if any(name.endswith((CLEANED, SWAP)) for name in names):
         finish_swaps(disk, directory)
         names[:] = disk.list(directory)
@@ -45,9 +46,15 @@ def find_segments(disk: Disk, directory: str, names: list[str]) -> list[Segment]
     bases = sorted(_offsets_of(names, LOG))
     for suffix in (INDEX, TIME_INDEX, TXN_INDEX):
         for orphan in set(_offsets_of(names, suffix)).difference(bases):
-            # The .log goes first when a segment is deleted; a crash has kept these, and a new
-            # segment would take them for its own.
-            disk.remove(os.path.join(directory, file_name(orphan, suffix)))
+            path = os.path.join(directory, file_name(orphan, suffix))
+            if suffix != TXN_INDEX and ((bases and orphan < bases[-1]) or disk.size(path)):
+                raise Damaged(
+                    f"{file_name(orphan, LOG)} is missing, {path} belongs to it: restore it from a"
+                    " backup or another replica; to go on without its records, remove its index"
+                    " files"
+                )
+            # A crash in the making of the last segment has left it.
+            disk.remove(path)
     for base_offset in bases:
         path = os.path.join(directory, file_name(base_offset, LOG))
         segments.append(
@@ -61,6 +68,36 @@ def find_segments(disk: Disk, directory: str, names: list[str]) -> list[Segment]
             )
         )
     return segments
+
+
+def sync_what_is_left(disk: Disk, fd: int, path: str) -> None:
+    """Before logs below `path` are opened after a crash: what they have is on the medium then, and
+    nobody sees what is not. fd: on that file system. Raises OSError."""
+    try:
+        disk.sync_file_system(fd)
+    except OSError as error:
+        # A write of the run before may be meant, of which nobody has been told. What failed is not
+        # in the page cache any more when logs read what they check; the rest is synced.
+        log.warning("%s: writing failed before this start: %s", path, error)
+        disk.sync_file_system(fd)
+
+
+def set_aside(segment: Segment, end: int) -> None:
+    """Take away a segment that does not follow any more, the log ends at `end` before it; its
+    batches are kept under another name."""
+    if not segment.size:
+        segment.remove()
+        return
+    kept = f"{segment.path}.0{CUT}"
+    log.error(
+        "%s does not follow any more, the segment before it ends at offset %d: its %d bytes are"
+        " kept in %s", segment.path, end, segment.size, kept,
+    )  # fmt: skip
+    segment.let_go()
+    for suffix in (INDEX, TIME_INDEX, TXN_INDEX, SNAPSHOT):
+        segment.disk.remove(os.path.join(segment.directory, file_name(segment.base_offset, suffix)))
+    segment.disk.rename(segment.path, kept)  # last: see Segment.retire
+    drop_old_cuts(segment.disk, segment.directory)
 
 
 def find_epochs(segments: list[Segment], epochs: LeaderEpochs, recovery_point: int) -> None:
@@ -94,12 +131,14 @@ def recover(
     *,
     recovery_point: int,
     index_interval_bytes: int,
+    may_have_gaps: bool,
     snapshot: Callable[[int], tuple[ProducerState, int]],
     write_snapshot: Callable[[int, ProducerState], str],
 ) -> Recovered:
     """Find a log's end. Batches below `recovery_point` are right; those behind it are checked, and
     cut at the first bad one. Indexes and what is known of producers are completed.
 
+    may_have_gaps: compaction may have left them between segments.
     snapshot(offset): the newest one of producers up to `offset`, and of which offset it is.
     write_snapshot(offset, producers): its path.
     `epochs` learns those of the batches that are checked.
@@ -111,10 +150,12 @@ def recover(
     producers, known = snapshot(max(trusted, segments[0].base_offset))
     kept: list[Segment] = []
     unsynced: list[str] = []
+    was_cut = False
     end = segments[0].base_offset
     followers = [*segments[1:], None]
     for segment, follower in zip(segments, followers, strict=True):
-        if segment.base_offset < end or (kept and segment.base_offset > end):
+        has_gap = bool(kept) and segment.base_offset > end
+        if segment.base_offset < end or (has_gap and (was_cut or not may_have_gaps)):
             break  # the segment before it was cut: this one does not follow any more
         kept.append(segment)
         if segment.base_offset > known:
@@ -132,6 +173,7 @@ def recover(
                 unsynced += segment.write_indexes()
             continue
         position, end = segment.trusted_position(min(recovery_point, known))
+        size = segment.size
         checked = segment.recover(
             position, recovery_point=recovery_point, index_interval_bytes=index_interval_bytes
         )
@@ -140,10 +182,14 @@ def recover(
             epochs.assign(batch.leader_epoch, batch.base_offset)
             if batch.base_offset >= known:
                 _learn(producers, segment, [(at, batch)])
+        was_cut = segment.size < size
         if follower is not None:
             unsynced += segment.close_indexes()
             if follower.base_offset <= recovery_point:
                 end = follower.base_offset  # what is missing before it was compacted away
+        elif segment.txn_index.write():
+            # It was cut; a snapshot behind the cut would have it believed at the next start.
+            unsynced.append(segment.txn_index.file.path)
     if known > segments[0].base_offset and producers.producers:
         producers.recall(_headers_before(kept, known))
     return Recovered(kept, segments[len(kept) :], end, producers, unsynced)
@@ -217,7 +263,7 @@ def newest_snapshot(
         if found > offset:
             continue
         path = os.path.join(directory, file_name(found, SNAPSHOT))
-        producers = ProducerState.from_snapshot(disk.read_file(path))
+        producers = ProducerState.from_snapshot(disk.read_file(path), path)
         if producers is not None:
             return producers, found
         disk.remove(path)

@@ -295,6 +295,9 @@ class SimulatedDisk(Disk):
 
         return end
 
+    def forget_cached(self, fd: int, offset: int) -> None:
+        """Nothing: what is read is what was written."""
+
     def size(self, path: str) -> int:
         return len(self._node(path).data)
 

@@ -14,12 +14,12 @@ import random
 from typing import Any
 
 from fastbroker.config.topic import TopicConfig
-from fastbroker.errors import KafkaError, KafkaStorageError
+from fastbroker.errors import KafkaError, KafkaStorageError, NoSpaceLeft
 from fastbroker.model import TopicPartition
 from fastbroker.records.control import EndTransactionMarker
 from fastbroker.storage.flush_job import FlushJob
 from fastbroker.storage.log import Log
-from fastbroker.storage.log_dir import LogDir
+from fastbroker.storage.log_dir import CLEAN, LogDir, LogDirError
 from tests.sim.disk import PowerCut, SimulatedDisk
 from tests.sim.schedules import Broken
 from tests.storage.logs import NOW, batch
@@ -171,7 +171,7 @@ class Schedule:
             )[0]  # fmt: skip
             try:
                 step()
-            except (OSError, KafkaStorageError):
+            except (OSError, KafkaStorageError, NoSpaceLeft, LogDirError):
                 if self.error != errno.ENOSPC or step.__name__ in OFFLINE:
                     return
             except KafkaError as error:
@@ -322,7 +322,8 @@ class Schedule:
             while name in self.flushing:
                 self._sync_one()
         self.log_dir.close(1)
-        self.was_closed = True
+        # On a full disk it is closed as after a crash.
+        self.was_closed = self.disk.exists(f"{PATH}/{CLEAN}")
 
     def _close_and_open(self) -> None:
         self._close()

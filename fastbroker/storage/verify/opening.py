@@ -15,8 +15,9 @@ from fastbroker.errors import KafkaError
 from fastbroker.model import ZERO_UUID, TopicPartition
 from fastbroker.storage.checkpoints import read_properties
 from fastbroker.storage.disk import Disk
-from fastbroker.storage.log import Log, topic_id_text
+from fastbroker.storage.log import Log
 from fastbroker.storage.log_dir import META, STRAY, LogDir, LogDirError
+from fastbroker.storage.partition_metadata import topic_id_text
 from fastbroker.storage.verify.partition import Circumstances
 from fastbroker.storage.verify.rehearsal import RehearsalDisk
 from fastbroker.uuids import uuid_bytes, uuid_text

@@ -107,7 +107,7 @@ class RehearsalDisk(Disk):
     def sync_file_system(self, fd: int) -> None:
         """Nothing."""
 
-    def forget_cached(self, fd: int) -> None:
+    def forget_cached(self, fd: int, offset: int) -> None:
         """Nothing."""
 
     def allocate(self, path: str, size: int) -> None:
