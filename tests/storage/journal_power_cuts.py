@@ -182,7 +182,8 @@ class JournalSchedule(Schedule):
         assert self.log_dir is not None
         log = self.log_dir.logs[name]
         self.partitions[name] = Partition(
-            name, self.topics[name][0], log, broker_id=1, request_flush=self.flusher.request
+            name, self.topics[name][0], lambda: log, broker_id=1,
+            request_flush=self.flusher.request,
         )
 
     def _failed(self, error: OSError) -> None:

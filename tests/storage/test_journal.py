@@ -108,6 +108,8 @@ def test_halves_take_turns(tmp_path: pathlib.Path) -> None:
     for n in range(4):
         append(log, str(n))
         journaled.flush(log)
+    assert log.save_when_due()
+    log.epochs.synced()
     append(log, "4")
     job = log.begin_flush()
     assert job is not None
@@ -279,6 +281,22 @@ def test_without_any_epochs_all_is_taken(journaled: Journaled) -> None:
     wanted = lose(log)
     journaled.replay()
     assert text(log) == wanted
+
+
+def test_epochs_that_their_file_does_not_have_yet_are_taken(journaled: Journaled) -> None:
+    """It is written some time after the first batch of an epoch was acknowledged."""
+    log = journaled.log()
+    append(log, "a", epoch=1)
+    assert log.save_when_due()
+    append(log, "b", epoch=1)
+    append(log, "c", epoch=2)
+    append(log, "d", epoch=3)
+    journaled.flush(log)
+    assert log.flushed_offset == 4
+    wanted = lose(log)
+    journaled.replay()
+    assert text(log) == wanted
+    assert journaled.log().epochs.entries == [(1, 0), (2, 2), (3, 3)]
 
 
 # ---- torn, damaged, stale
