@@ -248,6 +248,9 @@ class JournalSchedule(Schedule):
             end = log.log_end_offset
             self.epoch += 1
             log.epochs.assign(self.epoch, end)
+            log.epochs.write()
+            self.disk.sync_file(log.epochs.path)
+            self.disk.sync_directory(log.directory)
         promises.batches = [one for one in promises.batches if one.first < end]
         promises.refused = None
         promises.acked = min(promises.acked, end)

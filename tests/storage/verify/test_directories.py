@@ -18,6 +18,7 @@ from fastbroker.storage.disk import Disk
 from fastbroker.storage.log_dir import LogDir, LogDirError
 from fastbroker.storage.verify.finding import Finding, Severity
 from fastbroker.storage.verify.judgement import Verdict
+from fastbroker.storage.verify.opening import first_use
 from fastbroker.storage.verify.tree import running_in, verify
 from tests.storage.logs import NOW, append
 from tests.storage.verify.damages import DAMAGES, do_damage
@@ -47,6 +48,8 @@ def make_log_dir(path: pathlib.Path, *, is_clean: bool) -> str:
                 if n == 5:
                     log.roll(NOW)
             log.flush()
+            if log.save_when_due():
+                log.epochs.synced()
             log.advance_start(3)
     home.write_high_watermarks({one: 20 for one in home.logs})
     if is_clean:
@@ -68,6 +71,7 @@ def start(path: str) -> Start:
     for one in (TopicPartition("t", 0), TopicPartition("t", 1), TopicPartition("u", 0)):
         try:
             log = home.open_log(one, IDS[one.topic], TopicConfig(), NOW)
+            first_use(log)
             ends[str(one)] = log.log_start_offset, log.log_end_offset
         except Exception:  # as the one who rehearses it
             ends[str(one)] = None
