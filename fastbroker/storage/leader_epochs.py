@@ -37,9 +37,15 @@ class LeaderEpochs:
         """Learn what the file has; False when it is missing or no such file: a power cut can leave
         it empty, see `write`."""
         try:
-            self.entries = [(int(a), int(b)) for a, b in pairs(self.disk.read_file(self.path))]
+            found = [(int(a), int(b)) for a, b in pairs(self.disk.read_file(self.path))]
         except (FileNotFoundError, CorruptFile, ValueError):
             return False
+        before = (-1, -1)
+        for entry in found:
+            if entry[0] <= before[0] or entry[1] <= before[1]:
+                return False
+            before = entry
+        self.entries = found
         return True
 
     @property

@@ -117,7 +117,7 @@ class _Judge:
             if name.endswith(_INDEXES):
                 return "makes it anew from the batches"
             if name == EPOCHS:
-                return "writes it anew from the batches that it checks"
+                return "makes it anew from the batches"
             return "writes it anew"
         return "nothing is left of it when the log is open"
 

@@ -211,7 +211,8 @@ class RehearsalDisk(Disk):
     def list(self, path: str) -> list[str]:
         there = set(self._made.get(path, ()))
         if path not in self._now and not self._is_hidden(path) and self.real.exists(path):
-            there |= {one for one in self.real.list(path) if os.path.join(path, one) not in self._now}
+            real = self.real.list(path)
+            there |= {one for one in real if os.path.join(path, one) not in self._now}
         return sorted(there)
 
     def is_directory(self, path: str) -> bool:

@@ -157,9 +157,10 @@ def _verify_log_dir(
 
 
 def _check_others(disk: Disk, path: str, names: list[str], faults: Faults) -> None:
+    known = set(names)
     for name in disk.list(path):
         full = os.path.join(path, name)
-        if name in names or name in KNOWN or name in JOURNAL:
+        if name in known or name in KNOWN or name in JOURNAL:
             continue
         if GONE.fullmatch(name):
             kind = name.rpartition("-")[2]

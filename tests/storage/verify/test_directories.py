@@ -256,3 +256,25 @@ def test_verdicts_tell_of_ends(tmp_path: pathlib.Path) -> None:
         "t-0": 20, "t-1": 20, "u-0": 20,
     }  # fmt: skip
     assert sum(verdict.tally.records for verdict in verdicts.values()) == 60
+
+
+class CountingDisk(Disk):
+    """Counts the files that are read as a whole."""
+
+    def __init__(self) -> None:
+        self.read: list[str] = []
+
+    def read_file(self, path: str) -> bytes:
+        self.read.append(os.path.basename(path))
+        return super().read_file(path)
+
+
+def test_a_directory_is_opened_once_for_all_its_partitions(tmp_path: pathlib.Path) -> None:
+    path = make_log_dir(tmp_path, is_clean=False)
+    for name in ("t-0", "t-1", "u-0"):
+        os.remove(os.path.join(path, name, "leader-epoch-checkpoint"))
+    disk = CountingDisk()
+    found = [one for _, verdict in verify(disk, path) for one in verdict.findings]
+    assert [one.severity for one in found] == [Severity.REPAIR] * 3
+    # By the check, and by the opening.
+    assert disk.read.count("recovery-point-offset-checkpoint") == 2
