@@ -396,9 +396,10 @@ class Log:
         """
         if self.is_gone or not self._is_made:
             return None
-        if self._was_cut and self.epochs.is_dirty:
+        if self._was_cut and not self.epochs.is_synced:
             # By them the replay of the commit journal knows what was cut from what came after it.
-            self.epochs.write()
+            if self.epochs.is_dirty:
+                self.epochs.write()
             self.unflushed.wrote_file(self.epochs.path)
         return self.unflushed.begin(self.log_end_offset)
 
@@ -602,14 +603,15 @@ class Log:
         """Write what makes the next opening short when much was written since the last time: the
         indexes, and a snapshot of producers at the log's end; unsynced.
 
-        True when the file of leader epochs was written, too: the recovery point stays below the
-        first that it lacked until it was synced, see LeaderEpochs.synced. Raises OSError.
+        True when the file of leader epochs is to be synced, too: the recovery point stays below the
+        first that it lacked until it was, see LeaderEpochs.synced. Raises OSError.
         """
         if self._unsaved >= SAVE_BYTES:
             self._save(self.segments[-1].write_indexes())
-        if not (self.epochs.is_dirty and self._is_made):
+        if self.epochs.is_synced or not self._is_made:
             return False
-        self.epochs.write()
+        if self.epochs.is_dirty:
+            self.epochs.write()
         return True
 
     def _save(self, indexes: list[str]) -> None:

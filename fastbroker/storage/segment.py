@@ -87,6 +87,7 @@ class Segment:
     @property
     def file(self) -> OpenFile:
         if self._file is None:
+            # One that is not there was retired: made anew, it would be the log's at the next start.
             self._file = OpenFile(self.disk, self.disk.open(self.path))
         return self._file
 
@@ -213,14 +214,16 @@ class Segment:
         """Look through the indexes of a segment that is not written any more, when they are first
         needed; what is missing or wrong is made anew from the headers of the batches.
 
-        A closed segment has the time of its latest record as its last time entry.
+        A closed segment has the time of its latest record as its last time entry; none, if none of
+        its batches has a timestamp.
         """
         self._is_checked = True
         self._read_first_timestamp()
         offsets, times = self.offset_index.file, self.time_index.file
         is_right = offsets.sound() == len(offsets) and times.sound() == len(times)
         is_right = is_right and times.is_whole and self._entries_are_right()
-        if is_right and (len(offsets) or self.size <= WALK_BYTES) and len(times):
+        is_right = is_right and (len(offsets) > 0 or self.size <= WALK_BYTES)
+        if is_right and (len(times) or not self._has_timestamps()):
             self._max_timestamp, self._offset_of_max = self.time_index.last()
             return
         log.warning("%s: its indexes are missing or damaged, and made anew", self.path)
@@ -228,6 +231,9 @@ class Segment:
         for position, batch in self.headers():
             self._passed(batch, position, INDEX_INTERVAL_BYTES)
         self.close_indexes()
+
+    def _has_timestamps(self) -> bool:
+        return any(header.max_timestamp >= 0 for _, header in self.headers())
 
     def _read_first_timestamp(self) -> None:
         for _, header in self.headers():

@@ -182,7 +182,8 @@ class JournalSchedule(Schedule):
         assert self.log_dir is not None
         log = self.log_dir.logs[name]
         self.partitions[name] = Partition(
-            name, self.topics[name][0], log, broker_id=1, request_flush=self.flusher.request
+            name, self.topics[name][0], lambda: log, broker_id=1,
+            request_flush=self.flusher.request,
         )
 
     def _failed(self, error: OSError) -> None:
@@ -247,6 +248,9 @@ class JournalSchedule(Schedule):
             end = log.log_end_offset
             self.epoch += 1
             log.epochs.assign(self.epoch, end)
+            log.epochs.write()
+            self.disk.sync_file(log.epochs.path)
+            self.disk.sync_directory(log.directory)
         promises.batches = [one for one in promises.batches if one.first < end]
         promises.refused = None
         promises.acked = min(promises.acked, end)

@@ -88,6 +88,15 @@ def test_idle_producers_expire() -> None:
     assert not state.producers
 
 
+@pytest.mark.parametrize("rows", ["5 0\n4 9\n", "5 9\n6 9\n", "5 9\n6 3\n", "-2 0\n3 4\n"])
+def test_epochs_that_go_back_are_not_believed(tmp_path: pathlib.Path, rows: str) -> None:
+    path = tmp_path / "leader-epoch-checkpoint"
+    path.write_text(f"0\n2\n{rows}")
+    epochs = LeaderEpochs(Disk(), str(path))
+    assert not epochs.load()
+    assert epochs.entries == []
+
+
 def test_epochs_are_found_by_number_and_offset(tmp_path: pathlib.Path) -> None:
     path = str(tmp_path / "leader-epoch-checkpoint")
     epochs = LeaderEpochs(Disk(), path)
