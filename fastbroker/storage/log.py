@@ -408,22 +408,25 @@ class Log:
         self.unflushed.end(job, is_journaled=is_journaled)
 
     def flush(self) -> None:
-        """Sync everything now, on this thread. Raises KafkaStorageError."""
+        """Sync everything now, on this thread. Raises KafkaStorageError, NoSpaceLeft."""
         if not self._is_made or self.is_gone:
             return
         job = self.unflushed.begin(self.log_end_offset, is_last=True)
         try:
             if job is not None:
                 job.run()
-            if self.epochs.is_dirty:
-                self.epochs.write()
-                self.disk.sync_file(self.epochs.path)
-                self.epochs.synced()
         except OSError as error:
             self._failed("syncing", error)
             raise KafkaStorageError(f"{self.directory}: syncing failed: {error}") from error
         if job is not None:
             self.end_flush(job)
+        if self.epochs.is_dirty:
+            try:
+                self.epochs.write()
+                self.disk.sync_file(self.epochs.path)
+            except OSError as error:
+                raise self._failed("writing", error) from error
+            self.epochs.synced()
 
     # ---- reading
 
