@@ -8,6 +8,7 @@ answer knows that everything which the answer rests on stands before it.
 """
 from __future__ import annotations
 
+import ctypes
 import mmap
 import os
 import pathlib
@@ -19,7 +20,6 @@ from typing import NamedTuple
 BLOCK, SECTOR = 4096, 512
 WRITE, FLUSH = ord("W"), ord("F")
 _ENTRY = Layout("<BQI")
-_POSITION = Layout("<Q")
 
 
 class Entry(NamedTuple):
@@ -32,11 +32,15 @@ class Entry(NamedTuple):
 
 
 class Position:
-    """The number of entries in the log so far, which another process counts."""
+    """The number of entries in the log so far, which another process counts.
+
+    It is one machine word, read and written whole.
+    """
 
     def __init__(self, path: pathlib.Path) -> None:
         with open(path, "r+b") as file:
-            self._shared = mmap.mmap(file.fileno(), mmap.PAGESIZE)
+            shared = mmap.mmap(file.fileno(), mmap.PAGESIZE)
+        self._count = ctypes.c_uint64.from_buffer(shared)
 
     @staticmethod
     def create(path: pathlib.Path) -> Position:
@@ -44,20 +48,26 @@ class Position:
         return Position(path)
 
     def now(self) -> int:
-        return int(_POSITION.unpack_from(self._shared)[0])
+        return self._count.value
 
     def advance(self, to: int) -> None:
-        _POSITION.pack_into(self._shared, 0, to)
+        self._count.value = to
 
 
 class Recorder:
-    """A disk that writes a log of what it is told. Its content is that of `image`, changed."""
+    """A disk that writes a log of what it is told. Its content is that of `image`, changed.
 
-    def __init__(self, image: pathlib.Path, log: pathlib.Path, position: Position) -> None:
+    lies: the share of flushes that it answers and forgets.
+    """
+
+    def __init__(
+        self, image: pathlib.Path, log: pathlib.Path, position: Position, *, lies: float = 0
+    ) -> None:
         self.size = image.stat().st_size
         self._content = _mapped(image)
         self._log = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC)
         self._position, self._count = position, 0
+        self._lies, self._dice = lies, random.Random(1)
 
     def appear(self, disk: int) -> None:
         pass
@@ -70,7 +80,8 @@ class Recorder:
         self._note(WRITE, offset, data)
 
     def flush(self, disk: int) -> None:
-        self._note(FLUSH, 0, memoryview(b""))
+        if self._dice.random() >= self._lies:
+            self._note(FLUSH, 0, memoryview(b""))
 
     def _note(self, kind: int, offset: int, data: memoryview) -> None:
         """The entry first, then the position: an answer that was seen is behind what it needs."""
@@ -160,6 +171,11 @@ class Images:
 
     def flush(self, disk: int) -> None:
         pass
+
+
+def flushes(log: pathlib.Path) -> int:
+    """How many are in the log."""
+    return sum(entry.kind == FLUSH for entry in _entries(_mapped(log, write=False)))
 
 
 def _mapped(path: pathlib.Path, *, write: bool = True) -> mmap.mmap:

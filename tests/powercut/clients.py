@@ -5,62 +5,61 @@ import time
 
 from confluent_kafka import Consumer, TopicPartition
 
-from tests.powercut.journal import DATA, Journal, transaction_of
-from tests.powercut.promises import ABORTED, COMMITTED, Found, Partition
+from tests.powercut.journal import DATA, Journal, Where, transaction_of
+from tests.powercut.promises import ABORTED, COMMITTED, OPEN, Found, Partition
 
-DEADLINE_S = 60.0
+DEADLINE_S = 30.0
 READ_COMMITTED, READ_UNCOMMITTED = "read_committed", "read_uncommitted"
 
 
 def read_broker(bootstrap: str, journal: Journal, cut: int) -> Found:
     """All records at both isolation levels, and the offsets of all groups."""
-    found = Found()
-    everything = _read(bootstrap, journal, READ_UNCOMMITTED)
     needed = {one.name for one in journal.transactions if one.commit and one.seen <= cut}
-    visible = _settled(bootstrap, journal, everything, needed)
-    for where, partition in everything.items():
-        found.partitions[where] = partition
+    everything = _read(bootstrap, journal, READ_UNCOMMITTED)
+    end = time.monotonic() + DEADLINE_S
+    while True:  # until transactions that were decided have all their markers
+        found = Found(everything)
+        _compare(found, _read(bootstrap, journal, READ_COMMITTED), needed)
+        waiting = [name for name in needed if OPEN in found.outcomes.get(name, ())]
+        if not waiting or time.monotonic() > end:
+            break
+        time.sleep(0.1)
+    for group, commits in journal.commits_of_groups().items():
+        least = max((one.offset for one in commits if one.seen <= cut), default=-1)
+        found.offsets[group] = {_offset_of(bootstrap, group, least)}
+    return found
+
+
+def _compare(found: Found, visible: dict[Where, Partition], needed: set[str]) -> None:
+    """What became of each transaction, as far as somebody at read_committed can tell.
+
+    Behind the last stable offset nothing is told, unless it is a needed one that is open there.
+    """
+    for where, partition in found.partitions.items():
+        stable = visible[where].end
         shown = {offset for offset, _ in visible[where].records}
+        first = next((value for offset, value in partition.records if offset >= stable), "- -")
+        is_behind = transaction_of(first) not in needed
         for offset, value in partition.records:
             name = transaction_of(value)
-            if name != "-":
+            if offset >= stable:
+                if name in needed and not is_behind:
+                    found.outcomes.setdefault(name, set()).add(OPEN)
+            elif name != "-":
                 outcome = COMMITTED if offset in shown else ABORTED
                 found.outcomes.setdefault(name, set()).add(outcome)
             elif offset not in shown:
                 found.wrong.append(f"{where} {offset} is not visible to read_committed")
-    groups = {one.group for one in journal.commits}
-    groups |= {f"of-{one.name.split('.')[0]}" for one in journal.transactions}
-    for group in groups:
-        found.offsets[group] = {_offset_of(bootstrap, group)}
-    return found
 
 
-def _settled(
-    bootstrap: str, journal: Journal, everything: dict[tuple[str, int], Partition],
-    needed: set[str],
-) -> dict[tuple[str, int], Partition]:
-    """What is visible once all transactions that were decided have their markers."""
-    end = time.monotonic() + DEADLINE_S
-    while True:
-        visible = _read(bootstrap, journal, READ_COMMITTED)
-        hidden = {
-            transaction_of(value)
-            for where, partition in everything.items()
-            for offset, value in set(partition.records) - set(visible[where].records)
-        }
-        if not hidden & needed or time.monotonic() > end:
-            return visible
-        time.sleep(0.1)
-
-
-def _read(bootstrap: str, journal: Journal, isolation: str) -> dict[tuple[str, int], Partition]:
-    """Every partition from its start to its end as of now."""
+def _read(bootstrap: str, journal: Journal, isolation: str) -> dict[Where, Partition]:
+    """Every partition from its start to its end: for read_committed, the last stable offset."""
     consumer = Consumer(
         {"bootstrap.servers": bootstrap, "group.id": "reader", "enable.auto.commit": False,
          "isolation.level": isolation, "enable.partition.eof": True, "log_level": 0,
          "auto.offset.reset": "error", "fetch.wait.max.ms": 50}
     )  # fmt: skip
-    out: dict[tuple[str, int], Partition] = {}
+    out: dict[Where, Partition] = {}
     try:
         there = consumer.list_topics(timeout=DEADLINE_S).topics
         for topic in journal.partitions:
@@ -79,6 +78,7 @@ def _read(bootstrap: str, journal: Journal, isolation: str) -> dict[tuple[str, i
                 if error is not None:
                     assert error.name() == "_PARTITION_EOF", f"{at}: {error}"
                     waiting.discard(at)
+                    out[at].end = message.offset() or 0
                     continue
                 offset, value = message.offset(), message.value()
                 assert offset is not None
@@ -89,10 +89,22 @@ def _read(bootstrap: str, journal: Journal, isolation: str) -> dict[tuple[str, i
     return out
 
 
-def _offset_of(bootstrap: str, group: str) -> int:
-    consumer = Consumer({"bootstrap.servers": bootstrap, "group.id": group, "log_level": 0})
+def _offset_of(bootstrap: str, group: str, least: int) -> int:
+    """The offset that is stored, once it is `least`: a transaction that was decided may bring it.
+
+    Transactions that are open are not waited for: they stay so until they time out.
+    """
+    consumer = Consumer(
+        {"bootstrap.servers": bootstrap, "group.id": group, "log_level": 0,
+         "isolation.level": READ_UNCOMMITTED}
+    )  # fmt: skip
+    end = time.monotonic() + DEADLINE_S
     try:
-        (found,) = consumer.committed([TopicPartition(DATA, 0)], timeout=DEADLINE_S)
-        return found.offset if found.offset >= 0 else -1
+        while True:
+            (found,) = consumer.committed([TopicPartition(DATA, 0)], timeout=DEADLINE_S)
+            offset = max(found.offset, -1)
+            if offset >= least or time.monotonic() > end:
+                return int(offset)
+            time.sleep(0.05)
     finally:
         consumer.close()

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import pathlib
 import pickle
+from collections import defaultdict
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -87,6 +88,17 @@ class Journal:
         producer, _, to, number, count, _ = value.split(" ")
         known = self.sent.get((producer, to, int(number)), 0)
         return (to, int(number)) == (topic, partition) and int(count) < known
+
+    def commits_of_groups(self) -> dict[str, list[Commit]]:
+        """Group -> what it has committed, by itself or in transactions."""
+        out: dict[str, list[Commit]] = defaultdict(list)
+        for one in self.commits:
+            out[one.group].append(one)
+        for each in self.transactions:
+            if each.commit and each.offset >= 0:
+                group = f"of-{each.name.split('.')[0]}"
+                out[group].append(Commit(each.asked, each.seen, group, each.offset))
+        return out
 
     def save(self, path: pathlib.Path) -> None:
         path.write_bytes(pickle.dumps(self))

@@ -13,7 +13,6 @@ from dataclasses import dataclass, field
 from tests.powercut.journal import (
     DATA,
     RETAINED,
-    Commit,
     Journal,
     Where,
     producer_of,
@@ -63,7 +62,8 @@ class Verdict:
 
     def __str__(self) -> str:
         parts = []
-        for name, found in (("LOST", self.lost), ("INVENTED", self.invented), ("WRONG", self.wrong)):
+        kinds = {"LOST": self.lost, "INVENTED": self.invented, "WRONG": self.wrong}
+        for name, found in kinds.items():
             parts += [f"{name} {one}" for one in found[:TOLD]]
             if len(found) > TOLD:
                 parts.append(f"... {len(found) - TOLD} more {name}")
@@ -150,14 +150,7 @@ def _judge_transactions(verdict: Verdict, found: Found, journal: Journal, cut: i
 
 
 def _judge_offsets(verdict: Verdict, found: Found, journal: Journal, cut: int) -> None:
-    commits: dict[str, list[Commit]] = defaultdict(list)
-    for one in journal.commits:
-        commits[one.group].append(one)
-    for each in journal.transactions:
-        if each.commit and each.offset >= 0:
-            group = f"of-{each.name.split('.')[0]}"
-            commits[group].append(Commit(each.asked, each.seen, group, each.offset))
-    for group, made in commits.items():
+    for group, made in journal.commits_of_groups().items():
         least = max((one.offset for one in made if one.seen <= cut), default=-1)
         most = max((one.offset for one in made if one.asked < cut), default=-1)
         offsets = found.offsets.get(group, {-1})

@@ -18,13 +18,13 @@ import subprocess
 import sys
 import time
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from tests.broker_process import ROOT, BrokerProcess, free_ports
 from tests.powercut import fuse, loop
-from tests.powercut.block_log import Images, Position, Recorder
+from tests.powercut.block_log import Images, Position, Recorder, flushes
 from tests.powercut.clients import read_broker
 from tests.powercut.journal import Journal
 from tests.powercut.logs import read_image
@@ -47,11 +47,15 @@ SETTINGS = {
     "transaction.state.log.num.partitions": 3,
 }
 
+# While an image is read nothing is dropped.
+UNTOUCHED = {"log.retention.check.interval.ms": 3_600_000}
+
 
 @dataclass
 class Options:
     """kinds: of producers. starts: every so many images, a broker is started on one. main: the
-    module that is run as the broker. settings: of the broker, besides SETTINGS."""
+    module that is run as the broker. settings: of the broker, besides SETTINGS. lies: see Recorder.
+    """
 
     partitions: int
     cuts: int
@@ -61,6 +65,7 @@ class Options:
     starts: int = 10
     main: str = "fastbroker"
     settings: dict[str, Any] = field(default_factory=dict)
+    lies: float = 0.0
 
 
 @dataclass
@@ -110,7 +115,13 @@ class Run:
         position = Position.create(self.ram / "position")
         mount = self.folder / "disks"
         fd = fuse.mount(str(mount))
-        with self._served(fd, lambda: Recorder(self.ram / "image", self.ram / "log", position)):
+
+        def recorder() -> Recorder:
+            return Recorder(
+                self.ram / "image", self.ram / "log", position, lies=self.options.lies
+            )
+
+        with self._served(fd, recorder):
             with loop.mounted(str(mount / "0"), str(self.folder / "mnt")):
                 broker = Broker(self.folder / "mnt" / "data", self.options)
                 broker.start()
@@ -159,7 +170,7 @@ class Run:
             [dice.randint(1, journal.begun) for _ in range(early)]
             + [dice.randint(journal.begun, end) for _ in range(options.cuts - early)]
         )
-        self.outcome.entries = end
+        self.outcome.entries, self.outcome.flushes = end, flushes(self.ram / "log")
         mount = self.folder / "images"
         fd = fuse.mount(str(mount))
         took, starts = 0.0, 0.0
@@ -212,7 +223,7 @@ class Run:
     ) -> Found:
         if not is_start:
             return read_image(target / "data", journal, random.Random(cut))
-        broker = Broker(target / "data", self.options)
+        broker = Broker(target / "data", self.options, UNTOUCHED)
         try:
             took = broker.start()
             assert took < START_BOUND_S, f"it started in {took} s"
@@ -238,8 +249,10 @@ class Run:
 class Broker(BrokerProcess):
     """One whose main module may be another."""
 
-    def __init__(self, data_dir: pathlib.Path, options: Options) -> None:
-        settings = {**SETTINGS, **options.settings}
+    def __init__(
+        self, data_dir: pathlib.Path, options: Options, more: Mapping[str, int] | None = None
+    ) -> None:
+        settings = {**SETTINGS, **options.settings, **(more or {})}
         super().__init__(
             data_dir, workers=WORKERS, port=free_ports(WORKERS), main=options.main,
             settings=[f"{key}={value}" for key, value in settings.items()],
