@@ -59,7 +59,7 @@ class Journal:
     """Of one run. sent: how many values each producer has sent to each partition; a value is
     `producer transaction topic partition number padding`, with - for no transaction.
 
-    topic_ids, ends: starts and ends of all partitions when the load was over.
+    begun, over: positions. starts: of the partitions with retention, after `over`.
     """
 
     acks: list[Ack] = field(default_factory=list)
@@ -71,6 +71,7 @@ class Journal:
     partitions: dict[str, int] = field(default_factory=dict)
     starts: dict[Where, int] = field(default_factory=dict)
     begun: int = 0
+    over: int = 0
     failures: list[str] = field(default_factory=list)
 
     def value(

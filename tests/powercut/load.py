@@ -62,6 +62,7 @@ class Load:
         self.over.set()
         for thread in threads:
             thread.join()
+        self.journal.over = self.position.now()
         self._learn_starts()
         return self.journal
 

@@ -88,17 +88,18 @@ def _judge_acks(verdict: Verdict, found: Found, journal: Journal, cut: int) -> N
         if one.asked <= cut:
             at = one.topic, one.partition
             deleted[at] = max(deleted[at], one.offset)
+    for where, start in journal.starts.items():
+        partition = found.partitions.get(where)
+        if partition is not None and partition.start > start:
+            verdict.lost.append(f"{where} begins at {partition.start}, it was {start} at the end")
     by_offset = {where: dict(one.records) for where, one in found.partitions.items()}
     for ack in journal.acks:
         where = ack.topic, ack.partition
         if ack.seen > cut or ack.offset < deleted[where]:
             continue
         partition = found.partitions.get(where)
-        if where in journal.starts and partition is not None:
-            if partition.start > journal.starts[where]:
-                verdict.lost.append(f"{where} begins at {partition.start}")
-            if ack.offset < partition.start:
-                continue
+        if where in journal.starts and partition is not None and ack.offset < partition.start:
+            continue
         verdict.acked += 1
         value = by_offset.get(where, {}).get(ack.offset)
         if value != ack.value:

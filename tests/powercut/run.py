@@ -168,7 +168,7 @@ class Run:
         early = round(options.cuts * EARLY)
         cuts = sorted(
             [dice.randint(1, journal.begun) for _ in range(early)]
-            + [dice.randint(journal.begun, end) for _ in range(options.cuts - early)]
+            + [dice.randint(journal.begun, journal.over) for _ in range(options.cuts - early)]
         )
         self.outcome.entries, self.outcome.flushes = end, flushes(self.ram / "log")
         mount = self.folder / "images"
