@@ -16,7 +16,7 @@ EXTENSIONS = [
         f"fastbroker._c.{name}",
         [f"cext/{name}.pyx"],
         include_dirs=["cext"],
-        depends=["cext/wire.h"],
+        depends=["cext/wire.h", "cext/crc32c.h"],
         extra_compile_args=["-O1", "-g"] if DEBUG else ["-O2"],
         define_macros=[("CYTHON_TRACE", "1")] if DEBUG else [],
     )

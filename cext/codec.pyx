@@ -33,6 +33,8 @@ cdef extern from "wire.h" nogil:
     uint64_t load_u64(const uint8_t *p)
     void store_u32(uint8_t *p, uint32_t v)
     int load_uvarint32(const uint8_t *p, const uint8_t *end, uint32_t *out)
+    int load_varint32(const uint8_t *p, const uint8_t *end, int32_t *out)
+    int load_varint64(const uint8_t *p, const uint8_t *end, int64_t *out)
 
 cdef extern from "Python.h":
     const char *PyUnicode_AsUTF8AndSize(object, Py_ssize_t *) except NULL
@@ -511,6 +513,79 @@ def decode(
         r.objects, r.string_max = items_max, string_max
         obj = _get_struct(&r, plan, source)
         return obj, r.p - r.begin
+    except UnicodeDecodeError as error:
+        raise Malformed(f"a string is not UTF-8: {error}") from None
+    finally:
+        PyBuffer_Release(&view)
+
+
+# ---- batches of framed values: the metadata log --------------------------------------------------
+
+cdef int _open_value(Reader *r, int32_t index) except -1:
+    """From a record's first byte to its value; `end` is that of the value then."""
+    cdef int32_t length = 0, delta = 0
+    cdef int64_t timestamp_delta
+    cdef const uint8_t *stop
+    cdef int n = load_varint32(r.p, r.end, &length)
+    if n <= 0 or length < 1 or length > r.end - r.p - n:
+        raise Malformed(f"record {index} ends behind its batch")
+    r.p += n
+    stop = r.p + length
+    r.p += 1
+    n = load_varint64(r.p, stop, &timestamp_delta)
+    if n <= 0:
+        raise Malformed(f"record {index} has an impossible timestamp")
+    r.p += n
+    n = load_varint32(r.p, stop, &delta)
+    if n <= 0 or delta != index:
+        raise Malformed(f"record {index} has the offset delta {delta}")
+    r.p += n
+    n = load_varint32(r.p, stop, &length)
+    if n <= 0 or length < -1 or length > stop - r.p - n:
+        raise Malformed(f"the key of record {index} ends behind the record")
+    r.p += n + (length if length > 0 else 0)
+    n = load_varint32(r.p, stop, &length)
+    if n <= 0 or length < 0 or length > stop - r.p - n:
+        raise Malformed(f"record {index} has no value that ends inside it")
+    r.p += n
+    r.end = r.p + length
+    return stop - r.end
+
+
+def decode_values(body, int32_t count, plans) -> list:
+    """What the values of a batch's `count` records hold; keys and headers are passed over.
+
+        value := frame:uvarint type:uvarint version:uvarint struct
+
+    body: the batch's records, not compressed, at consecutive offsets. plans[frame, type, version]:
+    the Plan of a struct. Raises Malformed, and what `plans` raises.
+    """
+    cdef Py_buffer view
+    cdef Reader r
+    cdef int32_t index
+    cdef int64_t frame, kind, version, last_frame = -1, last_kind = -1, last_version = -1
+    cdef Py_ssize_t behind
+    cdef Plan plan = None
+    cdef const uint8_t *end
+    cdef list out = []
+    cdef object source = body if isinstance(body, memoryview) else PyMemoryView_FromObject(body)
+    PyObject_GetBuffer(source, &view, PyBUF_SIMPLE)
+    try:
+        r.begin = r.p = <const uint8_t *>view.buf
+        end = r.begin + view.len
+        r.string_max = STRING_MAX
+        for index in range(count):
+            r.end, r.objects = end, OBJECTS_MAX
+            behind = _open_value(&r, index)
+            frame, kind, version = _get_uvarint(&r), _get_uvarint(&r), _get_uvarint(&r)
+            if kind != last_kind or version != last_version or frame != last_frame:
+                plan = plans[frame, kind, version]
+                last_frame, last_kind, last_version = frame, kind, version
+            out.append(_get_struct(&r, plan, source))
+            r.p = r.end + behind
+        if r.p != end:
+            raise Malformed(f"more records than the {count} that the batch claims")
+        return out
     except UnicodeDecodeError as error:
         raise Malformed(f"a string is not UTF-8: {error}") from None
     finally:

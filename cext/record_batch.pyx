@@ -477,11 +477,11 @@ cdef int _put_blob(Writer out, object data) except -1:
 def encode_records(records, int64_t base_timestamp) -> bytes:
     """The body of a batch: records are (key, value, headers, timestamp_ms), as build_batch's."""
     cdef Writer out = Writer()
-    cdef Writer one
+    cdef Writer one = Writer()
     cdef uint8_t scratch[10]
     cdef int32_t index = 0
     for key, value, headers, timestamp in records:
-        one = Writer()
+        one.size = 0
         one.put_u8(0)
         one.put(scratch, store_varint64(scratch, <int64_t>timestamp - base_timestamp))
         _put_varint(one, index)
@@ -591,5 +591,31 @@ def floor_entry(data, Py_ssize_t entries, int width, int key_bytes, int64_t key)
             else:
                 high = middle
         return low - 1
+    finally:
+        PyBuffer_Release(&view)
+
+
+def sound_entries(data, Py_ssize_t entries, int width, int key_bytes) -> int:
+    """How many of the first entries ascend, in their leading key and in the uint32 behind it.
+
+    data, width, key_bytes: see `floor_entry`. What a power cut leaves of an index file, zeros or
+    the bytes of somebody else, does not ascend.
+    """
+    cdef Py_buffer view
+    cdef const uint8_t *p
+    cdef Py_ssize_t n
+    cdef int64_t key, second, last_key = -1, last_second = -1
+    PyObject_GetBuffer(data, &view, PyBUF_SIMPLE)
+    try:
+        assert entries * width <= view.len and key_bytes in (4, 8) and width >= key_bytes + 4
+        p = <const uint8_t *>view.buf
+        for n in range(entries):
+            key = <int64_t>load_u32(p) if key_bytes == 4 else <int64_t>load_u64(p)
+            second = <int64_t>load_u32(p + key_bytes)
+            if key <= last_key or second <= last_second:
+                return n
+            last_key, last_second = key, second
+            p += width
+        return entries
     finally:
         PyBuffer_Release(&view)

@@ -90,7 +90,7 @@ class BrokerProcess:
     def __exit__(self, *_: object) -> None:
         self.stop()
 
-    def start(self) -> float:
+    def start(self, deadline_s: float = START_DEADLINE_S) -> float:
         """Start and wait for the `ready` line; seconds it took."""
         command = [sys.executable, "-m", self.main, "start", "--data-dir", str(self.data_dir)]
         command += ["--port", str(self.port), "--workers", str(self.workers)]
@@ -112,7 +112,7 @@ class BrokerProcess:
             return False
 
         try:
-            wait_until(ready, START_DEADLINE_S, "the ready line")
+            wait_until(ready, deadline_s, "the ready line")
         except AssertionError as error:
             self.kill_all()
             raise AssertionError(f"{error}\n" + "\n".join(self.lines[seen:][-50:])) from None

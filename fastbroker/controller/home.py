@@ -78,6 +78,7 @@ class Home:
             segment_ms=SEGMENT_MS,
             retention_ms=-1,
         )
+        self.disk.make_directory(self.log_path)
         return Log.open(
             self.log_path, disk=self.disk, partition=PARTITION, config=config, now_ms=now_ms
         )

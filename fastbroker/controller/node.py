@@ -17,7 +17,7 @@ from fastbroker.metadata.delta import MetadataDelta
 from fastbroker.metadata.features import bootstrap_records
 from fastbroker.metadata.image import MetadataImage
 from fastbroker.model import Deferred, OffsetAndEpoch
-from fastbroker.protocol.record_frames import decode_metadata_record, encode_metadata_record
+from fastbroker.protocol.record_frames import decode_metadata_batch, encode_metadata_record
 from fastbroker.protocol.schema import Struct
 from fastbroker.raft import messages as m
 from fastbroker.raft.epochs import EpochHistory
@@ -82,8 +82,7 @@ class Node:
         if records:
             # Replayed before anything is written: a record that cannot be is a bug of its rule.
             delta = MetadataDelta(self.image)
-            for record in records:
-                delta.replay(record)
+            delta.replay_all(records)
             self.step(m.Propose([encode_metadata_record(record) for record in records]))
             self.image = delta.image(self.quorum.log_end_offset - 1, self.quorum.state.epoch)
         done: Deferred[None] = Deferred()
@@ -145,7 +144,6 @@ class Node:
         while offset < end:
             for batch in self.log.batches(offset, REPLAY_BYTES, end):
                 if not batch.header.is_control:
-                    for record in batch.records():
-                        delta.replay(decode_metadata_record(record.value or b""))
+                    delta.replay_all(decode_metadata_batch(batch.body(), batch.header.count))
                 offset, epoch = batch.header.last_offset + 1, batch.header.leader_epoch
         return delta.image(offset - 1, epoch)

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from fastbroker.group.coordinator import GroupCoordinator
     from fastbroker.txn.coordinator import TransactionCoordinator
 
+TOPIC_CONFIGS_MAX = 1000  # different sets of overrides whose values are remembered
 
 
 class Node(NamedTuple):
@@ -73,6 +74,7 @@ class Broker:
     allocate_producer_id(): a Deferred of a fresh producer id.
     workers: brokers of this host, which their supervisor starts again when they end.
     enlist: asks the coordinator of a transaction about its partitions; see Enlist.
+    save_log_starts(): a Deferred, done when the starts of logs are on disk, failed with an OSError.
     """
 
     def __init__(
@@ -90,11 +92,14 @@ class Broker:
         self.config, self.broker_id, self.workers = config, broker_id, workers
         self.timers, self.log_dir, self.sessions = timers, log_dir, sessions
         self.forward, self.allocate_producer_id = forward, allocate_producer_id
+        self._topic_configs: dict[frozenset[tuple[str, str]], TopicConfig] = {}  # by overrides
+        self._configs_of = config  # the broker's values that they were made with
         self.image = MetadataImage.empty()
         self.partitions: dict[TopicPartition, Partition] = {}
         self.groups: GroupCoordinator
         self.transactions: TransactionCoordinator
         self.enlist: Enlist
+        self.save_log_starts: Callable[[], Deferred[None]]
         self.clients: dict[Any, tuple[str, str]] = {}  # connection -> software name and version
         self._conditions: dict[Deferred[None], Callable[[], bool]] = {}
         self._on_close: dict[Any, Callable[[], object]] = {}
@@ -175,8 +180,16 @@ class Broker:
         )
 
     def topic_config(self, name: str) -> TopicConfig:
-        """The values in force for a topic."""
-        return TopicConfig.resolve(self.image.topic_configs(name), self.config)
+        """The values in force for a topic: one object for all topics with the same overrides."""
+        if self._configs_of is not self.config or len(self._topic_configs) >= TOPIC_CONFIGS_MAX:
+            self._topic_configs.clear()
+            self._configs_of = self.config
+        overrides = self.image.topic_configs(name)
+        key = frozenset(overrides.items())
+        found = self._topic_configs.get(key)
+        if found is None:
+            found = self._topic_configs[key] = TopicConfig.resolve(overrides, self.config)
+        return found
 
     # ---- brokers as clients are told of them
 

@@ -27,7 +27,7 @@ from fastbroker.partition.fetch_session import (
 )
 from fastbroker.partition.partition import Partition
 from fastbroker.protocol.messages.fetch import FetchRequest, FetchResponse
-from fastbroker.storage.log import Slice
+from fastbroker.storage.segments import Slice
 
 TopicData = FetchResponse.FetchableTopicResponse
 PartitionData = TopicData.PartitionData

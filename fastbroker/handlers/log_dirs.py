@@ -38,11 +38,12 @@ def describe_log_dirs(
     topics: dict[str, list[Any]] = defaultdict(list)
     for name, partition in sorted(broker.partitions.items()):
         if wanted is None or name in wanted:
-            lag = max(partition.high_watermark - partition.log.log_end_offset, 0)
+            log = partition.opened  # an answer about sizes opens nobody's log
+            lag = 0 if log is None else max(partition.high_watermark - log.log_end_offset, 0)
             topics[name.topic].append(
                 Topic.DescribeLogDirsPartition(
                     partition_index=name.partition,
-                    partition_size=partition.log.size,
+                    partition_size=log_dir.size_of(name),
                     offset_lag=lag,
                 )
             )

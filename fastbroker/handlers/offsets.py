@@ -1,17 +1,20 @@
 """ListOffsets, OffsetForLeaderEpoch, DeleteRecords: places in a log."""
 from __future__ import annotations
 
+import logging
 from typing import Any
 
 from fastbroker.errors import (
     InvalidRequest,
     InvalidTopicException,
     KafkaError,
+    KafkaStorageError,
     PolicyViolation,
     UnsupportedVersion,
 )
 from fastbroker.handlers.context import INTERNAL_TOPICS, RequestContext
 from fastbroker.handlers.registry import handles
+from fastbroker.model import Deferred
 from fastbroker.partition.partition import (
     EARLIEST_LOCAL,
     EARLIEST_PENDING_UPLOAD,
@@ -27,6 +30,8 @@ from fastbroker.protocol.messages.offset_for_leader_epoch import (
     OffsetForLeaderEpochRequest,
     OffsetForLeaderEpochResponse,
 )
+
+log = logging.getLogger(__name__)
 
 ListedTopic = ListOffsetsResponse.ListOffsetsTopicResponse
 Listed = ListedTopic.ListOffsetsPartitionResponse
@@ -138,15 +143,18 @@ def _end_of(ctx: RequestContext, topic: str, asked: Any) -> Any:
 
 
 @handles(DeleteRecordsRequest)
-def delete_records(ctx: RequestContext, request: DeleteRecordsRequest) -> DeleteRecordsResponse:
+def delete_records(
+    ctx: RequestContext, request: DeleteRecordsRequest
+) -> Deferred[DeleteRecordsResponse]:
     """Behaviour
-    - Moves the log's start to an offset, -1: to the high watermark; answers with the new start.
+    - Moves the log's start to an offset, -1: to the high watermark; answers with the new start,
+      once it is on disk: what was deleted does not come back.
     - Compacted topics without "delete" are POLICY_VIOLATION, internal ones
       INVALID_TOPIC_EXCEPTION, an offset above the high watermark OFFSET_OUT_OF_RANGE.
 
     Versions: 2 is flexible.
     """
-    return DeleteRecordsResponse(
+    response = DeleteRecordsResponse(
         topics=[
             Deleted(
                 name=topic.name,
@@ -155,6 +163,23 @@ def delete_records(ctx: RequestContext, request: DeleteRecordsRequest) -> Delete
             for topic in request.topics
         ]
     )
+    moved = [
+        one for topic in response.topics for one in topic.partitions if not one.error_code
+    ]
+    answer: Deferred[DeleteRecordsResponse] = Deferred()
+
+    def saved(write: Deferred[None]) -> None:
+        if write.error is not None:
+            log.error("log starts were not written, no deletion is confirmed: %s", write.error)
+            for one in moved:
+                one.error_code, one.low_watermark = KafkaStorageError.code, -1
+        answer.complete(response)
+
+    if moved:
+        ctx.broker.save_log_starts().then(saved)
+    else:
+        answer.complete(response)
+    return answer
 
 
 def _delete_one(ctx: RequestContext, topic: str, asked: Any) -> Any:

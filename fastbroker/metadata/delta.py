@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from fastbroker import errors
@@ -14,11 +14,15 @@ from fastbroker.metadata.image import (
     PartitionImage,
     ResourceKey,
     TopicImage,
+    shared,
+    shared_single,
 )
 from fastbroker.protocol import metadata_records as records
 from fastbroker.protocol.schema import Struct
 
 NO_LEADER_CHANGE = -2
+NOWHERE: tuple[bytes, dict[int, PartitionImage]] = (b"", {})
+ELECTED_MAX = 4096  # outcomes of elections that are remembered within a delta
 
 
 class MetadataDelta:
@@ -42,25 +46,39 @@ class MetadataDelta:
         self._next_producer_id = base.next_producer_id
         self._own_partitions: set[bytes] = set()  # topics whose dict of partitions is ours
         self._own_configs: set[ResourceKey] = set()
+        self._at = NOWHERE  # the topic changed last
+        # (id of the partition before, leader) -> it, and what it is then
+        self._elected: dict[tuple[int, int], tuple[PartitionImage, PartitionImage]] = {}
 
     def replay(self, record: Struct) -> None:
         """Apply one record; a record for what does not exist is our bug or a damaged log.
 
         Raises UnsupportedVersion for a kind of record whose meaning would be lost.
         """
-        apply = _REPLAY.get(type(record))
-        if apply is None:
-            raise errors.UnsupportedVersion(
-                f"the metadata log holds a {type(record).__name__}, which this version does not"
-                " know: it was written by a newer version or by another broker; start that one"
-            )
-        apply(self, record)
+        self.replay_all((record,))
+
+    def replay_all(self, records: Iterable[Struct]) -> None:
+        """`replay` each of them."""
+        for record in records:
+            apply = _REPLAY.get(type(record))
+            if apply is None:
+                raise errors.UnsupportedVersion(
+                    f"the metadata log holds a {type(record).__name__}, which this version does not"
+                    " know: it was written by a newer version or by another broker; start that one"
+                )
+            apply(self, record)
 
     def image(self, offset: int, epoch: int) -> MetadataImage:
         """The next image; the delta is spent then.
 
         offset: of the last record applied; epoch: the leader epoch of its batch.
         """
+        for topic_id in self._own_partitions:
+            topic = self._by_id.get(topic_id)
+            if topic is not None and len(topic.partitions) == 1:
+                alike = topic._replace(partitions=shared_single(topic.partitions))
+                self._topics[topic.name] = self._by_id[topic_id] = alike
+        self._at = NOWHERE
         return MetadataImage(
             offset,
             epoch,
@@ -79,12 +97,16 @@ class MetadataDelta:
         self._own_partitions.add(topic.id)
         self.changed_topics.add(topic.name)
 
-    def _topic_to_change(self, topic_id: bytes) -> TopicImage:
+    def _partitions_to_change(self, topic_id: bytes) -> dict[int, PartitionImage]:
+        last_id, partitions = self._at
+        if topic_id == last_id:
+            return partitions
         topic = self._by_id[topic_id]
         if topic_id not in self._own_partitions:
             topic = topic._replace(partitions=dict(topic.partitions))
             self._put_topic(topic)
-        return topic
+        self._at = (topic_id, topic.partitions)
+        return topic.partitions
 
     def _put_broker(self, broker: BrokerImage) -> None:
         self._brokers_to_change()[broker.id] = broker
@@ -145,6 +167,7 @@ class MetadataDelta:
         if self._topics is self.base.topics:
             self._topics, self._by_id = dict(self._topics), dict(self._by_id)
         del self._topics[topic.name], self._by_id[topic.id]
+        self._at = NOWHERE
         self.changed_topics.discard(topic.name)
         in_base = self.base.topics_by_id.get(topic.id)
         if in_base is not None:
@@ -157,10 +180,9 @@ class MetadataDelta:
         self.changed_configs.discard(key)
 
     def _add_partition(self, record: records.PartitionRecord) -> None:
-        topic = self._topic_to_change(record.topic_id)
-        topic.partitions[record.partition_id] = PartitionImage(
-            tuple(record.replicas),
-            tuple(record.isr),
+        partition = PartitionImage(
+            shared(tuple(record.replicas)),
+            shared(tuple(record.isr)),
             record.leader,
             record.leader_epoch,
             record.partition_epoch,
@@ -169,14 +191,24 @@ class MetadataDelta:
             tuple(record.last_known_elr or ()),
             tuple(record.adding_replicas),
             tuple(record.removing_replicas),
-            tuple(record.directories),
+            shared(tuple(record.directories)),
         )
+        self._partitions_to_change(record.topic_id)[record.partition_id] = shared(partition)
 
     def _change_partition(self, record: records.PartitionChangeRecord) -> None:
-        topic = self._topic_to_change(record.topic_id)
-        topic.partitions[record.partition_id] = changed(
-            topic.partitions[record.partition_id], record
-        )
+        partitions = self._partitions_to_change(record.topic_id)
+        before = partitions[record.partition_id]
+        if not _only_elects(record):
+            partitions[record.partition_id] = shared(changed(before, record))
+            return
+        # A broker that comes or goes changes thousands of partitions in the same way.
+        key = (id(before), record.leader)
+        found = self._elected.get(key)
+        if found is None:
+            if len(self._elected) >= ELECTED_MAX:
+                self._elected.clear()
+            found = self._elected[key] = (before, shared(changed(before, record)))
+        partitions[record.partition_id] = found[1]
 
     def _set_config(self, record: records.ConfigRecord) -> None:
         key = (record.resource_type, record.resource_name)
@@ -206,9 +238,8 @@ class MetadataDelta:
         for name in [record.topic_name] if record.topic_name else list(self._topics):
             for index, partition in list(self._topics[name].partitions.items()):
                 if partition.elr or partition.last_known_elr:
-                    topic = self._topic_to_change(self._topics[name].id)
                     cleared = partition._replace(elr=(), last_known_elr=())
-                    topic.partitions[index] = cleared
+                    self._partitions_to_change(self._topics[name].id)[index] = cleared
 
     def _nothing(self, _: Struct) -> None:
         pass
@@ -238,6 +269,20 @@ def changed(partition: PartitionImage, record: records.PartitionChangeRecord) ->
         _or(record.adding_replicas, partition.adding_replicas),
         _or(record.removing_replicas, partition.removing_replicas),
         _or(record.directories, partition.directories),
+    )
+
+
+def _only_elects(record: records.PartitionChangeRecord) -> bool:
+    """Whether it says nothing but who leads."""
+    return (
+        record.isr is None
+        and record.replicas is None
+        and record.directories is None
+        and record.adding_replicas is None
+        and record.removing_replicas is None
+        and record.eligible_leader_replicas is None
+        and record.last_known_elr is None
+        and record.leader_recovery_state < 0
     )
 
 

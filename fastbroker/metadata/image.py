@@ -6,7 +6,7 @@ those touch, so images of consecutive offsets share nearly everything.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 NO_LEADER = -1
 
@@ -16,6 +16,10 @@ TOPIC, BROKER, CLIENT_METRICS, GROUP = 2, 4, 16, 32
 ResourceKey = tuple[int, str]  # (resource type, resource name)
 
 NO_CONFIGS: dict[str, str] = {}
+
+SHARED_MAX = 4096  # values that later ones are compared with
+_SHARED: dict[object, Any] = {}
+_SINGLES: dict[tuple[int, PartitionImage], dict[int, PartitionImage]] = {}
 
 
 class Endpoint(NamedTuple):
@@ -59,6 +63,30 @@ class PartitionImage(NamedTuple):
     adding_replicas: tuple[int, ...] = ()
     removing_replicas: tuple[int, ...] = ()
     directories: tuple[bytes, ...] = ()
+
+
+Value = TypeVar("Value", bound=tuple[object, ...])
+
+
+def shared(value: Value) -> Value:
+    """`value`, or an equal one that is there already.
+
+    Most partitions of a cluster are in one of few states: together they cost one object, and an
+    entry of their topic's dict each.
+    """
+    if len(_SHARED) >= SHARED_MAX:
+        _SHARED.clear()
+    found: Value = _SHARED.setdefault(value, value)
+    return found
+
+
+def shared_single(partitions: dict[int, PartitionImage]) -> dict[int, PartitionImage]:
+    """The same for the partitions of a topic that has one: most topics of many are such, and a dict
+    of one weighs more than all else of them."""
+    (single,) = partitions.items()
+    if len(_SINGLES) >= SHARED_MAX:
+        _SINGLES.clear()
+    return _SINGLES.setdefault(single, partitions)
 
 
 class TopicImage(NamedTuple):

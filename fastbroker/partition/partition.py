@@ -2,7 +2,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from fastbroker.errors import (
     FencedLeaderEpoch,
@@ -15,8 +15,9 @@ from fastbroker.model import OffsetAndEpoch, TopicPartition
 from fastbroker.partition.purgatory import Purgatory
 from fastbroker.records.control import EndTransactionMarker
 from fastbroker.storage.flush_job import FlushJob
-from fastbroker.storage.log import AppendInfo, Log, Slice
+from fastbroker.storage.log import AppendInfo, Log
 from fastbroker.storage.producer_state import Producer, Verification
+from fastbroker.storage.segments import Slice
 from fastbroker.storage.time_search import Found
 from fastbroker.storage.txn_index import AbortedTransaction
 
@@ -42,30 +43,75 @@ class Partition:
     """Owned by one worker.
 
     name: topic and number. leadership: as of the image last applied.
+    open_log(): its log, called when it is first needed: most partitions of a large broker are idle,
+        and cost next to nothing until then. Raises KafkaStorageError.
     request_flush(self): called when something waits to be flushed; `flushed` follows.
     """
 
     __slots__ = (
-        "broker_id", "failure", "high_watermark", "leadership", "log", "name", "purgatory",
-        "request_flush", "topic_id",
+        "_open_log", "broker_id", "failure", "high_watermark", "leadership", "log", "name",
+        "purgatory", "request_flush", "topic_id",
     )  # fmt: skip
+    log: Log
+    high_watermark: int
+    purgatory: Purgatory
 
     def __init__(
         self,
         name: TopicPartition,
         topic_id: bytes,
-        log: Log,
+        open_log: Callable[[], Log],
         *,
         broker_id: int,
         request_flush: Callable[[Partition], object],
     ) -> None:
-        self.name, self.topic_id, self.log = name, topic_id, log
+        self.name, self.topic_id, self._open_log = name, topic_id, open_log
         self.broker_id, self.request_flush = broker_id, request_flush
         self.leadership = Leadership(NOBODY, -1, -1, (), ())
+        self.failure: BaseException | None = None
+
+    # ---- its log
+
+    def __getattr__(self, name: str) -> Any:
+        """Of what comes with the log, when that is not open: a slot that is filled asks nobody."""
+        if name not in ("log", "high_watermark", "purgatory"):
+            raise AttributeError(name)
+        self._open()
+        return getattr(self, name)
+
+    def _open(self) -> None:
+        if self.failure is not None:
+            raise KafkaStorageError(f"{self.name}: its log directory is offline: {self.failure}")
+        log = self._open_log()
+        self.purgatory = Purgatory()
         self.high_watermark = log.flushed_offset
         log.producers.commit_below(self.high_watermark)
-        self.purgatory = Purgatory()
-        self.failure: BaseException | None = None
+        self.log = log
+        if self.is_leader:
+            log.epochs.assign(self.leader_epoch, log.log_end_offset)
+
+    @property
+    def opened(self) -> Log | None:
+        """Its log, when it is open."""
+        try:
+            return object.__getattribute__(self, "log")  # type: ignore[no-any-return]
+        except AttributeError:
+            return None
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether its open log can be closed: all of it is synced, and nobody waits for more."""
+        log, purgatory = self.log, self.purgatory
+        return (
+            log.recovery_point == log.log_end_offset == self.high_watermark
+            and not (purgatory.commits or purgatory.readers)
+            and not log.producers.has_verifications
+            and self.failure is None
+        )
+
+    def forget_log(self) -> None:
+        """Its log was closed; it is opened again when needed."""
+        del self.log, self.high_watermark, self.purgatory
 
     # ---- leadership
 
@@ -80,12 +126,14 @@ class Partition:
     def lead(self, leadership: Leadership) -> bool:
         """Take over what the metadata log says; whether this broker has become leader anew."""
         before, self.leadership = self.leadership, leadership
+        log = self.opened
         if not self.is_leader:
-            self.purgatory.empty()
+            if log is not None:
+                self.purgatory.empty()
             return False
         elected = leadership.leader_epoch != before.leader_epoch or before.leader != self.broker_id
-        if elected:
-            self.log.epochs.assign(leadership.leader_epoch, self.log.log_end_offset)
+        if elected and log is not None:
+            log.epochs.assign(leadership.leader_epoch, log.log_end_offset)
             self._advance()
             self.purgatory.wake_readers()  # who believes in the epoch before is fenced
         return elected
@@ -185,16 +233,17 @@ class Partition:
         else:
             self.purgatory.await_commit(offset, committed)
 
-    def flushed(self, job: FlushJob) -> None:
+    def flushed(self, job: FlushJob, *, is_journaled: bool = False) -> None:
         """A flush of this partition's log has ended well; too late after `fail`."""
         if self.failure is None:
-            self.log.end_flush(job)
+            self.log.end_flush(job, is_journaled=is_journaled)
             self._advance()
 
     def fail(self, error: BaseException) -> None:
         """Writing or syncing failed: nothing of this partition can be promised any more."""
         self.failure = error
-        self.purgatory.empty()
+        if self.opened is not None:
+            self.purgatory.empty()
 
     def _advance(self) -> None:
         """The high watermark of an ISR of one: what the leader itself has."""

@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from struct import Struct as Layout
 from typing import Any
 
-from fastbroker._c.codec import Malformed, decode, encode
+from fastbroker._c.codec import Malformed, Plan, decode, decode_values, encode
 from fastbroker.errors import CorruptFrame
 from fastbroker.protocol import metadata_records
 from fastbroker.protocol.schema import Buffer, Struct, plan
@@ -29,13 +29,26 @@ METADATA_RECORDS: dict[int, type[Struct]] = {
 }
 
 
-def encode_metadata_record(record: Struct, version: int | None = None) -> bytes:
-    """The value of a metadata log record; `version` is the newest if not given."""
+def encode_metadata_record(record: Struct) -> bytes:
+    """The value of a metadata log record, in the newest version of its type."""
     cls = type(record)
-    if version is None:
+    found = _NEWEST.get(cls)
+    if found is None:
         version = cls.VERSIONS[1]
-    head = bytes([METADATA_FRAME]) + _uvarint(cls.KEY) + _uvarint(version)
-    return encode(plan(cls, version), record, head)
+        head = bytes([METADATA_FRAME]) + _uvarint(cls.KEY) + _uvarint(version)
+        found = _NEWEST[cls] = (plan(cls, version), head)
+    return encode(found[0], record, found[1])
+
+
+def decode_metadata_batch(body: Buffer | bytearray, count: int) -> list[Any]:
+    """The metadata records in a batch's body of `count` records, at consecutive offsets.
+
+    Raises CorruptFrame as `decode_metadata_record` does.
+    """
+    try:
+        return decode_values(body, count, _PLANS)
+    except Malformed as error:
+        raise CorruptFrame(f"a batch of metadata records: {error}") from None
 
 
 def decode_metadata_record(value: Buffer) -> Any:
@@ -43,10 +56,26 @@ def decode_metadata_record(value: Buffer) -> Any:
     frame, at = _read_uvarint(value, 0)
     key, at = _read_uvarint(value, at)
     version, at = _read_uvarint(value, at)
+    return _decoded(_metadata_record(frame, key, version), version, value, at)
+
+
+def _metadata_record(frame: int, key: int, version: int) -> type[Struct]:
     cls = METADATA_RECORDS.get(key)
     if frame != METADATA_FRAME or cls is None or not cls.VERSIONS[0] <= version <= cls.VERSIONS[1]:
         raise CorruptFrame(f"metadata record frame {frame}, type {key}, version {version}")
-    return _decoded(cls, version, value, at)
+    return cls
+
+
+class _Plans(dict[tuple[int, int, int], Plan]):
+    """(frame, type, version) -> the record's plan, made at first use."""
+
+    def __missing__(self, head: tuple[int, int, int]) -> Plan:
+        found = self[head] = plan(_metadata_record(*head), head[2])
+        return found
+
+
+_PLANS = _Plans()
+_NEWEST: dict[type[Struct], tuple[Plan, bytes]] = {}  # the plan of the newest version, and its head
 
 
 def encode_key(key: Struct) -> bytes:

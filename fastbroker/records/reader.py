@@ -32,12 +32,15 @@ class Batch(NamedTuple):
     header: BatchHeader
     data: memoryview
 
+    def body(self) -> Buffer:
+        """Its records as bytes, not compressed. Raises CorruptMessage."""
+        return decompress(self.header.codec, self.data[HEADER_BYTES:])
+
     def records(self) -> list[Record]:
         """Its records. Raises CorruptMessage."""
         header = self.header
-        body = decompress(header.codec, self.data[HEADER_BYTES:])
         try:
-            raw = decode_records(body, header.count)
+            raw = decode_records(self.body(), header.count)
         except CorruptBatch as error:
             raise CorruptMessage(f"the batch at {header.base_offset}: {error}") from None
         if header.is_append_time:

@@ -7,6 +7,7 @@
     recovery.py         what is on disk at the start, and how much of it is good
     retention.py        which segments may go
     time_search.py      from a timestamp to a record
+    unflushed.py        how far a log is on the medium, and what waits
     flush_job.py        what one flush has to sync
     validator.py        what is accepted from a client
     producer_state.py   idempotent and transactional producers, .snapshot
@@ -16,8 +17,8 @@
     log_dir.py          a broker's directory: lock, identity, clean shutdown, all its logs
 
 Invariants
-- log_start_offset <= flushed_offset <= log_end_offset. A write is acknowledged below flushed_offset
-  (with flush.messages=1), whoever asks.
+- recovery_point <= flushed_offset <= log_end_offset, log_start_offset <= flushed_offset. A write is
+  acknowledged below flushed_offset (with flush.messages=1), whoever asks.
 - Only whole, checked batches are below log_end_offset; what a crash left behind that is cut off
   before anybody reads it.
 - Nothing here waits or has a thread: a FlushJob is handed out, run elsewhere, and given back.

@@ -11,11 +11,25 @@ import mmap
 import os
 from collections.abc import Sequence
 
+from fastbroker._c.sync_thread import sync_file_system
+
 Buffer = bytes | bytearray | memoryview
 
 
+
+def _kernel() -> tuple[int, ...]:
+    numbers = os.uname().release.split("-", 1)[0].split(".")[:2]
+    return tuple(int(number) for number in numbers if number.isdigit())
+
+
 class Disk:
-    """The real one. Stateless; one for each process."""
+    """The real one. Stateless; one for each process.
+
+    reports_all_errors: a sync of a file system tells of every write there that failed since its
+    fd was opened. Before Linux 5.8 it does not.
+    """
+
+    reports_all_errors = _kernel() >= (5, 8)
 
     def open(self, path: str, *, create: bool = False, write: bool = True) -> int:
         """A file descriptor to read and, when `write`, to write `path`."""
@@ -53,11 +67,23 @@ class Disk:
         """Data and size of the file are on the medium when this returns."""
         os.fdatasync(fd)
 
+    def sync_file_system(self, fd: int) -> None:
+        """As `sync`, of everything on the file system of `fd`, a file or directory."""
+        sync_file_system(fd)
+
+    def sync_file(self, path: str) -> None:
+        """`sync` of a file that nobody holds open."""
+        fd = self.open(path, write=False)
+        try:
+            self.sync(fd)
+        finally:
+            self.close(fd)
+
     def size(self, path: str) -> int:
         return os.stat(path).st_size
 
     def modified_ms(self, path: str) -> int:
-        return int(os.stat(path).st_mtime * 1000)
+        return os.stat(path).st_mtime_ns // 1_000_000
 
     def truncate(self, fd: int, size: int) -> None:
         os.ftruncate(fd, size)

@@ -8,15 +8,15 @@ last offset is base + relative_offset begins at `position`. A time entry says th
 before that offset has a timestamp above `timestamp`.
 
 Entries of the segment being written are kept in memory and go to the file at `write`; those of a
-closed segment are mapped when first asked for. A file that misses entries only makes a search start
-earlier.
+closed segment are mapped when first asked for. Nothing here syncs: a file that misses entries only
+makes a search start earlier, and what a power cut has left in it is looked through, see `sound`.
 """
 from __future__ import annotations
 
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from struct import Struct as Layout
 
-from fastbroker._c.record_batch import floor_entry
+from fastbroker._c.record_batch import floor_entry, sound_entries
 from fastbroker.storage.disk import Buffer, Disk
 
 _OFFSET = Layout(">II")
@@ -25,6 +25,8 @@ _TIME = Layout(">qI")
 
 class IndexFile:
     """Entries of `width` bytes at `path`, ascending by a leading key of `key_bytes`."""
+
+    __slots__ = ("_entries", "_written", "disk", "key_bytes", "path", "width")
 
     def __init__(self, disk: Disk, path: str, *, width: int, key_bytes: int) -> None:
         self.disk, self.path = disk, path
@@ -35,9 +37,10 @@ class IndexFile:
     def _load(self) -> Buffer:
         """The entries; mapped from the file when they are not in memory."""
         if self._entries is None:
-            size = 0
-            if self.disk.exists(self.path):
+            try:
                 size = self.disk.size(self.path) // self.width * self.width
+            except FileNotFoundError:
+                size = 0
             if size:
                 fd = self.disk.open(self.path, write=False)
                 try:
@@ -77,19 +80,25 @@ class IndexFile:
         """Both values of an entry."""
         return layout.unpack_from(self._load(), number * self.width)
 
-    def write(self) -> None:
-        """Bring the file up to the entries in memory, and onto the medium."""
+    def sound(self) -> int:
+        """How many of the entries, from the first on, are in order."""
+        entries = self._load()
+        return sound_entries(entries, len(entries) // self.width, self.width, self.key_bytes)
+
+    def write(self) -> bool:
+        """Bring the file up to the entries in memory, unsynced; whether it had to change."""
         entries = self._load()
         count = len(entries) // self.width
-        if count > self._written or not self.disk.exists(self.path):
-            fd = self.disk.open(self.path, create=True)
-            try:
-                at = self._written * self.width
-                self.disk.pwrite(fd, memoryview(entries)[at:], at)
-                self.disk.sync(fd)
-            finally:
-                self.disk.close(fd)
-            self._written = count
+        if count == self._written and self.disk.exists(self.path):
+            return False
+        fd = self.disk.open(self.path, create=True)
+        try:
+            at = self._written * self.width
+            self.disk.pwrite(fd, memoryview(entries)[at:], at)
+        finally:
+            self.disk.close(fd)
+        self._written = count
+        return True
 
     def cut(self, count: int) -> None:
         """Keep the first `count` entries, in memory and in the file."""
@@ -101,25 +110,21 @@ class IndexFile:
             fd = self.disk.open(self.path)
             try:
                 self.disk.truncate(fd, count * self.width)
+                self.disk.sync(fd)  # entries that came back after a power cut would be believed
             finally:
                 self.disk.close(fd)
             self._written = count
 
     def clear(self) -> None:
         """Forget all entries and empty the file: they will be made anew."""
-        if self.disk.exists(self.path):
+        if len(self._load()):
             fd = self.disk.open(self.path)
             try:
                 self.disk.truncate(fd, 0)
-                self.disk.sync(fd)  # entries that come back after a power cut would be believed
+                self.disk.sync(fd)
             finally:
                 self.disk.close(fd)
         self._entries, self._written = bytearray(), 0
-
-    def release(self) -> None:
-        """Let go of memory; the file has everything."""
-        self.write()
-        self.forget()
 
     def forget(self) -> None:
         """Let go of memory; what is not in the file is lost."""
@@ -128,6 +133,8 @@ class IndexFile:
 
 class OffsetIndex:
     """From an offset to a position at or before the batch that holds it."""
+
+    __slots__ = ("base_offset", "file")
 
     def __init__(self, disk: Disk, path: str, base_offset: int) -> None:
         self.base_offset = base_offset
@@ -151,12 +158,23 @@ class OffsetIndex:
             return None
         return self.base_offset + self.file.entry(_OFFSET, number)[0]
 
+    def position_before(self, position: int) -> int:
+        """The largest known position of a batch at or before `position`; 0: none is."""
+        number = bisect_right(
+            range(len(self.file)), position, key=lambda n: self.file.entry(_OFFSET, n)[1]
+        )
+        return 0 if number == 0 else self.file.entry(_OFFSET, number - 1)[1]
+
     def last(self) -> tuple[int, int]:
         """(offset, position) of the last entry; (base offset, 0) without entries."""
         if not len(self.file):
             return self.base_offset, 0
         relative, position = self.file.entry(_OFFSET, len(self.file) - 1)
         return self.base_offset + relative, position
+
+    def write(self) -> bool:
+        """See IndexFile.write."""
+        return self.file.write()
 
     def cut(self, offset: int) -> None:
         """Drop the entries of batches that hold `offset` or later."""
@@ -165,6 +183,8 @@ class OffsetIndex:
 
 class TimeIndex:
     """From a timestamp to an offset before which no record is as late."""
+
+    __slots__ = ("base_offset", "file")
 
     def __init__(self, disk: Disk, path: str, base_offset: int) -> None:
         self.base_offset = base_offset
@@ -188,6 +208,10 @@ class TimeIndex:
             return -1, self.base_offset
         timestamp, relative = self.file.entry(_TIME, len(self.file) - 1)
         return timestamp, self.base_offset + relative
+
+    def write(self) -> bool:
+        """See IndexFile.write."""
+        return self.file.write()
 
     def cut(self, offset: int) -> None:
         """Drop the entries that name `offset` or later."""

@@ -16,19 +16,25 @@ UNKNOWN = OffsetAndEpoch(-1, -1)
 class LeaderEpochs:
     """(epoch, start offset) pairs, both ascending; kept in the file at `path`.
 
-    is_dirty: the file has changed and not been synced. The next flush of the log takes it along, so
-    the epochs of flushed batches are never lost.
+    is_dirty: they have changed, and the file has not. The next flush of the log writes it and takes
+    it along, so the epochs of flushed batches are never lost.
     """
+
+    __slots__ = ("disk", "entries", "is_dirty", "path")
 
     def __init__(self, disk: Disk, path: str) -> None:
         self.disk, self.path = disk, path
         self.entries: list[tuple[int, int]] = []
         self.is_dirty = False
-        if disk.exists(path):
-            try:
-                self.entries = [(int(a), int(b)) for a, b in pairs(disk.read_file(path))]
-            except CorruptFile:
-                self.entries = []  # a power cut can leave it empty; see _write
+
+    def load(self) -> bool:
+        """Learn what the file has; False when it is missing or no such file: a power cut can leave
+        it empty, see `write`."""
+        try:
+            self.entries = [(int(a), int(b)) for a, b in pairs(self.disk.read_file(self.path))]
+        except (FileNotFoundError, CorruptFile, ValueError):
+            return False
+        return True
 
     @property
     def latest(self) -> int:
@@ -38,8 +44,10 @@ class LeaderEpochs:
     def assign(self, epoch: int, start_offset: int) -> None:
         """Batches from `start_offset` on are of `epoch`; nothing unless it is a later one."""
         if epoch > self.latest:
-            kept = [entry for entry in self.entries if entry[1] < start_offset]
-            self._replace([*kept, (epoch, start_offset)])
+            while self.entries and self.entries[-1][1] >= start_offset:
+                self.entries.pop()
+            self.entries.append((epoch, start_offset))
+            self.is_dirty = True
 
     def end_of(self, epoch: int, log_end_offset: int) -> OffsetAndEpoch:
         """Where the largest epoch <= `epoch` ends, and that epoch; UNKNOWN when there is none.
@@ -76,6 +84,10 @@ class LeaderEpochs:
 
     def _replace(self, entries: list[tuple[int, int]]) -> None:
         if entries != self.entries:
-            # The name may change before the bytes are on the medium: they are synced first.
-            self.disk.replace_file(self.path, pairs_file(entries))
-            self.entries, self.is_dirty = entries, True
+            self.entries = entries
+            self.is_dirty = True
+
+    def write(self) -> None:
+        """Bring the file up to the entries; not synced."""
+        self.disk.write_file(self.path, pairs_file(self.entries))
+        self.is_dirty = False

@@ -1,18 +1,19 @@
 """One partition's log: segments, their indexes, leader epochs, producer state.
 
-Invariant: log_start_offset <= flushed_offset <= log_end_offset; what is below flushed_offset is on
-the medium. Offsets are assigned here, for leaders; nothing here knows of replicas.
+Invariant: recovery_point <= flushed_offset <= log_end_offset, and log_start_offset below the last
+two; what is below flushed_offset is on the medium, see unflushed.py. Offsets are assigned here, for
+leaders; nothing here knows of replicas.
 """
 from __future__ import annotations
 
 import os.path
-from bisect import bisect_right
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import NamedTuple
 from zlib import crc32
 
-from fastbroker._c.buffer import FileRange
-from fastbroker._c.record_batch import BatchHeader, read_header, stamp, whole_batches
+from fastbroker._c.record_batch import BatchHeader, read_header, stamp
+from fastbroker.config.kinds import LONG_MAX
 from fastbroker.config.topic import TopicConfig
 from fastbroker.errors import KafkaStorageError, OffsetOutOfRange, RecordListTooLarge
 from fastbroker.model import TopicPartition
@@ -22,17 +23,26 @@ from fastbroker.storage.disk import Buffer, Disk
 from fastbroker.storage.flush_job import FlushJob
 from fastbroker.storage.leader_epochs import LeaderEpochs
 from fastbroker.storage.producer_state import ProducerState, Verification
-from fastbroker.storage.recovery import drop_snapshots, find_segments, producers_at, recover
+from fastbroker.storage.recovery import (
+    drop_snapshots,
+    find_epochs,
+    find_segments,
+    newest_snapshot,
+    producers_at,
+    recover,
+)
 from fastbroker.storage.retention import expired
 from fastbroker.storage.segment import RELATIVE_MAX, SNAPSHOT, Segment, file_name
+from fastbroker.storage.segments import Segments, Slice
 from fastbroker.storage.time_search import Found, first_since
 from fastbroker.storage.txn_index import AbortedTransaction
+from fastbroker.storage.unflushed import Unflushed
 from fastbroker.storage.validator import validate
 from fastbroker.uuids import uuid_text
 
 EPOCHS_FILE = "leader-epoch-checkpoint"
 METADATA_FILE = "partition.metadata"
-RECENT_MAX = 128  # offsets whose positions are remembered, for readers at the end of the log
+SAVE_BYTES = 16 << 20  # written since the last save, for the next to be worth it
 
 
 class AppendInfo(NamedTuple):
@@ -44,50 +54,33 @@ class AppendInfo(NamedTuple):
     is_duplicate: bool = False
 
 
-class Slice(NamedTuple):
-    """Bytes of one segment: whole batches, but the last may be cut."""
-
-    segment: Segment
-    position: int
-    size: int
-
-    def range(self) -> FileRange:
-        """To be sent from the file."""
-        return self.segment.range(self.position, self.size)
-
-    def read_bytes(self) -> bytes:
-        """To be copied."""
-        return self.segment.read(self.position, self.size)
-
-
 class Log:
     """Owned by one partition of one process; made by `Log.open`.
 
     last_abort: no abort marker stands behind this offset; -1: there is none.
-    dirty_since_ms: when the oldest batch that waits for a flush was written.
     is_gone: its topic was deleted and its directory renamed; nothing is flushed any more.
+    A log that nothing was ever written to has no directory.
     """
 
     def __init__(
-        self, directory: str, *, disk: Disk, partition: TopicPartition, config: TopicConfig
-    ) -> None:
+        self, directory: str, *, disk: Disk, partition: TopicPartition, config: TopicConfig,
+        topic_id: bytes | None = None,
+    ) -> None:  # fmt: skip
         self.directory, self.disk = directory, disk
         self.partition, self.config = partition, config
-        self.segments: list[Segment] = []
+        self.segments = Segments()
         self.epochs = LeaderEpochs(disk, os.path.join(directory, EPOCHS_FILE))
         self.producers = ProducerState()
         self.log_start_offset = 0
         self.log_end_offset = 0
-        self.flushed_offset = 0
+        self.unflushed = Unflushed(disk, directory, self.epochs)
+        self.unflushed.topic_id = topic_id
         self.last_abort = -1
-        self.dirty_since_ms = 0
         self.is_gone = False
+        self._is_made = False  # the directory and the first segment's files are there
+        self._unsaved = 0  # bytes written since the last `save`
         # A share of segment.jitter.ms that differs from log to log, so that not all roll at once.
         self._jitter = crc32(directory.encode()) / 2**32
-        self._bases: list[int] = []  # base offsets of the segments
-        self._dirty: list[Segment] = []
-        self._dirty_directories: set[str] = set()
-        self._recent: dict[int, tuple[Segment, int]] = {}
 
     # ---- opening
 
@@ -105,72 +98,93 @@ class Log:
         log_start_offset: int = 0,
         topic_id: bytes | None = None,
     ) -> Log:
-        """The log in `directory`, which is made when it is not there.
+        """The log in `directory`, which is made when the first batch is written.
 
         is_clean: it was closed; otherwise everything from `recovery_point` on is checked and cut at
-        the first bad batch. Raises KafkaStorageError.
+        the first bad batch. What was there is on the medium: after a crash, its file system was
+        synced. Raises KafkaStorageError.
         """
         try:
-            disk.make_directory(directory)
-            log = cls(directory, disk=disk, partition=partition, config=config)
-            log._load(now_ms, is_clean, recovery_point, log_start_offset)
-            if topic_id is not None:
-                log._write_topic_id(topic_id)
+            log = cls(
+                directory, disk=disk, partition=partition, config=config, topic_id=topic_id
+            )
+            names = disk.list(directory) if disk.is_directory(directory) else []
+            log._load(names, now_ms, LONG_MAX if is_clean else recovery_point, log_start_offset)
             return log
         except OSError as error:
             raise KafkaStorageError(f"{directory} cannot be opened: {error}") from error
 
     def _load(
-        self, now_ms: int, is_clean: bool, recovery_point: int, log_start_offset: int
+        self, names: list[str], now_ms: int, recovery_point: int, log_start_offset: int
     ) -> None:
-        self.segments = find_segments(self.disk, self.directory)
-        first = self.segments[0].base_offset if self.segments else 0
-        self.log_start_offset = max(log_start_offset, first)
-        # A transaction index that cannot be right is made anew, from the batches.
-        damaged = [one.base_offset for one in self.segments if not one.txn_index.load()]
-        if self.segments and is_clean and not damaged:
-            for segment in self.segments:
-                segment.load_times()
-            end = self.segments[-1].next_offset()
-            self.producers = self._producers_at(end)
-        elif self.segments:
-            recovery_point = self.segments[-1].base_offset if is_clean else recovery_point
-            self.segments, end, self.producers = recover(
-                self.segments,
-                self.epochs,
-                recovery_point=min([recovery_point, *damaged]),
-                index_interval_bytes=self.config.index_interval_bytes,
-                known_at=self._producers_at,
-            )
-        if self.segments and end < self.log_start_offset:
-            # Everything that was left lies below the start: begin anew there.
+        found = find_segments(self.disk, self.directory, names)
+        self.log_start_offset = max(log_start_offset, found[0].base_offset if found else 0)
+        end = -1
+        if found:
+            if not self.epochs.load():
+                find_epochs(found, self.epochs, recovery_point)
+            end = self._recover(found, names, recovery_point)
+        if end < self.log_start_offset:
+            # Nothing is there, or all that was left lies below the start: begin anew there.
             for segment in self.segments:
                 segment.remove()
-            self.segments = []
-            self.producers = ProducerState()
-            drop_snapshots(self.disk, self.directory, [], -1)
-        if not self.segments:
             end = self.log_start_offset
-            self._add_segment(end, now_ms)
-            self._dirty_directories.add(os.path.dirname(self.directory))
-        self._bases = [segment.base_offset for segment in self.segments]
-        self.log_end_offset = self.flushed_offset = end
+            self.segments = Segments([self._new_segment(end, now_ms)])
+            self.producers = ProducerState()
+        self._is_made = bool(found) and self.segments[0] is found[0]
+        topic_id = self.unflushed.topic_id
+        if topic_id is not None and METADATA_FILE not in names and found:
+            self._write_topic_id(topic_id)
+        self.log_end_offset = end
+        self.unflushed.opened(end)
         self.epochs.cut_from(end)
-        self.last_abort = max(one.txn_index.last_marker for one in self.segments)
-        drop_snapshots(self.disk, self.directory, self.segments, end)
+        self.epochs.cut_before(self.log_start_offset)  # a crash may have lost that it moved
+        self.last_abort = self.segments.last_abort
+        self._drop_snapshots(names)
 
-    def _producers_at(self, offset: int) -> ProducerState:
-        return producers_at(self.disk, self.directory, self.segments, offset)
+    def _recover(self, found: list[Segment], names: list[str], recovery_point: int) -> int:
+        """Trust what may be trusted of what is there and check the rest; the offset behind it."""
+        left = recover(
+            found,
+            self.epochs,
+            recovery_point=recovery_point,
+            index_interval_bytes=self.config.index_interval_bytes,
+            snapshot=lambda offset: newest_snapshot(self.disk, self.directory, names, offset),
+            write_snapshot=self._put_snapshot,
+        )
+        for segment in left.cut_off:
+            segment.remove()
+        if left.cut_off:
+            # One that came back after a power cut would follow what is written from here on.
+            self.disk.sync_directory(self.directory)
+        # All of it is believed from here on: what tells of it is on the medium, too.
+        for path in left.unsynced:
+            self.disk.sync_file(path)
+        if self.epochs.is_dirty:
+            self.epochs.write()
+            self.disk.sync_file(self.epochs.path)
+        self.segments, self.producers = Segments(left.segments), left.producers
+        return left.end
 
-    def _next_base(self, segment: Segment) -> int:
-        return self._bases[bisect_right(self._bases, segment.base_offset)]
+    def _drop_snapshots(self, names: list[str]) -> None:
+        bases = {segment.base_offset for segment in self.segments}
+        drop_snapshots(self.disk, self.directory, names, bases=bases, end=self.log_end_offset)
+
+    def _make(self) -> None:
+        """The directory and its first files, for the first batch."""
+        self.disk.make_directory(self.directory)
+        self.unflushed.made(os.path.dirname(self.directory))
+        if self.unflushed.topic_id is not None:
+            self._write_topic_id(self.unflushed.topic_id)
+        self.segments[0].create()
+        self.unflushed.made(self.directory)
+        self._is_made = True
 
     def _write_topic_id(self, topic_id: bytes) -> None:
         path = os.path.join(self.directory, METADATA_FILE)
-        if not self.disk.exists(path):
-            text = uuid_text(topic_id)
-            # Empty after a power cut, it would make a deleted topic's directory the next one's.
-            self.disk.replace_file(path, f"version: 0\ntopic_id: {text}\n".encode())
+        text = uuid_text(topic_id)
+        # Lost in a power cut, it would make a deleted topic's directory the next one's.
+        self.disk.replace_file(path, f"version: 0\ntopic_id: {text}\n".encode())
 
     # ---- appending
 
@@ -255,6 +269,8 @@ class Log:
         first = self.log_end_offset
         last = first + header.last_offset_delta
         try:
+            if not self._is_made:
+                self._make()
             segment = self.segments[-1]
             if self._is_full(segment, header.size, last, max_timestamp, now_ms):
                 segment = self.roll(now_ms)
@@ -269,20 +285,10 @@ class Log:
             )
         except OSError as error:
             raise KafkaStorageError(f"{self.directory}: writing failed: {error}") from error
-        if not self._dirty:
-            self.dirty_since_ms = now_ms
-        if not self._dirty or self._dirty[-1] is not segment:
-            self._dirty.append(segment)
-        self._remember(first, segment, position)
+        self.unflushed.wrote(segment, position, header.size, now_ms)
+        self.segments.remember(first, segment, position)
+        self._unsaved += header.size
         self.log_end_offset = last + 1
-
-    def _remember(self, offset: int, segment: Segment, position: int) -> None:
-        """The batch that begins with `offset` is at `position`: somebody will soon ask for it."""
-        recent = self._recent
-        if len(recent) >= RECENT_MAX:
-            for old in list(recent)[: RECENT_MAX // 2]:
-                del recent[old]
-        recent[offset] = segment, position
 
     def _is_full(
         self, segment: Segment, size: int, last_offset: int, max_timestamp: int, now_ms: int
@@ -295,8 +301,10 @@ class Log:
         latest = max_timestamp if segment.first_timestamp >= 0 else now_ms
         return (
             segment.size > config.segment_bytes - size
-            or latest - begun > config.segment_ms - self._jitter_ms()
+            or latest - begun > config.roll_ms - self._jitter_ms()
             or segment.offset_index.file.size > config.segment_index_bytes - 8
+            # One entry more comes when the segment is closed.
+            or segment.time_index.file.size > config.segment_index_bytes - 24
             or last_offset - segment.base_offset > RELATIVE_MAX
         )
 
@@ -305,50 +313,67 @@ class Log:
 
     def roll(self, now_ms: int) -> Segment:
         """Begin a segment at the log's end; the one before it will not change any more."""
-        self.segments[-1].close_indexes()
-        self._write_snapshot()
-        return self._add_segment(self.log_end_offset, now_ms)
-
-    def _add_segment(self, base_offset: int, now_ms: int) -> Segment:
-        segment = Segment(self.disk, self.directory, base_offset)
-        segment.created_ms = now_ms
+        changed = self.segments[-1].close_indexes()
+        for path in [*changed, self._write_snapshot(changed)]:
+            self.unflushed.wrote_file(path)
+        segment = self._new_segment(self.log_end_offset, now_ms)
         segment.create()
         self.segments.append(segment)
-        self._bases = [one.base_offset for one in self.segments]
-        self._dirty_directories.add(self.directory)
+        self.unflushed.made(self.directory)
         return segment
 
-    def _write_snapshot(self) -> None:
-        path = os.path.join(self.directory, file_name(self.log_end_offset, SNAPSHOT))
-        self.disk.replace_file(path, self.producers.snapshot())
+    def _new_segment(self, base_offset: int, now_ms: int) -> Segment:
+        return Segment(self.disk, self.directory, base_offset, created_ms=now_ms)
+
+    def _snapshot_path(self, offset: int) -> str:
+        return os.path.join(self.directory, file_name(offset, SNAPSHOT))
+
+    def _write_snapshot(self, indexes: list[str]) -> str:
+        """Of producers, at the log's end, unsynced; its path. indexes: those written before it."""
+        transactions = self.segments[-1].txn_index.file.path
+        if transactions in indexes:
+            # Whoever finds a snapshot believes that this has every marker before it.
+            self.disk.sync_file(transactions)
+        return self._put_snapshot(self.log_end_offset, self.producers)
+
+    def _put_snapshot(self, offset: int, producers: ProducerState) -> str:
+        path = self._snapshot_path(offset)
+        self.disk.write_file(path, producers.snapshot())
+        return path
 
     # ---- flushing
 
     @property
+    def flushed_offset(self) -> int:
+        return self.unflushed.flushed_offset
+
+    @property
+    def recovery_point(self) -> int:
+        return self.unflushed.recovery_point
+
+    @property
     def is_dirty(self) -> bool:
-        return self.flushed_offset < self.log_end_offset or bool(self._dirty)
+        return self.flushed_offset < self.log_end_offset or self.unflushed.has_written
 
     def begin_flush(self) -> FlushJob | None:
-        """What is to be synced now; None: nothing. `end_flush` follows, on the loop."""
-        if self.is_gone or not (self._dirty or self._dirty_directories or self.epochs.is_dirty):
-            return None
-        files = [segment.file for segment in self._dirty]
-        paths: list[str] = []
-        if self.epochs.is_dirty:
-            paths.append(self.epochs.path)
-            self._dirty_directories.add(self.directory)
-        directories = sorted(self._dirty_directories, reverse=True)  # a parent after what is in it
-        self._dirty, self._dirty_directories, self.epochs.is_dirty = [], set(), False
-        return FlushJob(self.disk, files, paths, directories, self.log_end_offset)
+        """What is to be synced now; None: nothing. `end_flush` follows, on the loop.
 
-    def end_flush(self, job: FlushJob) -> None:
-        """`job` has run without an error."""
-        self.flushed_offset = max(self.flushed_offset, min(job.offset, self.log_end_offset))
+        Raises OSError.
+        """
+        if self.is_gone or not self._is_made:
+            return None
+        return self.unflushed.begin(self.log_end_offset)
+
+    def end_flush(self, job: FlushJob, *, is_journaled: bool = False) -> None:
+        """`job` has run without an error; is_journaled: its ranges are in the journal."""
+        self.unflushed.end(job, is_journaled=is_journaled)
 
     def flush(self) -> None:
-        """Sync now, on this thread. Raises KafkaStorageError."""
-        job = self.begin_flush()
-        if job is None:
+        """Sync everything now, on this thread. Raises KafkaStorageError."""
+        if not self._is_made:
+            return
+        job = self.unflushed.begin(self.log_end_offset, is_last=True)
+        if job is None or self.is_gone:
             return
         try:
             job.run()
@@ -369,50 +394,17 @@ class Log:
                 f"offset {offset} of {self.partition}: [{self.log_start_offset},"
                 f" {self.log_end_offset}) is there"
             )
-        number = bisect_right(self._bases, offset) - 1
-        if offset >= max_offset:
-            return Slice(self.segments[-1], 0, 0)
-        segment, position, first_size = self._find(offset, number)
-        last = min(max_offset, self.log_end_offset)
-        end = segment.size
-        if segment is self.segments[-1]:
-            bound = last < self.log_end_offset
-        else:
-            bound = last < self._next_base(segment)
-        if bound:
-            end = self._find(last, bisect_right(self._bases, last) - 1)[1]
-        size = end - position
-        if size > max_bytes:
-            size = max_bytes
-            if at_least_one and max_bytes < segment.largest_batch:
-                size = max(size, first_size or self._size_at(segment, position))
-        return Slice(segment, position, size)
+        return self.segments.read(
+            offset,
+            max_bytes=max_bytes,
+            max_offset=max_offset,
+            log_end_offset=self.log_end_offset,
+            at_least_one=at_least_one,
+        )
 
     def copy(self, piece: Slice) -> bytes:
         """The bytes of a slice; where the batch behind them is, a reader's next, is remembered."""
-        data = piece.read_bytes()
-        size, next_offset = whole_batches(data)
-        position = piece.position + size
-        if size > 0 and position < piece.segment.size:
-            self._remember(next_offset, piece.segment, position)
-        return data
-
-    def _find(self, offset: int, number: int) -> tuple[Segment, int, int]:
-        """(segment, position, size or 0) of the batch that holds `offset` or the next one."""
-        known = self._recent.get(offset)
-        if known is not None:
-            return known[0], known[1], 0
-        while number < len(self.segments):
-            segment = self.segments[number]
-            located = segment.locate(max(offset, segment.base_offset))
-            if located is not None:
-                return segment, located.position, located.size
-            number += 1  # the rest of that segment was compacted away
-        last = self.segments[-1]
-        return last, last.size, 0
-
-    def _size_at(self, segment: Segment, position: int) -> int:
-        return read_header(segment.read(position, 61)).size
+        return self.segments.copy(piece)
 
     def aborted_transactions(self, start: int, end: int) -> list[AbortedTransaction]:
         """Those that were aborted and have an offset in [start, end), in the order of markers.
@@ -420,15 +412,9 @@ class Log:
         Its time goes with what was aborted from `start` until everything begun before `end` had
         ended; where nothing was, it is constant.
         """
-        found: list[AbortedTransaction] = []
         if self.last_abort < start:
-            return found
-        for number in range(max(bisect_right(self._bases, start) - 1, 0), len(self.segments)):
-            more, is_all = self.segments[number].txn_index.overlapping(start, end)
-            found += more
-            if is_all:
-                break
-        return found
+            return []
+        return self.segments.aborted_transactions(start, end)
 
     def bound(self, piece: Slice) -> int:
         """An offset above everything in `piece`, and not far above."""
@@ -436,7 +422,7 @@ class Log:
         found = segment.bound(piece.position + piece.size)
         if found is not None:
             return found
-        return self.log_end_offset if segment is self.segments[-1] else self._next_base(segment)
+        return self.segments.end_of(segment, self.log_end_offset)
 
     def batches(self, offset: int, max_bytes: int, max_offset: int) -> Iterator[Batch]:
         """The whole batches that one `read` gives, checked."""
@@ -455,27 +441,21 @@ class Log:
     @property
     def size(self) -> int:
         """Bytes of all segments."""
-        return sum(segment.size for segment in self.segments)
+        return self.segments.size
 
     def let_go_of_files(self) -> None:
         """Close the files of segments that are not written any more; readers open them again."""
-        for segment in self.segments[:-1]:
-            if segment not in self._dirty:  # a failed sync is told to the fd that was written
+        for segment in self.segments:
+            if segment is not self.segments[-1] and not self.unflushed.holds(segment):
                 segment.let_go()
 
     # ---- the start of the log moves
 
     def advance_start(self, offset: int) -> bool:
-        """Make `offset` the log's start unless it is behind it; whether it moved.
-
-        Raises KafkaStorageError.
-        """
+        """Make `offset` the log's start unless it is behind it; whether it moved."""
         if offset <= self.log_start_offset:
             return False
-        try:
-            self.epochs.cut_before(min(offset, self.log_end_offset))
-        except OSError as error:
-            raise KafkaStorageError(f"{self.directory}: writing failed: {error}") from error
+        self.epochs.cut_before(min(offset, self.log_end_offset))
         self.log_start_offset = min(offset, self.log_end_offset)
         return True
 
@@ -496,48 +476,74 @@ class Log:
             return []
         if count == len(self.segments):
             self.roll(now_ms)
-        dropped, self.segments = self.segments[:count], self.segments[count:]
-        self._bases = [segment.base_offset for segment in self.segments]
-        self._dirty = [segment for segment in self._dirty if segment not in dropped]
-        self._recent.clear()
-        self.advance_start(self._bases[0])
+        first = self.segments[count].base_offset
+        if first >= self.recovery_point:
+            # What it tells of producers is not told by any batch from here on.
+            with suppress(FileNotFoundError):
+                self.disk.sync_file(self._snapshot_path(first))
+        self.advance_start(first)
+        dropped = self.segments.drop_first(count)
+        self.unflushed.dropped(dropped)
         return [path for segment in dropped for path in segment.retire()]
 
     def truncate_to(self, offset: int) -> None:
         """Drop everything from `offset` on, which a leader does not have."""
         if offset >= self.log_end_offset:
             return
-        self._recent.clear()
+        self.segments.forget_recent()
         while len(self.segments) > 1 and self.segments[-1].base_offset >= offset:
-            segment = self.segments.pop()
-            self._dirty = [one for one in self._dirty if one is not segment]
+            segment = self.segments.drop_last()
+            self.unflushed.dropped([segment])
             segment.remove()
-        self._bases = [segment.base_offset for segment in self.segments]
         last = self.segments[-1]
         located = last.locate(max(offset, last.base_offset))
         if located is not None:
             last.cut(located.position, offset)
         self.log_end_offset = max(last.next_offset(), self.log_start_offset)
-        self.flushed_offset = min(self.flushed_offset, self.log_end_offset)
+        self.unflushed.cut(last, self.log_end_offset)
         self.epochs.cut_from(self.log_end_offset)
-        self.last_abort = max(one.txn_index.last_marker for one in self.segments)
-        self.producers = self._producers_at(self.log_end_offset)
-        drop_snapshots(self.disk, self.directory, self.segments, self.log_end_offset)
+        self.last_abort = self.segments.last_abort
+        self.producers = producers_at(
+            self.disk, self.directory, self.segments, self.log_end_offset
+        )
+        self._drop_snapshots(self.disk.list(self.directory))
 
     # ---- the end
+
+    def save_when_due(self) -> None:
+        """Write what makes the next opening short when much was written since the last time: the
+        indexes, and a snapshot of producers at the log's end; unsynced. Raises OSError."""
+        if self._unsaved >= SAVE_BYTES:
+            self._save(self.segments[-1].write_indexes())
+
+    def _save(self, indexes: list[str]) -> None:
+        """Follow up `indexes`, which were written, with a snapshot."""
+        self._write_snapshot(indexes)
+        self._unsaved = 0
+        self._drop_snapshots(self.disk.list(self.directory))
+
+    def end(self) -> None:
+        """Complete the files and let go of them; what was written has been flushed, and is synced
+        by whoever calls this. The log can be opened as one that is clean then. Raises OSError."""
+        if not self._is_made:
+            return
+        if self.epochs.is_dirty:
+            self.epochs.write()
+        self._save(self.segments[-1].close_indexes())
+        for segment in self.segments:
+            segment.let_go()
 
     def close(self) -> None:
         """Sync, and write what makes the next opening short. Raises KafkaStorageError."""
         self.flush()
         try:
-            for segment in self.segments:
-                segment.close()
-            self._write_snapshot()
-            for directory in self._dirty_directories:
-                self.disk.sync_directory(directory)
+            self.end()
+            if self._is_made:
+                fd = self.disk.open(self.directory, write=False)
+                self.disk.sync_file_system(fd)
+                self.disk.close(fd)
         except OSError as error:
             raise KafkaStorageError(f"{self.directory}: closing failed: {error}") from error
-        self._recent.clear()
 
 
 def topic_id_text(disk: Disk, directory: str) -> str | None:

@@ -1,7 +1,7 @@
 """A broker's log directory: its lock, its identity, the logs in it, and their checkpoints.
 
     <log.dirs>/broker-<id>/
-        .lock  meta.properties  .kafka_cleanshutdown
+        .lock  meta.properties  .kafka_cleanshutdown  commit-journal.0  commit-journal.1
         recovery-point-offset-checkpoint  log-start-offset-checkpoint  replication-offset-checkpoint
         <topic>-<partition>/   <topic>-<partition>.<hex>-delete/   <topic>-<partition>.<hex>-stray/
 """
@@ -14,25 +14,23 @@ import uuid
 from collections.abc import Iterable
 
 from fastbroker.config.topic import TopicConfig
+from fastbroker.errors import KafkaStorageError
 from fastbroker.model import TopicPartition
-from fastbroker.storage.checkpoints import (
-    CorruptFile,
-    read_offsets,
-    read_properties,
-    write_offsets,
-    write_properties,
-)
+from fastbroker.storage.checkpoints import read_properties, write_properties
 from fastbroker.storage.disk import Disk
+from fastbroker.storage.journal import Journal
+from fastbroker.storage.journal_frames import NewerJournal
+from fastbroker.storage.journal_replay import JournalReplay
 from fastbroker.storage.log import Log, topic_id_text
+from fastbroker.storage.offset_checkpoints import OffsetCheckpoints
+from fastbroker.storage.segment import LOG
 from fastbroker.uuids import new_uuid, uuid_bytes, uuid_text
 
 log = logging.getLogger(__name__)
 
 LOCK, META, CLEAN = ".lock", "meta.properties", ".kafka_cleanshutdown"
-RECOVERY_POINTS = "recovery-point-offset-checkpoint"
-LOG_STARTS = "log-start-offset-checkpoint"
-HIGH_WATERMARKS = "replication-offset-checkpoint"
 DELETE, STRAY = "-delete", "-stray"
+NAME_MAX = 255  # bytes of a directory's name
 
 
 class LogDirError(Exception):
@@ -42,6 +40,7 @@ class LogDirError(Exception):
 class LogDir:
     """Owned by one broker; `open` takes the lock, `close` writes what a clean start needs.
 
+    logs: those that are open. was_clean: the run before has closed them all.
     directory_id: this directory's id in registrations. previous_broker_epoch: of the run that
     closed it cleanly, -1 when it was not. failure: the error that took it offline.
     """
@@ -54,9 +53,9 @@ class LogDir:
         self.was_clean = False
         self.previous_broker_epoch = -1
         self.failure: BaseException | None = None
-        self._recovery_points: dict[TopicPartition, int] = {}
-        self._log_starts: dict[TopicPartition, int] = {}
-        self._written: dict[str, dict[TopicPartition, int]] = {}
+        self.checkpoints = OffsetCheckpoints(disk, path, self.logs)
+        self.journal = Journal(disk, path)
+        self._closed: set[TopicPartition] = set()  # by this run
         self._lock = -1
 
     # ---- opening
@@ -71,16 +70,28 @@ class LogDir:
                 f"{self.path} is used by another process: stop it, or choose another --data-dir"
             ) from None
         self._read_identity()
-        self._read_clean_shutdown()
+        self.checkpoints.read()
         try:
-            self._recovery_points = read_offsets(self.disk, self._file(RECOVERY_POINTS))
-            self._log_starts = read_offsets(self.disk, self._file(LOG_STARTS))
-        except CorruptFile as error:
-            # Both only save work: without them logs are checked from their first segment.
-            log.warning("%s: a checkpoint is ignored: %s", self.path, error)
-        for name in self.disk.list(self.path):
+            JournalReplay(self.disk, self.path, self.checkpoints.recovery_points).run()
+        except NewerJournal as error:
+            raise LogDirError(
+                f"the commit journal in {self.path} {error}: start the version that wrote it, and"
+                " stop it cleanly before going back; nothing was changed"
+            ) from None
+        self._read_clean_shutdown()
+        names = self.disk.list(self.path)
+        for name in names:
             if name.endswith(DELETE):
                 self.disk.remove_directory(self._file(name))
+        if not self.was_clean and META in names:
+            # What a log has is on the medium when it is opened: nobody may see what is not.
+            self.disk.sync_file_system(self.fd)
+
+    @property
+    def fd(self) -> int:
+        """An fd on its file system, opened before anything was written: it is told of every error
+        of its syncs."""
+        return self._lock
 
     def _file(self, name: str) -> str:
         return os.path.join(self.path, name)
@@ -140,27 +151,59 @@ class LogDir:
         """The log of `partition`, new or as it is on disk; a directory of another topic of the same
         name is put aside. Raises KafkaStorageError."""
         directory = self._file(str(partition))
-        found = topic_id_text(self.disk, directory) if self.disk.exists(directory) else None
-        if found != uuid_text(topic_id):
-            # Checkpoints of another topic that had this name.
-            self._recovery_points.pop(partition, None)
-            self._log_starts.pop(partition, None)
-        if found is not None and found != uuid_text(topic_id):
-            stray = f"{directory}.{uuid.uuid4().hex}{STRAY}"
-            log.warning("%s belongs to another topic of that name: kept as %s", directory, stray)
-            self.disk.rename(directory, stray)
+        try:
+            is_there = self.disk.exists(directory)
+            found = topic_id_text(self.disk, directory) if is_there else None
+            if found is not None and found != uuid_text(topic_id):
+                stray = self._file(_aside(str(partition), STRAY))
+                log.warning("%s is of another topic of that name: kept as %s", directory, stray)
+                self.disk.rename(directory, stray)
+                is_there = False
+            if not is_there:
+                self._closed.discard(partition)
+                self.checkpoints.begin_anew(partition)
+        except OSError as error:
+            raise KafkaStorageError(f"{directory} cannot be opened: {error}") from error
         self.logs[partition] = opened = Log.open(
             directory,
             disk=self.disk,
             partition=partition,
             config=config,
             now_ms=now_ms,
-            is_clean=self.was_clean,
-            recovery_point=self._recovery_points.get(partition, 0),
-            log_start_offset=self._log_starts.get(partition, 0),
+            is_clean=self.was_clean or partition in self._closed,
+            recovery_point=self.checkpoints.recovery_point(partition),
+            log_start_offset=self.checkpoints.log_start(partition),
             topic_id=topic_id,
         )
+        self._closed.discard(partition)
         return opened
+
+    def close_log(self, partition: TopicPartition) -> None:
+        """Close a log that nobody uses, all of which is synced: it is opened again when needed.
+
+        Raises OSError.
+        """
+        one = self.logs[partition]
+        assert one.recovery_point == one.log_end_offset, "not all of it is synced"
+        one.end()
+        del self.logs[partition]
+        self._closed.add(partition)
+        self.checkpoints.closed(partition, one)
+
+    def has_files(self, partition: TopicPartition) -> bool:
+        """Whether anything was ever written to a log."""
+        return self.disk.is_directory(self._file(str(partition)))
+
+    def size_of(self, partition: TopicPartition) -> int:
+        """Bytes of a log's segments, whether it is open or not. Raises OSError."""
+        found = self.logs.get(partition)
+        if found is not None:
+            return found.size
+        directory = self._file(str(partition))
+        if not self.disk.is_directory(directory):
+            return 0
+        names = [name for name in self.disk.list(directory) if name.endswith(LOG)]
+        return sum(self.disk.size(os.path.join(directory, name)) for name in names)
 
     def unknown_directories(self, known: Iterable[TopicPartition]) -> list[str]:
         """Partition directories that no partition of `known` has."""
@@ -175,46 +218,38 @@ class LogDir:
 
     def set_aside(self, name: str) -> str:
         """Rename a partition's directory that nothing knows to a stray one; the new name."""
-        stray = f"{name}.{uuid.uuid4().hex}{STRAY}"
+        stray = _aside(name, STRAY)
         self.disk.rename(self._file(name), self._file(stray))
         return stray
 
-    def forget_log(self, partition: TopicPartition) -> str:
-        """Take a deleted topic's partition out; path of the directory to remove later."""
-        forgotten = self.logs.pop(partition)
-        forgotten.is_gone = True
-        self._recovery_points.pop(partition, None)
-        self._log_starts.pop(partition, None)
-        renamed = f"{forgotten.directory}.{uuid.uuid4().hex}{DELETE}"
-        self.disk.rename(forgotten.directory, renamed)
-        self.write_recovery_points()  # the next topic of this name does not inherit them
-        self.write_log_starts()
+    def forget_log(self, partition: TopicPartition) -> str | None:
+        """Take a deleted topic's partition out; path of the directory to remove later, None: there
+        is none. Raises OSError."""
+        forgotten = self.logs.pop(partition, None)
+        if forgotten is not None:
+            forgotten.is_gone = True
+            forgotten.unflushed.dropped(forgotten.segments)
+        self.checkpoints.forget(partition)
+        directory = self._file(str(partition))
+        if not self.disk.exists(directory):
+            return None
+        renamed = self._file(_aside(str(partition), DELETE))
+        self.disk.rename(directory, renamed)
         return renamed
 
-    # ---- checkpoints: written on a thread, while the loop opens and forgets logs
+    # ---- checkpoints, on a thread
 
     def write_recovery_points(self) -> None:
         """What need not be checked after a crash. Raises OSError."""
-        points = {tp: one.flushed_offset for tp, one in list(self.logs.items())}
-        self._write(RECOVERY_POINTS, points)
+        self.checkpoints.write_recovery_points()
 
     def write_log_starts(self) -> None:
         """Starts that are not a segment's beginning. Raises OSError."""
-        starts = {
-            tp: one.log_start_offset
-            for tp, one in list(self.logs.items())
-            if one.log_start_offset > one.segments[0].base_offset
-        }
-        self._write(LOG_STARTS, starts)
+        self.checkpoints.write_log_starts()
 
-    def write_high_watermarks(self, high_watermarks: dict[TopicPartition, int]) -> None:
-        """Raises OSError."""
-        self._write(HIGH_WATERMARKS, high_watermarks)
-
-    def _write(self, name: str, offsets: dict[TopicPartition, int]) -> None:
-        if self._written.get(name) != offsets:
-            write_offsets(self.disk, self._file(name), offsets)
-            self._written[name] = offsets
+    def write_high_watermarks(self, open_ones: dict[TopicPartition, int]) -> None:
+        """open_ones: of the logs that are open. Raises OSError."""
+        self.checkpoints.write_high_watermarks(open_ones)
 
     # ---- the end
 
@@ -222,11 +257,24 @@ class LogDir:
         """Close every log and leave the clean-shutdown file. Raises KafkaStorageError, OSError."""
         if self.failure is None:
             for one in self.logs.values():
-                one.close()
+                one.flush()
+                one.end()
+            marks = [(one.unflushed, one.unflushed.mark()) for one in self.logs.values()]
+            self.disk.sync_file_system(self.fd)
+            for unflushed, mark in marks:
+                unflushed.synced(mark)
             self.write_recovery_points()
             self.write_log_starts()
+            self.journal.close()
             said = json.dumps({"version": 0, "brokerEpoch": broker_epoch})
             self.disk.replace_file(self._file(CLEAN), said.encode())
         if self._lock >= 0:
             self.disk.close(self._lock)
             self._lock = -1
+
+
+def _aside(name: str, suffix: str) -> str:
+    """A name for a partition's directory that is not its log's any more; a long topic's is cut."""
+    topic, _, number = name.rpartition("-")
+    tail = f"-{number}.{uuid.uuid4().hex}{suffix}"
+    return topic[: NAME_MAX - len(tail)] + tail

@@ -12,6 +12,7 @@ until the marker is below the high watermark, too.
 from __future__ import annotations
 
 from collections import OrderedDict, deque
+from collections.abc import Sequence
 from heapq import heappop, heappush
 from struct import Struct as Layout
 from typing import NamedTuple
@@ -109,6 +110,11 @@ class ProducerState:
         self.begun: OrderedDict[int, int] = OrderedDict()
         self.late: list[tuple[int, int]] = []
         self._verifications: dict[int, Verification] = {}
+
+    @property
+    def has_verifications(self) -> bool:
+        """Whether the first batch of a transaction may be on its way."""
+        return bool(self._verifications)
 
     # ---- a batch is to be written
 
@@ -270,15 +276,7 @@ class ProducerState:
         else:
             producer.move_to(batch.producer_epoch)
         producer.last_timestamp = timestamp
-        producer.batches.append(
-            KeptBatch(
-                batch.base_sequence,
-                batch.last_sequence,
-                first_offset,
-                first_offset + batch.last_offset_delta,
-                timestamp,
-            )
-        )
+        producer.batches.append(_kept(batch, first_offset, timestamp))
         if batch.attributes & _TRANSACTIONAL:
             self._verifications.pop(batch.producer_id, None)
             if producer.txn_first_offset < 0:
@@ -318,6 +316,22 @@ class ProducerState:
         if guard is not None and guard.producer_epoch <= ends:
             del self._verifications[marker.producer_id]
 
+    def recall(self, batches: Sequence[BatchHeader]) -> None:
+        """Learn of `batches` that stand, in this order, before those that are known: a snapshot has
+        only the last one of a producer, which may repeat any of five."""
+        for batch in reversed(batches):
+            producer = self.producers.get(batch.producer_id)
+            if producer is None or not producer.batches or batch.is_control:
+                continue
+            first = producer.batches[0]
+            if (
+                len(producer.batches) < BATCHES_KEPT
+                and batch.producer_epoch == producer.epoch
+                and batch.last_offset < first.first_offset
+                and (batch.last_sequence + 1) & 0x7FFFFFFF == first.first_sequence
+            ):
+                producer.batches.appendleft(_kept(batch, batch.base_offset, batch.max_timestamp))
+
     # ---- what is stable
 
     def commit_below(self, high_watermark: int) -> None:
@@ -334,12 +348,12 @@ class ProducerState:
     # ---- forgetting
 
     def expire(self, before_ms: int) -> None:
-        """Forget producers whose last batch is older than `before_ms`, and whose transaction, if
-        there was one, has ended; and verifications that were there the last time already."""
+        """Forget producers whose last batch is not later than `before_ms`, and whose transaction,
+        if there was one, has ended; and verifications that were there the last time already."""
         for producer_id in [
             pid
             for pid, producer in self.producers.items()
-            if producer.last_timestamp < before_ms and producer.txn_first_offset < 0
+            if producer.last_timestamp <= before_ms and producer.txn_first_offset < 0
         ]:
             del self.producers[producer_id]
         for producer_id, verification in list(self._verifications.items()):
@@ -409,3 +423,13 @@ class ProducerState:
                 )
         state.begun.update(sorted(begun))
         return state
+
+
+def _kept(batch: BatchHeader, first_offset: int, timestamp: int) -> KeptBatch:
+    return KeptBatch(
+        batch.base_sequence,
+        batch.last_sequence,
+        first_offset,
+        first_offset + batch.last_offset_delta,
+        timestamp,
+    )

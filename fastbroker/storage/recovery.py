@@ -1,9 +1,10 @@
 """From the files in a partition's directory to segments that can be trusted, and producer state."""
 from __future__ import annotations
 
+import logging
 import os.path
-from collections.abc import Callable
-from itertools import pairwise
+from collections.abc import Callable, Iterable
+from typing import NamedTuple
 
 from fastbroker._c.record_batch import BatchHeader
 from fastbroker.errors import CorruptMessage
@@ -23,29 +24,64 @@ from fastbroker.storage.segment import (
 )
 from fastbroker.storage.txn_index import AbortedTransaction
 
+log = logging.getLogger(__name__)
+
 LEFTOVERS = (".deleted", ".cleaned", ".swap", ".tmp")
-BESIDE = (INDEX, TIME_INDEX, TXN_INDEX)
+SAVED_KEPT = 2
+RECALL_BYTES = 1 << 20
 
 
-def find_segments(disk: Disk, directory: str) -> list[Segment]:
-    """The segments in `directory` as they lie there; what a crash left half done is removed."""
-    names = disk.list(directory)
+def find_segments(disk: Disk, directory: str, names: list[str]) -> list[Segment]:
+    """The segments in `directory`, whose files are `names`; what a crash left half done is
+    removed."""
     for name in names:
         if name.endswith(LEFTOVERS):
             disk.remove(os.path.join(directory, name))
     segments, there = [], set(names)
-    for name in names:
-        stem, suffix = os.path.splitext(name)
-        if suffix in BESIDE and stem + LOG not in there:
-            disk.remove(os.path.join(directory, name))  # a new segment would take it for its own
-            there.discard(name)
-    for base_offset in sorted(_offsets_of(names, LOG)):
-        size = disk.size(os.path.join(directory, file_name(base_offset, LOG)))
-        has_txn_index = file_name(base_offset, TXN_INDEX) in there
-        segment = Segment(disk, directory, base_offset, size=size, has_txn_index=has_txn_index)
-        segment.created_ms = disk.modified_ms(segment.path)
-        segments.append(segment)
+    bases = sorted(_offsets_of(names, LOG))
+    for suffix in (INDEX, TIME_INDEX, TXN_INDEX):
+        for orphan in set(_offsets_of(names, suffix)).difference(bases):
+            # The .log goes first when a segment is deleted; a crash has kept these, and a new
+            # segment would take them for its own.
+            disk.remove(os.path.join(directory, file_name(orphan, suffix)))
+    for base_offset in bases:
+        path = os.path.join(directory, file_name(base_offset, LOG))
+        segments.append(
+            Segment(
+                disk,
+                directory,
+                base_offset,
+                size=disk.size(path),
+                created_ms=disk.modified_ms(path),
+                has_txn_index=file_name(base_offset, TXN_INDEX) in there,
+            )
+        )
     return segments
+
+
+def find_epochs(segments: list[Segment], epochs: LeaderEpochs, recovery_point: int) -> None:
+    """Make a lost file of epochs anew: every batch has its own, and they do not go back.
+
+    Those of batches from `recovery_point` on are learned when these are checked.
+    """
+    for segment in segments:
+        for _, header in segment.headers():
+            if header.base_offset >= recovery_point:
+                break
+            epochs.assign(header.leader_epoch, header.base_offset)
+    if epochs.entries:
+        log.warning("%s is missing or damaged: made anew from the batches", epochs.path)
+
+
+class Recovered(NamedTuple):
+    """What is left of a log: its segments and those that do not follow any more, the offset behind
+    the last batch, what is known of producers there, and files that were made anew."""
+
+    segments: list[Segment]
+    cut_off: list[Segment]
+    end: int
+    producers: ProducerState
+    unsynced: list[str]
 
 
 def recover(
@@ -54,45 +90,84 @@ def recover(
     *,
     recovery_point: int,
     index_interval_bytes: int,
-    known_at: Callable[[int], ProducerState],
-) -> tuple[list[Segment], int, ProducerState]:
-    """Check the segments that hold offsets from `recovery_point` on; cut at the first bad batch.
+    snapshot: Callable[[int], tuple[ProducerState, int]],
+    write_snapshot: Callable[[int, ProducerState], str],
+) -> Recovered:
+    """Find a log's end. Batches below `recovery_point` are right; those behind it are checked, and
+    cut at the first bad one. Indexes and what is known of producers are completed.
 
-    known_at(offset): what was known of producers there, at the beginning of a segment.
-    Returns the segments that are left, on the medium, the offset behind their last batch, and what
-    is known of producers there. `epochs` learns those of the batches.
+    snapshot(offset): the newest one of producers up to `offset`, and of which offset it is.
+    write_snapshot(offset, producers): its path.
+    `epochs` learns those of the batches that are checked.
     """
+    # A transaction index that cannot be right is made anew, from the batches.
+    damaged = [one for one in segments if not one.txn_index.load()]
+    # Entries of markers below a snapshot were synced before it. From there on all is replayed.
+    trusted = min([recovery_point, *(one.base_offset for one in damaged)])
+    producers, known = snapshot(max(trusted, segments[0].base_offset))
     kept: list[Segment] = []
+    unsynced: list[str] = []
     end = segments[0].base_offset
-    producers: ProducerState | None = None
-    following = [after.base_offset for _, after in pairwise(segments)]
-    for number, segment in enumerate(segments):
-        if number < len(following) and following[number] <= recovery_point:
-            segment.load_times()
-            end = following[number]
-            kept.append(segment)
-            continue
+    followers = [*segments[1:], None]
+    for segment, follower in zip(segments, followers, strict=True):
         if segment.base_offset < end or (kept and segment.base_offset > end):
             break  # the segment before it was cut: this one does not follow any more
-        end = segment.base_offset
-        if producers is None:
-            producers = known_at(end)
-        for position, batch in segment.recover(index_interval_bytes=index_interval_bytes):
+        kept.append(segment)
+        if segment.base_offset > known:
+            # The one that the roll has written was not synced yet; later, with the segments before
+            # it gone, nothing else will tell of producers.
+            unsynced.append(write_snapshot(segment.base_offset, producers))
+        if segment in damaged:
+            segment.txn_index.clear()
+        segment.txn_index.cut(known)
+        # Its indexes were synced with the first batch behind it, not before.
+        if follower is not None and follower.base_offset < recovery_point:
+            end = follower.base_offset
+            if end > known:
+                _learn(producers, segment, segment.headers_from(known))
+                unsynced += segment.write_indexes()
+            continue
+        position, end = segment.trusted_position(min(recovery_point, known))
+        checked = segment.recover(
+            position, recovery_point=recovery_point, index_interval_bytes=index_interval_bytes
+        )
+        for at, batch in checked:
             end = batch.last_offset + 1
             epochs.assign(batch.leader_epoch, batch.base_offset)
-            aborted = replay(producers, segment, position, batch)
-            if aborted is not None:
-                segment.txn_index.append(aborted)
-        segment.write_indexes()
-        kept.append(segment)
-    for segment in segments[len(kept) :]:
-        segment.remove()
-    if len(kept) < len(segments):
-        # What comes back after a second power cut would follow what is written from here on.
-        disk = segments[0].disk
-        disk.sync_directory(segments[0].directory)
-    assert producers is not None  # the last segment is always checked
-    return kept, end, producers
+            if batch.base_offset >= known:
+                _learn(producers, segment, [(at, batch)])
+        if follower is not None:
+            unsynced += segment.close_indexes()
+    if known > segments[0].base_offset and producers.producers:
+        producers.recall(_headers_before(kept, known))
+    return Recovered(kept, segments[len(kept) :], end, producers, unsynced)
+
+
+def _headers_before(segments: list[Segment], offset: int) -> list[BatchHeader]:
+    """Of the batches in the last RECALL_BYTES before `offset`, and of a few more; those of one
+    segment, or of two."""
+    found: list[BatchHeader] = []
+    wanted = RECALL_BYTES
+    for segment in reversed([one for one in segments if one.base_offset < offset][-2:]):
+        located = segment.locate(offset)
+        end = segment.size if located is None else located.position
+        begin = segment.offset_index.position_before(max(end - wanted, 0))
+        headers = [h for _, h in segment.headers(begin) if h.base_offset < offset]
+        found = headers + found
+        wanted -= end - begin
+        if wanted <= 0:
+            break
+    return found
+
+
+def _learn(
+    producers: ProducerState, segment: Segment, batches: Iterable[tuple[int, BatchHeader]]
+) -> None:
+    """`producers` and the transaction index learn of batches in the log."""
+    for position, batch in batches:
+        aborted = replay(producers, segment, position, batch)
+        if aborted is not None:
+            segment.txn_index.append(aborted)
 
 
 def replay(
@@ -115,32 +190,24 @@ def replay(
 
 
 def producers_at(
-    disk: Disk, directory: str, segments: list[Segment], offset: int
+    disk: Disk, directory: str, segments: Iterable[Segment], offset: int
 ) -> ProducerState:
     """What was known of producers at `offset`: the newest snapshot up to it, then the batches."""
-    producers, begin = _newest_snapshot(disk, directory, segments, offset)
-    _replay_between(producers, segments, begin, offset)
+    producers, known = newest_snapshot(disk, directory, disk.list(directory), offset)
+    for segment in segments:
+        for position, header in segment.headers_from(known):
+            if header.base_offset >= offset:
+                return producers
+            replay(producers, segment, position, header)
     return producers
 
 
-def drop_snapshots(disk: Disk, directory: str, segments: list[Segment], end: int) -> None:
-    """Remove snapshots that are of no use to a log that ends at `end`.
-
-    One written by a clean end belongs to no segment: no deletion would take it along.
-    """
-    bases = {segment.base_offset for segment in segments}
-    offsets = _offsets_of(disk.list(directory), SNAPSHOT)
-    newest = max((offset for offset in offsets if offset <= end), default=-1)
-    for offset in offsets:
-        if offset > end or (offset not in bases and offset != newest):
-            disk.remove(os.path.join(directory, file_name(offset, SNAPSHOT)))
-
-
-def _newest_snapshot(
-    disk: Disk, directory: str, segments: list[Segment], offset: int
+def newest_snapshot(
+    disk: Disk, directory: str, names: list[str], offset: int
 ) -> tuple[ProducerState, int]:
-    """The newest usable snapshot up to `offset`, and of which offset it is; damaged ones go."""
-    for found in sorted(_offsets_of(disk.list(directory), SNAPSHOT), reverse=True):
+    """The newest usable snapshot up to `offset`, and its offset; 0: there is none. Damaged ones
+    go."""
+    for found in sorted(_offsets_of(names, SNAPSHOT), reverse=True):
         if found > offset:
             continue
         path = os.path.join(directory, file_name(found, SNAPSHOT))
@@ -148,24 +215,23 @@ def _newest_snapshot(
         if producers is not None:
             return producers, found
         disk.remove(path)
-    return ProducerState(), segments[0].base_offset
+    return ProducerState(), 0
 
 
-def _replay_between(
-    producers: ProducerState, segments: list[Segment], begin: int, end: int
+def drop_snapshots(
+    disk: Disk, directory: str, names: list[str], *, bases: set[int], end: int
 ) -> None:
-    ends = [after.base_offset for _, after in pairwise(segments)]
-    for number, segment in enumerate(segments):
-        if segment.base_offset >= end:
-            return
-        if number < len(ends) and ends[number] <= begin:
-            continue
-        located = segment.locate(max(begin, segment.base_offset))
-        if located is None:
-            continue
-        for position, header in segment.headers(located.position):
-            if header.base_offset >= begin:
-                replay(producers, segment, position, header)
+    """Remove snapshots that are of no use to a log of segments `bases` that ends at `end`.
+
+    One written between two segments, at a save or a clean end, belongs to none: no deletion would
+    take it along. The newest two of them stay: the last may be above the recovery point.
+    """
+    offsets = _offsets_of(names, SNAPSHOT)
+    saved = [offset for offset in offsets if offset not in bases and offset <= end]
+    kept = {*bases, *sorted(saved)[-SAVED_KEPT:]}
+    for offset in offsets:
+        if offset > end or offset not in kept:
+            disk.remove(os.path.join(directory, file_name(offset, SNAPSHOT)))
 
 
 def _offsets_of(names: list[str], suffix: str) -> list[int]:

@@ -1,6 +1,7 @@
 """One segment: a .log file of batches from a base offset on, with its indexes."""
 from __future__ import annotations
 
+import logging
 import os.path
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -18,11 +19,14 @@ from fastbroker.storage.disk import Buffer, Disk
 from fastbroker.storage.index import OffsetIndex, TimeIndex
 from fastbroker.storage.txn_index import TxnIndex
 
+log = logging.getLogger(__name__)
+
 LOG, INDEX, TIME_INDEX, TXN_INDEX, SNAPSHOT, DELETED = (
     ".log", ".index", ".timeindex", ".txnindex", ".snapshot", ".deleted",
 )  # fmt: skip
 SCAN_BYTES = 4096  # read at once to find a batch near an index entry
 WALK_BYTES = 1 << 20  # read at once to walk over all batches
+INDEX_INTERVAL_BYTES = 4096  # of indexes that are made anew
 RELATIVE_MAX = 2**31 - 1
 UNKNOWN_SIZE = 2**31
 
@@ -44,13 +48,19 @@ class Segment:
 
     size: bytes of the .log file. first_timestamp: of the first batch, -1 when empty.
     max_timestamp, offset_of_max: the largest timestamp, and the last offset of the batch with it,
-    which is what Kafka's time index names.
+    which is what Kafka's time index names. Those of a segment found on disk are read when needed.
     The file is opened when first used. An open FileRange keeps it open, see `range`.
     """
 
+    __slots__ = (
+        "_file", "_first_timestamp", "_is_checked", "_is_torn", "_max_timestamp", "_offset_of_max",
+        "_since_index", "base_offset", "created_ms", "directory", "disk", "largest_batch",
+        "offset_index", "path", "size", "time_index", "txn_index",
+    )  # fmt: skip
+
     def __init__(
         self, disk: Disk, directory: str, base_offset: int, *, size: int = 0,
-        has_txn_index: bool = False,
+        created_ms: int = 0, has_txn_index: bool = False,
     ) -> None:  # fmt: skip
         self.disk, self.directory, self.base_offset = disk, directory, base_offset
         self.path = os.path.join(directory, file_name(base_offset, LOG))
@@ -60,13 +70,14 @@ class Segment:
         self.txn_index = TxnIndex(
             disk, self._beside(TXN_INDEX), base_offset, is_there=has_txn_index
         )
-        self.max_timestamp, self.offset_of_max = -1, base_offset
-        self.first_timestamp = -1
-        self.created_ms = 0
+        self._max_timestamp, self._offset_of_max = -1, base_offset
+        self._first_timestamp = -1
+        self.created_ms = created_ms
         # Bytes of the largest batch, so far as it is known: no batch here is larger.
         self.largest_batch = 0 if size == 0 else UNKNOWN_SIZE
         self._since_index = 0
         self._is_torn = False  # a failed write may have left bytes behind `size`
+        self._is_checked = size == 0  # the indexes are right, and the timestamps known
         self._file: OpenFile | None = None
 
     def _beside(self, suffix: str) -> str:
@@ -82,6 +93,11 @@ class Segment:
     def fd(self) -> int:
         return self.file.fd
 
+    @property
+    def latest_ms(self) -> int:
+        """The largest timestamp; without any, when the file was last written, as on Kafka."""
+        return self.max_timestamp if self.max_timestamp >= 0 else self.disk.modified_ms(self.path)
+
     def create(self) -> None:
         """Make the files of a new segment; Kafka's tools expect all of them but a .txnindex."""
         made: list[str] = []
@@ -89,10 +105,16 @@ class Segment:
             for path in (self.offset_index.file.path, self.time_index.file.path, self.path):
                 self.disk.close(self.disk.open(path, create=True))
                 made.append(path)
+            self.load_indexes()
         except OSError:
             for path in made:  # it would end the segment before it at the next start
                 self.disk.remove(path)
             raise
+
+    def load_indexes(self) -> None:
+        """Have them in memory, so that nothing about them can fail once a batch is written."""
+        for index in (self.offset_index, self.time_index, self.txn_index):
+            index.file.entries()
 
     def append(
         self, data: Buffer, *, last_offset: int, max_timestamp: int, index_interval_bytes: int
@@ -108,12 +130,12 @@ class Segment:
             self._is_torn = True
             raise
         if self.size == 0:
-            self.first_timestamp = max_timestamp
-        if max_timestamp > self.max_timestamp:
-            self.max_timestamp, self.offset_of_max = max_timestamp, last_offset
+            self._first_timestamp = max_timestamp
+        if max_timestamp > self._max_timestamp:
+            self._max_timestamp, self._offset_of_max = max_timestamp, last_offset
         if self._since_index > index_interval_bytes:
             self.offset_index.append(last_offset, position)
-            self.time_index.append(self.max_timestamp, self.offset_of_max)
+            self.time_index.append(self._max_timestamp, self._offset_of_max)
             self._since_index = 0
         self._since_index += len(data)
         if len(data) > self.largest_batch:
@@ -123,6 +145,8 @@ class Segment:
 
     def locate(self, offset: int) -> Located | None:
         """The first batch with a last offset >= `offset`; None when the segment ends before it."""
+        if not self._is_checked:
+            self._check()
         position = self.offset_index.lookup(offset)
         while position < self.size:
             chunk = self.disk.pread(self.fd, SCAN_BYTES, position)
@@ -160,40 +184,163 @@ class Segment:
                 return
             position += at
 
-    def recover(self, *, index_interval_bytes: int) -> Iterator[tuple[int, BatchHeader]]:
-        """Check every batch and make the indexes anew; the file is cut behind the last good one.
+    # ---- what can be trusted
 
-        A generator of (position, header) of good batches; it must be run to its end. Bytes are good
-        as far as CRCs are right and offsets ascend. The transaction index is left empty: what goes
-        into it depends on what came before this segment.
+    @property
+    def max_timestamp(self) -> int:
+        if not self._is_checked:
+            self._check()
+        return self._max_timestamp
+
+    @property
+    def offset_of_max(self) -> int:
+        if not self._is_checked:
+            self._check()
+        return self._offset_of_max
+
+    @property
+    def first_timestamp(self) -> int:
+        if not self._is_checked:
+            self._check()
+        return self._first_timestamp
+
+    def _check(self) -> None:
+        """Look through the indexes of a segment that is not written any more, when they are first
+        needed; what is missing or wrong is made anew from the headers of the batches.
+
+        A closed segment has the time of its latest record as its last time entry.
         """
+        self._is_checked = True
+        self._read_first_timestamp()
+        offsets, times = self.offset_index.file, self.time_index.file
+        is_right = offsets.sound() == len(offsets) and times.sound() == len(times)
+        is_right = is_right and self._entries_are_right()
+        if is_right and (len(offsets) or self.size <= WALK_BYTES) and len(times):
+            self._max_timestamp, self._offset_of_max = self.time_index.last()
+            return
+        log.warning("%s: its indexes are missing or damaged, and made anew", self.path)
+        self._forget_indexes()
+        for position, batch in self.headers():
+            self._passed(batch, position, INDEX_INTERVAL_BYTES)
+        self.close_indexes()
+
+    def _read_first_timestamp(self) -> None:
+        for _, header in self.headers():
+            self._first_timestamp = header.max_timestamp
+            break
+
+    def _entries_are_right(self) -> bool:
+        """Whether the last entry of each index says what is true of a batch."""
+        if len(self.offset_index.file):
+            offset, position = self.offset_index.last()
+            if self._header_at(position, offset) is None:
+                return False
+        if len(self.time_index.file):
+            timestamp, offset = self.time_index.last()
+            batch = self._batch_of(offset)
+            return batch is not None and batch[1].max_timestamp == timestamp
+        return True
+
+    def _header_at(self, position: int, last_offset: int) -> BatchHeader | None:
+        """The header at `position`, if it is one and its batch ends with `last_offset`."""
+        for _, header in self.headers(position):
+            return header if header.last_offset == last_offset else None
+        return None
+
+    def _batch_of(self, offset: int) -> tuple[int, BatchHeader] | None:
+        """(position, header) of the batch that holds `offset`; the index is sound."""
+        for position, header in self.headers(self.offset_index.lookup(offset)):
+            if header.last_offset >= offset:
+                return position, header
+        return None
+
+    def _forget_indexes(self) -> None:
         self.offset_index.file.clear()
         self.time_index.file.clear()
-        self.txn_index.clear()
-        self.max_timestamp, self.offset_of_max = -1, self.base_offset
-        self._since_index = self.largest_batch = 0
+        self._max_timestamp, self._offset_of_max = -1, self.base_offset
+        self._since_index = 0
+
+    def _passed(self, batch: BatchHeader, position: int, index_interval_bytes: int) -> None:
+        """The indexes learn of a batch that is in the file, as `append` would have had it."""
+        if batch.max_timestamp > self._max_timestamp:
+            self._max_timestamp, self._offset_of_max = batch.max_timestamp, batch.last_offset
+        if self._since_index > index_interval_bytes:
+            self.offset_index.append(batch.last_offset, position)
+            self.time_index.append(self._max_timestamp, self._offset_of_max)
+            self._since_index = 0
+        self._since_index += batch.size
+
+    def trusted_position(self, recovery_point: int) -> tuple[int, int]:
+        """Where to begin to look at the batches when everything below `recovery_point` is right:
+        position and base offset of a batch at or before it such that the indexes, which are cut
+        there, are right before it, too.
+        """
+        self._is_checked = True
+        self._read_first_timestamp()
+        offsets, times = self.offset_index.file, self.time_index.file
+        offsets.cut(offsets.sound())
+        times.cut(times.sound())
+        self.offset_index.cut(recovery_point)
+        self.time_index.cut(recovery_point)
+        if (len(offsets) and not len(times)) or not self._entries_are_right():
+            self._forget_indexes()
+        if not len(offsets):
+            return 0, self.base_offset
+        # Behind the last time entry may be a later timestamp, whose entry was lost.
+        position = min(
+            self.offset_index.last()[1], self.offset_index.lookup(self.time_index.last()[1])
+        )
+        first = next(header for _, header in self.headers(position))
+        self.offset_index.cut(first.base_offset)
+        self.time_index.cut(first.base_offset)
+        self._max_timestamp, self._offset_of_max = self.time_index.last()
+        self._since_index = UNKNOWN_SIZE  # the next batch had an entry
+        return position, first.base_offset
+
+    def headers_from(self, offset: int) -> Iterator[tuple[int, BatchHeader]]:
+        """`headers` of the batches that begin at `offset` or later."""
+        located = self.locate(max(offset, self.base_offset))
+        if located is not None:
+            for position, header in self.headers(located.position):
+                if header.base_offset >= offset:
+                    yield position, header
+
+    def recover(
+        self, position: int, *, recovery_point: int, index_interval_bytes: int
+    ) -> Iterator[tuple[int, BatchHeader]]:
+        """Check every batch from `position` on and complete the indexes; the file is cut behind the
+        last good one.
+
+        A generator of (position, header) of good batches; it must be run to its end. Bytes are good
+        as far as CRCs are right and offsets ascend; a batch below `recovery_point` whose CRC is
+        wrong was good once, and stays. The transaction index is the caller's: what goes into it
+        depends on what came before this segment.
+        """
+        if position == 0:
+            self.largest_batch = 0
+        self.load_indexes()
         end = self.disk.size(self.path)
-        position = 0
-        for batch in self._good_batches(end):
+        for batch in self._good_batches(position, end, recovery_point):
             if position == 0:
-                self.first_timestamp = batch.max_timestamp
-            if batch.max_timestamp > self.max_timestamp:
-                self.max_timestamp, self.offset_of_max = batch.max_timestamp, batch.last_offset
-            if self._since_index > index_interval_bytes:
-                self.offset_index.append(batch.last_offset, position)
-                self.time_index.append(self.max_timestamp, self.offset_of_max)
-                self._since_index = 0
-            self._since_index += batch.size
+                self._first_timestamp = batch.max_timestamp
+            self._passed(batch, position, index_interval_bytes)
             self.largest_batch = max(self.largest_batch, batch.size)
             position += batch.size
             yield position - batch.size, batch
         if position < end:
+            log.warning(
+                "%s: no good batch at position %d, which is where it ends now: %d bytes are cut",
+                self.path, position, end - position,
+            )  # fmt: skip
             self.disk.truncate(self.fd, position)
+            self.disk.sync(self.fd)  # what came back would stand before the next segment
         self.size = position
 
-    def _good_batches(self, end: int) -> Iterator[BatchHeader]:
+    def _good_batches(
+        self, position: int, end: int, recovery_point: int
+    ) -> Iterator[BatchHeader]:
         """Headers of the batches before the first that is not whole, checked and in order."""
-        position, next_offset, need = 0, self.base_offset, HEADER_BYTES
+        next_offset, need = self.base_offset, HEADER_BYTES
         while end - position >= need:
             data = memoryview(self.disk.pread(self.fd, max(WALK_BYTES, need), position))
             at, need = 0, HEADER_BYTES
@@ -208,22 +355,18 @@ class Segment:
                     need = header.size  # it goes on behind what was read
                     break
                 if not crc_is_right(data, header, at):
-                    return
+                    if header.last_offset >= recovery_point:
+                        return
+                    log.error(
+                        "%s: the batch at position %d, offsets %d to %d, is damaged: its CRC is"
+                        " wrong; it was good when it was acknowledged, and is kept for its readers"
+                        " to refuse",
+                        self.path, position + at, header.base_offset, header.last_offset,
+                    )  # fmt: skip
                 yield header
                 at += header.size
                 next_offset = header.last_offset + 1
             position += at
-
-    def load_times(self) -> None:
-        """Learn the largest and the first timestamp of a segment that was closed cleanly."""
-        self.max_timestamp, self.offset_of_max = self.time_index.last()
-        _, position = self.offset_index.last()
-        for _, header in self.headers(position):
-            if header.max_timestamp > self.max_timestamp:
-                self.max_timestamp, self.offset_of_max = header.max_timestamp, header.last_offset
-        for _, header in self.headers(0):
-            self.first_timestamp = header.max_timestamp
-            break
 
     def next_offset(self) -> int:
         """The offset behind the last batch; read from the file's end."""
@@ -233,16 +376,23 @@ class Segment:
             last = header.last_offset + 1
         return last
 
-    def close_indexes(self) -> None:
-        """The last time entry, and the index files complete: the segment will not grow."""
+    def close_indexes(self) -> list[str]:
+        """The last time entry, and the index files complete: the segment will not grow. The files
+        that have changed and are not synced."""
         if self._is_torn:
             self.disk.truncate(self.fd, self.size)
             self._is_torn = False
         if self.max_timestamp >= 0:
-            self.time_index.append(self.max_timestamp, self.offset_of_max)
-        self.offset_index.file.release()
-        self.time_index.file.release()
-        self.txn_index.release()
+            self.time_index.append(self._max_timestamp, self._offset_of_max)
+        paths = self.write_indexes()
+        for index in (self.offset_index, self.time_index, self.txn_index):
+            index.file.forget()
+        return paths
+
+    def write_indexes(self) -> list[str]:
+        """Bring the index files up to what is in memory; those that have changed, unsynced."""
+        indexes = (self.offset_index, self.time_index, self.txn_index)
+        return [index.file.path for index in indexes if index.write()]
 
     def bound(self, position: int) -> int | None:
         """An offset above all batches that end at or before `position`, from the index; None: it
@@ -256,24 +406,14 @@ class Segment:
         self.offset_index.cut(offset)
         self.time_index.cut(offset)
         self.txn_index.cut(offset)
-        self.max_timestamp, self.offset_of_max = -1, self.base_offset
-        self.load_times()
-
-    def close(self) -> None:
-        """Write what is in memory and let the file go."""
-        self.close_indexes()
-        self.let_go()
+        self._max_timestamp, self._offset_of_max = self.time_index.last()
+        for _, header in self.headers(self.offset_index.last()[1]):
+            if header.max_timestamp > self._max_timestamp:
+                self._max_timestamp, self._offset_of_max = header.max_timestamp, header.last_offset
 
     def let_go(self) -> None:
         """Hold the file no longer; an answer on its way may. It is opened again when needed."""
         self._file = None
-
-    def write_indexes(self) -> None:
-        """Sync the file and what recovery has made of its indexes."""
-        self.disk.sync(self.fd)
-        self.offset_index.file.write()
-        self.time_index.file.write()
-        self.txn_index.write()
 
     def remove(self) -> None:
         """Delete the files."""

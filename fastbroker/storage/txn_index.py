@@ -39,6 +39,8 @@ class TxnIndex:
     last_marker: offset of the last abort marker; -1: none. is_there: whether a file may be.
     """
 
+    __slots__ = ("_is_there", "base_offset", "file", "last_marker")
+
     def __init__(self, disk: Disk, path: str, base_offset: int, *, is_there: bool) -> None:
         self.base_offset = base_offset
         self.file = IndexFile(disk, path, width=_ENTRY.size, key_bytes=8)
@@ -99,14 +101,9 @@ class TxnIndex:
             self.file.clear()
         self.last_marker = -1
 
-    def write(self) -> None:
-        """Bring the file up to the entries in memory, and onto the medium."""
-        if self.last_marker >= 0:
-            self.file.write()
-            self._is_there = True
-
-    def release(self) -> None:
-        """Let go of memory; the file has everything."""
-        if self.last_marker >= 0:
-            self.write()
-            self.file.forget()
+    def write(self) -> bool:
+        """Bring the file up to the entries in memory, unsynced; whether it had to change."""
+        if self.last_marker < 0 or not self.file.write():
+            return False
+        self._is_there = True
+        return True

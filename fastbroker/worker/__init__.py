@@ -9,6 +9,7 @@
     internal_topic.py  what a coordinator reads and writes in its internal topic
     peers.py        calls between the workers of this host
     enlistment.py   partitions added to transactions, whoever coordinates those
+    log_starts.py   where logs begin, on disk before it is promised
     upkeep.py       retention, checkpoints, expiry
     removal.py      files of what was deleted
     timers.py       the clock, and one timer wheel

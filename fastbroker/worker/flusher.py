@@ -1,50 +1,39 @@
 """Group commit: one thread syncs, and everything appended meanwhile is one next flush."""
 from __future__ import annotations
 
-import os
 from asyncio import AbstractEventLoop
-from collections.abc import Callable, Sequence
-from typing import NamedTuple, Protocol
+from collections.abc import Callable
 
 from fastbroker.partition.partition import Partition
-from fastbroker.storage.flush_job import FlushJob
-
-
-class Syncing(Protocol):
-    """What syncs files while the loop goes on; see _c.sync_thread.SyncThread."""
-
-    @property
-    def done_fd(self) -> int: ...
-
-    def begin(self, files: Sequence[tuple[int, bool]]) -> None: ...
-
-    def end(self) -> list[int]: ...
-
-    def close(self) -> list[int]: ...
-
-
-class _Part(NamedTuple):
-    """One partition's share of a round: `files` fds, of which `opened` are closed after it."""
-
-    partition: Partition
-    job: FlushJob
-    files: int
-    opened: list[int]
+from fastbroker.storage.journal import Journal
+from fastbroker.worker.checkpoint import Checkpoint
+from fastbroker.worker.flush_round import FlushRound, Part
+from fastbroker.worker.syncing import Syncing
 
 
 class Flusher:
     """Syncs the partitions that ask for it. Owned by the worker's loop.
 
     failed(error): a sync failed; what was to be synced may be lost.
-    Bounded by the number of partitions: one is in a round at most once.
+    journal, checkpoint: for rounds of many partitions, and what makes room there; None: every file
+    is synced itself.
+    Bounded by the number of partitions: one is in a round at most once, or twice after a journal
+    that could not grow.
     """
 
     def __init__(
-        self, loop: AbstractEventLoop, thread: Syncing, failed: Callable[[OSError], object]
+        self,
+        loop: AbstractEventLoop,
+        thread: Syncing,
+        failed: Callable[[OSError], object],
+        journal: Journal | None = None,
+        checkpoint: Checkpoint | None = None,
     ) -> None:
         self.loop, self._thread, self._failed = loop, thread, failed
+        self._journal, self._checkpoint = journal, checkpoint
         self._waiting: dict[Partition, None] = {}
-        self._round: list[_Part] = []
+        self._lacking: list[Part] = []
+        self._round: FlushRound | None = None
         self._is_due = False
         self._is_open = True
         loop.add_reader(thread.done_fd, self._end)
@@ -52,7 +41,7 @@ class Flusher:
     def request(self, partition: Partition) -> None:
         """Flush `partition` soon; with it go all that ask in the same turn of the loop."""
         self._waiting[partition] = None
-        if not self._round and not self._is_due:
+        if self._round is None and not self._is_due:
             self._is_due = True
             self.loop.call_soon(self._begin)
 
@@ -61,48 +50,55 @@ class Flusher:
         if not self._is_open:
             return
         waiting, self._waiting = self._waiting, {}
-        files: list[tuple[int, bool]] = []
+        parts = [part for part in self._lacking if part.partition.failure is None]
+        self._lacking = []
         for partition in waiting:
-            job = partition.log.begin_flush() if partition.failure is None else None
-            if job is None:
+            if partition.failure is not None:
                 continue
             try:
-                part, opened = job.descriptors()
+                job = partition.log.begin_flush()
+                if job is not None:
+                    parts.append(Part(partition, job, job.open_names()))
             except OSError as error:
                 self._fail(partition, error)
-                continue
-            files += part
-            self._round.append(_Part(partition, job, len(part), opened))
-        if self._round:
-            self._thread.begin(files)
+        if parts:
+            self._round = FlushRound(parts, self._journal)
+            self._round.begin(self._thread)
 
     def _end(self) -> None:
         """The round has been run: unless a sync failed, the next begins before anybody hears of
         this one."""
         done = self._settle(self._thread.end())
-        if self._waiting:
+        if self._waiting or self._lacking:
             self._begin()
-        for partition, job in done:
-            partition.flushed(job)
+        self._tell(done)
 
-    def _settle(self, failures: list[int]) -> list[tuple[Partition, FlushJob]]:
-        """The jobs of the round that ended well; the others have failed their partitions.
+    def _settle(self, failures: list[int]) -> list[Part]:
+        """The parts of the round that ended well; others have failed their partitions.
 
-        failures: errno of each file, 0 for those that are synced.
+        failures: see SyncThread.end.
         """
-        parts, self._round = self._round, []
+        settled, self._round = self._round, None
+        if settled is None:
+            return []
+        settled.end(failures)
         done = []
-        at = 0
-        for partition, job, size, opened in parts:
-            number = next(filter(None, failures[at : at + size]), 0)
-            at += size
-            for fd in opened:
-                job.disk.close(fd)
-            if number:
-                self._fail(partition, OSError(number, os.strerror(number)))
+        for part in settled.parts:
+            if part.error is not None:
+                self._fail(part.partition, part.error)
+            elif part.is_lacking:
+                part.is_lacking = False
+                self._lacking.append(part)
             else:
-                done.append((partition, job))
+                done.append(part)
         return done
+
+    def _tell(self, done: list[Part]) -> None:
+        for part in done:
+            part.partition.flushed(part.job, is_journaled=part.is_journaled)
+        if self._checkpoint is not None:
+            self._checkpoint.flushed(sum([one.size for part in done for one in part.job.ranges]))
+            self._checkpoint.look()
 
     def _fail(self, partition: Partition, error: OSError) -> None:
         self._failed(error)
@@ -113,5 +109,4 @@ class Flusher:
         closes the logs."""
         self._is_open = False
         self.loop.remove_reader(self._thread.done_fd)
-        for partition, job in self._settle(self._thread.close()):
-            partition.flushed(job)
+        self._tell(self._settle(self._thread.close()))

@@ -20,8 +20,9 @@ from fastbroker.model import Deferred, Timers
 from fastbroker.net.client import BrokerClient
 from fastbroker.protocol.messages.fetch import FetchRequest, FetchResponse
 from fastbroker.protocol.metadata_records import TopicRecord
-from fastbroker.protocol.record_frames import decode_metadata_record
-from fastbroker.records.reader import iter_batches
+from fastbroker.protocol.record_frames import decode_metadata_batch
+from fastbroker.protocol.schema import Struct
+from fastbroker.records.reader import Batch, iter_batches
 
 log = logging.getLogger(__name__)
 
@@ -30,8 +31,10 @@ FETCH_VERSION = 17
 FETCH_MAX_BYTES = 8 << 20
 MAX_WAIT_MS = 5000
 RETRY_MS = 20
-# Records applied in one turn of the loop, more or less.
-CHANGE_RECORDS = 64
+# Records of one image, more or less: each costs a copy of the dicts that it changes, and what is
+# applied with it is applied in one go.
+CHANGE_RECORDS = 512
+TURN_MS = 20  # of work, before others have their turn
 
 Topic = FetchRequest.FetchTopic
 
@@ -129,31 +132,44 @@ class Observer:
             self._fetch()
 
     def _go_on(self, steps: Iterator[None]) -> None:
-        """The next of `steps`; the rest after others had their turn, then fetch again."""
+        """As many of `steps` as one turn has time for; the rest after others had theirs, then fetch
+        again."""
         if not self._is_open:
             return
+        until = self.timers.monotonic_ms() + TURN_MS
         try:
-            is_over = next(steps, self) is self
+            for _ in steps:
+                if self.timers.monotonic_ms() >= until:
+                    self.timers.after(0, self._go_on, steps)
+                    return
         except Exception as error:
             self._is_open = False
             self._fatal(error)
             return
-        if is_over:
-            self._fetch()
-        else:
-            self.timers.after(0, self._go_on, steps)
+        self._fetch()
 
     def _follow(self, records: memoryview) -> Iterator[None]:
         """Read `records`, and apply them once this process is registered; a pause at each yield."""
+        if not self._is_current:
+            yield from self._read_on(records)
+            return
         for change in self._changes(records):
-            self._read = change.delta.image(change.offset, change.epoch)
-            if self._is_current:
-                self.image = self._read
-                self._apply(change.delta, self.image)
-            elif self._is_registered(self._read):
-                yield from self._begin(self._read)
+            self.image = self._read = change.delta.image(change.offset, change.epoch)
+            self._apply(change.delta, self.image)
             if not change.is_last:
                 yield
+
+    def _read_on(self, records: memoryview) -> Iterator[None]:
+        """Read all of `records` as one step towards the first image."""
+        delta, offset, epoch = MetadataDelta(self._read), self._read.offset, self._read.epoch
+        for batch in iter_batches(records):
+            delta.replay_all(_messages(batch))
+            offset, epoch = batch.header.last_offset, batch.header.leader_epoch
+            yield
+        if offset > self._read.offset:
+            self._read = delta.image(offset, epoch)
+            if self._is_registered(self._read):
+                yield from self._begin(self._read)
 
     def _begin(self, image: MetadataImage) -> Iterator[None]:
         """Apply the first image, some topics at a time."""
@@ -176,15 +192,24 @@ class Observer:
         delta, count = MetadataDelta(self._read), 0
         offset, epoch = self._read.offset, self._read.epoch
         for batch in iter_batches(records):
-            if not batch.header.is_control:
-                for record in batch.records():
-                    message = decode_metadata_record(record.value or b"")
-                    if count >= CHANGE_RECORDS and isinstance(message, TopicRecord):
-                        yield Change(delta, offset, epoch, False)
-                        delta, count = MetadataDelta(self._read), 0
-                    delta.replay(message)
-                    offset, epoch = record.offset, batch.header.leader_epoch
-                    count += 1
+            messages, begun = _messages(batch), 0
+            for at, message in enumerate(messages):
+                if count + at - begun >= CHANGE_RECORDS and isinstance(message, TopicRecord):
+                    delta.replay_all(messages[begun:at])
+                    if at:
+                        offset = batch.header.base_offset + at - 1
+                        epoch = batch.header.leader_epoch
+                    yield Change(delta, offset, epoch, False)
+                    delta, count, begun = MetadataDelta(self._read), 0, at
+            delta.replay_all(messages[begun:])
+            count += len(messages) - begun
             offset, epoch = batch.header.last_offset, batch.header.leader_epoch
         if offset > self._read.offset:
             yield Change(delta, offset, epoch, True)
+
+
+def _messages(batch: Batch) -> list[Struct]:
+    """The metadata records of a batch; a control batch has none."""
+    if batch.header.is_control:
+        return []
+    return decode_metadata_batch(batch.body(), batch.header.count)

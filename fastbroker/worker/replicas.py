@@ -8,7 +8,6 @@ from fastbroker.config.broker import BrokerConfig
 from fastbroker.errors import KafkaError
 from fastbroker.group.coordinator import GroupCoordinator
 from fastbroker.handlers.context import (
-    INTERNAL_TOPICS,
     OFFSETS_TOPIC,
     TRANSACTIONS_TOPIC,
     Broker,
@@ -17,6 +16,7 @@ from fastbroker.metadata.delta import MetadataDelta
 from fastbroker.metadata.image import BROKER, TOPIC, MetadataImage, PartitionImage, TopicImage
 from fastbroker.model import TopicPartition
 from fastbroker.partition.partition import Leadership, Partition
+from fastbroker.storage.log import Log
 from fastbroker.txn.coordinator import TransactionCoordinator
 from fastbroker.worker.internal_topic import committed_batches
 
@@ -52,8 +52,11 @@ class Replicas:
             coordinator = self._coordinator(name)
             if coordinator is not None:
                 coordinator.topic_has(len(topic.partitions))
+            before = delta.base.topics.get(name)
+            known = before.partitions if before is not None and before.id == topic.id else {}
             for number, partition in topic.partitions.items():
-                self._update(topic, number, partition, image)
+                if known.get(number) != partition:
+                    self._update(topic, number, partition, image)
         changed = [name for kind, name in delta.changed_configs if kind == TOPIC]
         self._configure([image.topics[name] for name in changed if name in image.topics], image)
         if delta.removed_topics:
@@ -87,11 +90,9 @@ class Replicas:
             config = self.broker.topic_config(topic.name)
             for number in topic.partitions:
                 partition = self.broker.partitions.get(TopicPartition(topic.name, number))
-                if partition is not None:
-                    was_compacted = partition.log.config.is_compacted
-                    partition.log.config = config
-                    if not was_compacted:
-                        _warn_of_compaction(partition)
+                log = partition.opened if partition is not None else None
+                if log is not None:
+                    log.config = config
 
     def _update(
         self, topic: TopicImage, number: int, image: PartitionImage, whole: MetadataImage
@@ -106,8 +107,7 @@ class Replicas:
             self._drop(partition)  # deleted and made anew in one step
             partition = None
         if partition is None:
-            partition = self._open(name, topic.id)
-            _warn_of_compaction(partition)
+            partition = self._add(name, topic.id)
         was_leader = partition.is_leader
         elected = partition.lead(
             Leadership(
@@ -129,14 +129,11 @@ class Replicas:
             return self.broker.transactions
         return None
 
-    def _open(self, name: TopicPartition, topic_id: bytes) -> Partition:
-        opened = self.broker.log_dir.open_log(
-            name, topic_id, self.broker.topic_config(name.topic), self.broker.timers.now_ms()
-        )
+    def _add(self, name: TopicPartition, topic_id: bytes) -> Partition:
         partition = Partition(
             name,
             topic_id,
-            opened,
+            lambda: self._open_log(name, topic_id),
             broker_id=self.broker.broker_id,
             request_flush=self.request_flush,
         )
@@ -144,6 +141,11 @@ class Replicas:
             partition.fail(self.broker.log_dir.failure)
         self.broker.partitions[name] = partition
         return partition
+
+    def _open_log(self, name: TopicPartition, topic_id: bytes) -> Log:
+        return self.broker.log_dir.open_log(
+            name, topic_id, self.broker.topic_config(name.topic), self.broker.timers.now_ms()
+        )
 
     def _remove(self, topic: TopicImage) -> None:
         for number in topic.partitions:
@@ -156,26 +158,19 @@ class Replicas:
         coordinator = self._coordinator(partition.name.topic)
         if coordinator is not None and partition.is_leader:
             coordinator.resigned(partition.name.partition)
+        opened = partition.opened
+        config = self.broker.topic_config(partition.name.topic) if opened is None else opened.config
         del self.broker.partitions[partition.name]
         partition.lead(partition.leadership._replace(leader=-1))
         try:
             renamed = self.broker.log_dir.forget_log(partition.name)
         except (OSError, KafkaError) as error:
-            log.error("%s could not be put aside: %s", partition.log.directory, error)
+            log.error("the files of %s could not be put aside: %s", partition.name, error)
             return
-        self.remove(partition.log.config.file_delete_delay_ms, renamed)
+        if renamed is not None:
+            self.remove(config.file_delete_delay_ms, renamed)
 
 
 def _topic_id(topics: dict[str, TopicImage], name: str) -> bytes | None:
     topic = topics.get(name)
     return None if topic is None else topic.id
-
-
-def _warn_of_compaction(partition: Partition) -> None:
-    """Once for a topic, by whoever has its first partition: what was asked for is not done yet."""
-    topic, number = partition.name
-    if number == 0 and topic not in INTERNAL_TOPICS and partition.log.config.is_compacted:
-        log.warning(
-            "topic %s has cleanup.policy=compact, but there is no cleaner yet: old values of a key"
-            " are kept", topic,
-        )  # fmt: skip

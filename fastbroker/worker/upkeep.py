@@ -1,4 +1,4 @@
-"""What is done from time to time: retention, checkpoints, expiry."""
+"""What is done from time to time: checkpoints, expiry, late flushes."""
 from __future__ import annotations
 
 import logging
@@ -7,8 +7,8 @@ from collections.abc import Callable
 from typing import Any
 
 from fastbroker.config.kinds import LONG_MAX
-from fastbroker.errors import KafkaStorageError
 from fastbroker.handlers.context import Broker
+from fastbroker.model import Deferred
 from fastbroker.partition.partition import Partition
 
 log = logging.getLogger(__name__)
@@ -20,7 +20,7 @@ class Upkeep:
     """Owned by the worker's loop. Checkpoints are written on a thread of the loop's executor: a
     slow disk holds up no client.
 
-    request_flush: see Partition. remove(delay_ms, path): removes a renamed file later.
+    request_flush: see Partition. What becomes of old segments is for Rounds.
     """
 
     def __init__(
@@ -28,25 +28,19 @@ class Upkeep:
         loop: AbstractEventLoop,
         broker: Broker,
         request_flush: Callable[[Partition], object],
-        remove: Callable[[int, str], object],
     ) -> None:
-        self.loop, self.broker = loop, broker
-        self.request_flush, self.remove = request_flush, remove
+        self.loop, self.broker, self.request_flush = loop, broker, request_flush
 
     def start(self) -> None:
         config = self.broker.config
-        self._every(config["log.retention.check.interval.ms"], self.retain)
         self._every(
-            config["log.flush.offset.checkpoint.interval.ms"],
-            self._in_thread(self.broker.log_dir.write_recovery_points),
+            config["log.flush.offset.checkpoint.interval.ms"], self.write_recovery_points
         )
         self._every(
-            config["log.flush.start.offset.checkpoint.interval.ms"],
-            self._in_thread(self.broker.log_dir.write_log_starts),
+            config["log.flush.start.offset.checkpoint.interval.ms"], self.save_log_starts
         )
         self._every(
-            config["replica.high.watermark.checkpoint.interval.ms"],
-            self._in_thread(self._write_high_watermarks),
+            config["replica.high.watermark.checkpoint.interval.ms"], self.write_high_watermarks
         )
         self._every(config["producer.id.expiration.check.interval.ms"], self.expire_producers)
         self._every(
@@ -71,53 +65,56 @@ class Upkeep:
 
         self.broker.timers.after(interval_ms, run)
 
-    def _in_thread(self, write: Callable[[], None]) -> Callable[[], None]:
+    def _in_thread(self, write: Callable[..., None], *args: Any) -> None:
         def written(future: Future[None]) -> None:
             if future.exception() is not None:
                 log.error("a checkpoint was not written: %s", future.exception())
 
-        def begin() -> None:
-            self.loop.run_in_executor(None, write).add_done_callback(written)
+        self.loop.run_in_executor(None, write, *args).add_done_callback(written)
 
-        return begin
+    def write_recovery_points(self) -> None:
+        """What need not be checked after a crash; logs that have grown save their indexes first."""
+        log_dir = self.broker.log_dir
+        try:
+            for one in log_dir.logs.values():
+                one.save_when_due()
+        except OSError as error:
+            log.error("%s: the next recovery will take longer: %s", log_dir.path, error)
+        self._in_thread(log_dir.write_recovery_points)
 
-    def _write_high_watermarks(self) -> None:
-        partitions = list(self.broker.partitions.items())
-        self.broker.log_dir.write_high_watermarks(
-            {name: partition.high_watermark for name, partition in partitions}
-        )
+    def save_log_starts(self) -> None:
+        """Where logs begin."""
 
-    def retain(self) -> None:
-        """Drop segments that are too old, too many, or below the log's start."""
-        now_ms = self.broker.timers.now_ms()
-        for partition in list(self.broker.partitions.values()):
-            if not partition.is_leader or partition.failure is not None:
-                continue
-            try:
-                dropped = partition.log.retain(now_ms, partition.high_watermark)
-            except (OSError, KafkaStorageError) as error:
-                log.error("%s: old segments stay for now: %s", partition.name, error)
-                continue
-            for path in dropped:
-                self.remove(partition.log.config.file_delete_delay_ms, path)
+        def saved(write: Deferred[None]) -> None:
+            if write.error is not None:
+                log.error("a checkpoint was not written: %s", write.error)
+
+        self.broker.save_log_starts().then(saved)
+
+    def write_high_watermarks(self) -> None:
+        log_dir, partitions = self.broker.log_dir, self.broker.partitions
+        open_ones = {
+            name: partitions[name].high_watermark for name in log_dir.logs if name in partitions
+        }
+        self._in_thread(log_dir.write_high_watermarks, open_ones)
 
     def let_go_of_files(self) -> None:
         """Files of old segments are not held for longer than somebody reads them."""
-        for partition in self.broker.partitions.values():
-            partition.log.let_go_of_files()
+        for one in self.broker.log_dir.logs.values():
+            one.let_go_of_files()
 
     def expire_producers(self) -> None:
         """Forget producers that have been silent for producer.id.expiration.ms."""
         before = self.broker.timers.now_ms() - self.broker.config["producer.id.expiration.ms"]
-        for partition in self.broker.partitions.values():
-            partition.log.producers.expire(before)
+        for one in self.broker.log_dir.logs.values():
+            one.producers.expire(before)
 
     def flush_old(self) -> None:
         """Partitions whose topics do not flush before each acknowledgement, once a batch has waited
         for flush.ms; without one, for the time between two such looks."""
         now_ms = self.broker.timers.now_ms()
-        for partition in self.broker.partitions.values():
-            flush_ms = partition.log.config.flush_ms
-            waited_ms = now_ms - partition.log.dirty_since_ms
-            if partition.log.is_dirty and (flush_ms == LONG_MAX or waited_ms >= flush_ms):
-                self.request_flush(partition)
+        for name, one in self.broker.log_dir.logs.items():
+            flush_ms = one.config.flush_ms
+            waited_ms = now_ms - one.unflushed.since_ms
+            if one.is_dirty and (flush_ms == LONG_MAX or waited_ms >= flush_ms):
+                self.request_flush(self.broker.partitions[name])

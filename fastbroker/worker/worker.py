@@ -32,15 +32,18 @@ from fastbroker.protocol.messages.describe_cluster import (
 from fastbroker.storage.disk import Disk
 from fastbroker.storage.log_dir import LogDir
 from fastbroker.txn.coordinator import TransactionCoordinator
+from fastbroker.worker.checkpoint import Checkpoint
 from fastbroker.worker.controller import Forwarding, Lifecycle, ProducerIds
 from fastbroker.worker.enlistment import Enlistment
 from fastbroker.worker.flusher import Flusher
 from fastbroker.worker.internal_topic import InternalTopic
+from fastbroker.worker.log_starts import LogStarts
 from fastbroker.worker.observer import Observer
 from fastbroker.worker.offsets_topic import OffsetsTopic
 from fastbroker.worker.peers import Peers
 from fastbroker.worker.removal import Removal
 from fastbroker.worker.replicas import Replicas
+from fastbroker.worker.rounds import Rounds
 from fastbroker.worker.timers import TimerWheel
 from fastbroker.worker.upkeep import Upkeep
 
@@ -137,7 +140,17 @@ class Worker:
             offsets_partition=self.broker.groups.partition_for,
             version=lambda: self.broker.image.features.get(TRANSACTION_VERSION, 0),
         )
-        self.flusher = Flusher(loop, SyncThread(), self._sync_failed)
+        self.broker.save_log_starts = LogStarts(loop, self.log_dir).save
+        self.checkpoint = Checkpoint(
+            loop,
+            SyncThread(),
+            self.log_dir,
+            failed=self._sync_failed,
+            write_points=lambda: self.upkeep.write_recovery_points(),
+        )
+        self.flusher = Flusher(
+            loop, SyncThread(), self._sync_failed, self.log_dir.journal, self.checkpoint
+        )
         remove = Removal(loop, self.timers, self.log_dir.disk)
         self.replicas = Replicas(self.broker, config, self.flusher.request, remove)
         self.observer = Observer(
@@ -149,7 +162,8 @@ class Worker:
             apply=self._apply,
             fatal=fatal,
         )
-        self.upkeep = Upkeep(loop, self.broker, self.flusher.request, remove)
+        self.upkeep = Upkeep(loop, self.broker, self.flusher.request)
+        self.rounds = Rounds(self.broker, remove)
         self.listeners = [self._listener(one.at(index)) for one in config.listeners()]
 
     # ---- what is made once
@@ -251,8 +265,8 @@ class Worker:
         for name in self.log_dir.unknown_directories(self.broker.partitions):
             log.warning("%s is no partition of this broker: kept as %s", name,
                         self.log_dir.set_aside(name))  # fmt: skip
-        self.log_dir.was_clean = False  # logs opened from here on are new
         self.upkeep.start()
+        self.rounds.start()
         for listener in self.listeners:
             listener.start()
         self._ready()
@@ -320,5 +334,6 @@ class Worker:
         self.metadata_client.close()
         self.timers.close()
         self.flusher.close()
+        self.checkpoint.close()
         self.loop.run_until_complete(self.loop.shutdown_default_executor())
         self.log_dir.close(self.lifecycle.broker_epoch)

@@ -5,7 +5,8 @@
  * Each of `connections` keeps `depth` requests in flight, until `warm` + `requests` are answered in
  * all, each its share. Connection i writes to, or reads from, partition i modulo `partitions`. A produce (v9,
  * acks=-1) holds one prebuilt batch of uncompressed records; `idempotent`=1 gives each connection a
- * producer id and counts its sequences. A fetch (v12, no session) asks for one batch of the same
+ * producer id and counts its sequences. With `together`=N, 1 or more, it holds N of them, each for a
+ * partition of its own, and one request after the other, over all connections, the next N partitions. A fetch (v12, no session) asks for one batch of the same
  * size, one after the other through the `batches` of its partition, and round again. Every answer is
  * checked: an error, or other bytes than asked for, ends the run.
  *
@@ -29,7 +30,9 @@
 
 #define CONNECTIONS_MAX 128
 #define DEPTH_MAX 1024
-#define HEAD_BYTES 192      /* of an answer: all that is looked at */
+#define HEAD_BYTES 192      /* of an answer: all that is looked at, up to its first partition's end */
+#define DONE_BYTES 33       /* of a partition in the answer of a produce, when all is well */
+#define TOGETHER_MAX 10000
 #define SMALL_BYTES 4096    /* frames up to here are sent many at once */
 #define READ_BYTES (1 << 18)
 
@@ -44,7 +47,7 @@
 static struct { const char *name; long value; } options[] = {
     {"partitions", 4}, {"connections", 4},  {"depth", 5},   {"batch_bytes", 16384},
     {"record_bytes", 1024}, {"requests", 1000}, {"warm", 100}, {"pid", 0},
-    {"batches", 1}, {"idempotent", 0},
+    {"batches", 1}, {"idempotent", 0}, {"together", 0},
 };
 
 static long option(const char *name) {
@@ -64,7 +67,7 @@ typedef struct {
     long share;             /* of all requests */
     long asked, answered;
     double asked_at[DEPTH_MAX];
-    uint8_t head[HEAD_BYTES];
+    uint8_t *head;
     size_t head_bytes;      /* of the answer that is arriving: in `head`, and behind it */
     size_t left;
 } Connection;
@@ -72,9 +75,10 @@ typedef struct {
 static Connection connections[CONNECTIONS_MAX];
 static Mode mode;
 static const char *topic;
-static long depth, total, batches, batch_records, idempotent;
-static size_t batch_bytes;
+static long depth, total, batches, batch_records, idempotent, partitions, together, count;
+static size_t batch_bytes, head_room;
 static size_t offset_at; /* of the fetch offset in a frame */
+static size_t index_at, index_step; /* of the first partition's number in a produce; to the next */
 static int epoll_fd;
 
 static double now(clockid_t clock) {
@@ -132,13 +136,13 @@ static size_t make_batch(uint8_t *out, size_t size, long record_bytes) {
     return size;
 }
 
-static uint8_t *put_name(uint8_t *p) {
+static uint8_t *put_name(uint8_t *p, long partitions_in_it) {
     size_t length = strlen(topic);
     *p++ = 2; /* one topic */
     p += store_uvarint32(p, (uint32_t)length + 1);
     memcpy(p, topic, length);
-    p[length] = 2; /* one partition */
-    return p + length + 1;
+    p += length;
+    return p + store_uvarint32(p, (uint32_t)partitions_in_it + 1);
 }
 
 static uint8_t *put_header(uint8_t *p, int key, int version) {
@@ -151,25 +155,32 @@ static uint8_t *put_header(uint8_t *p, int key, int version) {
 }
 
 static void make_request(Connection *c, int partition) {
-    uint8_t *p = c->frame = malloc(batch_bytes + 4096);
+    long in_it = together ? together : 1;
+    uint8_t *p = c->frame = malloc((batch_bytes + 16) * in_it + 4096);
     if (mode == VERSIONS) p = put_header(p, 18, 0);
     if (mode == PRODUCE) {
         p = put_header(p, 0, 9);
         *p++ = 0;                 /* no transaction */
         store_u16(p, -1);         /* acks=all */
         store_u32(p + 2, 30000);
-        p = put_name(p + 6);
-        store_u32(p, partition);
-        p += 4;
-        p += store_uvarint32(p, (uint32_t)batch_bytes + 1);
-        c->batch = p;
-        p += make_batch(p, batch_bytes, option("record_bytes"));
+        p = put_name(p + 6, in_it);
+        index_at = p - c->frame;
+        for (long i = 0; i < in_it; i++) {
+            index_step = p - c->frame - index_at; /* what it comes to with the last but one, over i */
+            store_u32(p, partition);
+            p += 4;
+            p += store_uvarint32(p, (uint32_t)batch_bytes + 1);
+            c->batch = p;
+            p += make_batch(p, batch_bytes, option("record_bytes"));
+            *p++ = 0;             /* end of the partition */
+        }
+        if (in_it > 1) index_step /= in_it - 1;
         if (idempotent) {
             store_u64(c->batch + 43, (uint64_t)getpid() * CONNECTIONS_MAX + c->index);
             store_u16(c->batch + 51, 0);
         }
-        memset(p, 0, 3);          /* ends of partition, topic, request */
-        p += 3;
+        memset(p, 0, 2);          /* ends of topic and request */
+        p += 2;
     }
     if (mode == FETCH) {
         p = put_header(p, 1, 12);
@@ -180,7 +191,7 @@ static void make_request(Connection *c, int partition) {
         p[16] = 0;
         store_u32(p + 17, 0);     /* no session */
         store_u32(p + 21, -1);
-        p = put_name(p + 25);
+        p = put_name(p + 25, 1);
         store_u32(p, partition);
         store_u32(p + 4, -1);
         offset_at = p + 8 - c->frame;
@@ -204,6 +215,9 @@ static void number_request(Connection *c) {
         store_u32(c->batch + 53, (uint32_t)(c->asked * batch_records));
         store_u32(c->batch + 17, crc32c(c->batch + 21, batch_bytes - 21));
     }
+    long first = (c->index + c->asked * count) * together;
+    for (long i = 0; i < together; i++)
+        store_u32(c->frame + index_at + i * index_step, (uint32_t)((first + i) % partitions));
     c->asked_at[c->asked++ % depth] = now(CLOCK_MONOTONIC);
 }
 
@@ -246,8 +260,9 @@ static clockid_t served_by;
 
 static uint8_t *past_name(uint8_t *p) {
     uint32_t length = 0;
-    int n = load_uvarint32(p + 1, p + 6, &length);
-    return p + 1 + n + length - 1 + 1; /* counts of topics and partitions around the name */
+    p += 1 + load_uvarint32(p + 1, p + 6, &length); /* the count of topics is before it */
+    p += length - 1;
+    return p + load_uvarint32(p, p + 5, &length); /* the count of partitions is behind the name */
 }
 
 static void fail(const char *what, int code) {
@@ -264,8 +279,10 @@ static double check_answer(Connection *c) {
     if (mode == VERSIONS) return 0;
     if (mode == PRODUCE) {
         p = past_name(p + 5);
-        if (load_u16(p + 4)) fail("error", load_u16(p + 4));
-        return batch_bytes;
+        long in_it = together ? together : 1;
+        for (long i = 0; i < in_it; i++, p += DONE_BYTES)
+            if (load_u16(p + 4)) fail("error", load_u16(p + 4));
+        return batch_bytes * in_it;
     }
     if (load_u16(p + 9)) fail("error", load_u16(p + 9));
     p = past_name(p + 15);
@@ -308,7 +325,7 @@ static void readable(Connection *c) {
             continue;
         }
         size_t take = (size_t)(end - p) < c->left ? (size_t)(end - p) : c->left;
-        size_t keep = HEAD_BYTES - c->head_bytes < take ? HEAD_BYTES - c->head_bytes : take;
+        size_t room = head_room - c->head_bytes, keep = room < take ? room : take;
         memcpy(c->head + c->head_bytes, p, keep);
         c->head_bytes += keep;
         p += take;
@@ -361,7 +378,11 @@ int main(int argc, char **argv) {
     mode = *argv[2] == 'p' ? PRODUCE : *argv[2] == 'f' ? FETCH : VERSIONS;
     topic = argv[3];
     read_options(argc, argv);
-    long count = option("connections"), requests = option("requests");
+    long requests = option("requests");
+    count = option("connections");
+    partitions = option("partitions");
+    together = option("together");
+    head_room = HEAD_BYTES + DONE_BYTES * together;
     depth = option("depth");
     warm = option("warm");
     batches = option("batches");
@@ -369,6 +390,8 @@ int main(int argc, char **argv) {
     total = warm + requests;
     CHECK(count > 0 && count <= CONNECTIONS_MAX && depth > 0 && depth <= DEPTH_MAX, "options");
     CHECK(warm > 0 && requests > 0 && batches > 0 && strlen(topic) < 100, "options");
+    CHECK(together >= 0 && together <= TOGETHER_MAX && together <= partitions, "options");
+    CHECK(!together || !idempotent, "options"); /* sequences are of one partition */
     pid_t pid = (pid_t)option("pid");
     served_by = pid ? (clockid_t)(~(unsigned)pid << 3 | 2) : CLOCK_PROCESS_CPUTIME_ID;
     latencies = malloc(requests * sizeof *latencies);
@@ -379,7 +402,8 @@ int main(int argc, char **argv) {
     for (long i = 0; i < count; i++) {
         connections[i].index = (int)i;
         connections[i].share = total / count + (i < total % count);
-        make_request(&connections[i], (int)(i % option("partitions")));
+        connections[i].head = malloc(head_room);
+        make_request(&connections[i], (int)(i % partitions));
         connect_to(&connections[i], atoi(argv[1]));
     }
     for (long i = 0; i < count; i++) ask(&connections[i]);

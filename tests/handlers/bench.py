@@ -167,6 +167,8 @@ class Bench:
         self.enlisted: list[tuple[dict[str, Any], Deferred[dict[TopicPartition, int]]]] = []
         self.verdict = 0  # the transaction coordinator's, for every partition
         self.broker.enlist = self._enlist
+        self.starts_to_save: list[Deferred[None]] = []
+        self.broker.save_log_starts = self._save_log_starts
         self.dirty: dict[Partition, None] = {}
         self.removed: list[str] = []
         self.replicas = Replicas(
@@ -233,9 +235,9 @@ class Bench:
     def partition(self, name: str = "t", number: int = 0) -> Partition:
         return self.broker.partitions[TopicPartition(name, number)]
 
-    def append(self, *values: str, name: str = "t", **how: Any) -> None:
+    def append(self, *values: str, name: str = "t", number: int = 0, **how: Any) -> None:
         """One batch, straight into a partition."""
-        self.partition(name).append(
+        self.partition(name, number).append(
             batch(*values, **how), now_ms=self.timers.now_ms(), produce_version=9
         )
 
@@ -254,6 +256,25 @@ class Bench:
             if job is not None:
                 job.run()
                 partition.flushed(job)
+
+    def _save_log_starts(self) -> Deferred[None]:
+        saved: Deferred[None] = Deferred()
+        self.starts_to_save.append(saved)
+        if self.instant:
+            self.save_log_starts()
+        return saved
+
+    def save_log_starts(self) -> None:
+        """Write what has been asked for."""
+        waiting, self.starts_to_save = self.starts_to_save, []
+        try:
+            self.log_dir.write_log_starts()
+        except OSError as error:
+            for saved in waiting:
+                saved.fail(error)
+        else:
+            for saved in waiting:
+                saved.complete(None)
 
     # ---- the transaction coordinator
 

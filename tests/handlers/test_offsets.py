@@ -1,15 +1,20 @@
 """ListOffsets, OffsetForLeaderEpoch, DeleteRecords."""
 from __future__ import annotations
 
+import os
 from typing import Any
 
 import pytest
 
 from fastbroker import errors
+from fastbroker.model import TopicPartition
 from fastbroker.protocol.messages.delete_records import DeleteRecordsRequest
 from fastbroker.protocol.messages.list_offsets import ListOffsetsRequest
 from fastbroker.protocol.messages.offset_for_leader_epoch import OffsetForLeaderEpochRequest
-from tests.handlers.bench import ELSEWHERE, ME, Bench
+from fastbroker.storage.checkpoints import read_offsets
+from fastbroker.storage.offset_checkpoints import LOG_STARTS
+from tests.handlers.bench import ELSEWHERE, ME, Bench, Pending
+from tests.storage.logs import batch
 
 Listed = ListOffsetsRequest.ListOffsetsTopic
 Epochs = OffsetForLeaderEpochRequest.OffsetForLeaderTopic
@@ -119,7 +124,11 @@ def delete(
     request = DeleteRecordsRequest(
         topics=[Delete(name=topic, partitions=[part])], timeout_ms=1000
     )
-    ((found,),) = [one.partitions for one in bench.ask(request, version).topics]
+    asked = bench.send(request, version)
+    if bench.starts_to_save:
+        assert not asked.done, "a start is promised when it is on disk"
+        bench.save_log_starts()
+    ((found,),) = [one.partitions for one in asked.response.topics]
     return found.error_code, found.low_watermark
 
 
@@ -143,13 +152,73 @@ def test_records_that_stay(filled: Bench) -> None:
     assert error == errors.InvalidTopicException.code
 
 
-def test_a_start_that_cannot_be_written(
-    filled: Bench, monkeypatch: pytest.MonkeyPatch
+def test_a_start_is_promised_when_it_is_on_disk(filled: Bench) -> None:
+    path = os.path.join(filled.log_dir.path, LOG_STARTS)
+    first = filled.send(deletion(t=2), 2)
+    second = filled.send(deletion(t=3, unknown=0), 2)
+    assert not first.done
+    assert not second.done
+    assert list_offsets(filled, (0, -2)) == [(0, 3, -1)], "readers see it at once"
+    filled.save_log_starts()
+    assert read_offsets(filled.log_dir.disk, path) == {TopicPartition("t", 0): 3}
+    assert outcomes(first) == {"t": (0, 2)}
+    assert outcomes(second) == {"t": (0, 3), "unknown": (3, -1)}
+
+
+def test_nothing_is_written_for_what_is_refused(slow: Bench) -> None:
+    asked = slow.send(deletion(unknown=0), 2)
+    assert outcomes(asked) == {"unknown": (3, -1)}
+    assert not slow.starts_to_save
+
+
+def test_a_start_that_is_not_on_disk_is_not_promised(
+    filled: Bench, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     def full(*_: Any) -> None:
         raise OSError(28, "No space left on device")
 
-    filled.elect(ME)
-    monkeypatch.setattr(filled.log_dir.disk, "write_file", full)
-    assert delete(filled, 2) == (errors.KafkaStorageError.code, -1)
-    assert list_offsets(filled, (0, -2)) == [(0, 1, -1)]
+    with monkeypatch.context() as patch:
+        patch.setattr(filled.log_dir.disk, "replace_file", full)
+        asked = filled.send(deletion(t=2, unknown=0), 2)
+        filled.save_log_starts()
+        assert outcomes(asked) == {
+            "t": (errors.KafkaStorageError.code, -1),
+            "unknown": (errors.UnknownTopicOrPartition.code, -1),
+        }
+    assert "No space left" in caplog.text
+    assert delete(filled, 2) == (0, 2), "asked again, it is written"
+
+
+def test_records_of_an_open_transaction_can_be_deleted(bench: Bench) -> None:
+    bench.create()
+    partition = bench.partition()
+    guard = partition.begin_verification(7, 0, base_sequence=0)
+    partition.append(
+        batch("a", "b", producer_id=7, producer_epoch=0, base_sequence=0, is_transactional=True),
+        now_ms=bench.timers.now_ms(), produce_version=9, verification=guard,
+    )  # fmt: skip
+    assert partition.last_stable_offset == 0
+    assert delete(bench, -1) == (0, 2), "up to the high watermark, not the last stable offset"
+    assert partition.last_stable_offset == 2
+    assert 7 in partition.log.producers.producers
+
+
+def deletion(**offsets: int) -> DeleteRecordsRequest:
+    return DeleteRecordsRequest(
+        timeout_ms=1000,
+        topics=[
+            Delete(
+                name=name,
+                partitions=[Delete.DeleteRecordsPartition(partition_index=0, offset=offset)],
+            )
+            for name, offset in offsets.items()
+        ],
+    )
+
+
+def outcomes(asked: Pending) -> dict[str, tuple[int, int]]:
+    """(error, new start) by topic."""
+    return {
+        topic.name: (topic.partitions[0].error_code, topic.partitions[0].low_watermark)
+        for topic in asked.response.topics
+    }

@@ -27,7 +27,7 @@ class OnePartition:
 
     def __init__(self, folder: pathlib.Path) -> None:
         log = open_log(folder, TopicConfig(max_message_bytes=200))
-        self.partition_ = Partition(TP, bytes(16), log, broker_id=1, request_flush=lambda p: None)
+        self.partition_ = Partition(TP, bytes(16), lambda: log, broker_id=1, request_flush=lambda p: None)
         self.partition_.lead(Leadership(1, 0, 0, (1,), (1,)))
         for value in "abc":
             self.partition_.append_internal(bytearray(batch(value)), now_ms=0)

@@ -47,6 +47,43 @@ def test_a_topic_and_its_partitions() -> None:
     assert MetadataImage.empty().topics == {}
 
 
+def test_partitions_in_the_same_state_are_one_object() -> None:
+    _, base = applied(MetadataImage.empty(), *topic(partitions=2), *topic("u", OTHER))
+    t, u = base.topics["t"].partitions, base.topics["u"].partitions
+    assert t[0] is t[1] is u[0]
+    elect = [
+        records.PartitionChangeRecord(partition_id=n, topic_id=ID, leader=2) for n in (0, 1, 1)
+    ]
+    _, image = applied(base, *elect[:2])
+    assert image.topics["t"].partitions[0] is image.topics["t"].partitions[1]
+    _, image = applied(base, *elect)
+    first, twice = image.topics["t"].partitions.values()
+    assert (first.leader_epoch, twice.leader_epoch, twice.partition_epoch) == (1, 2, 2)
+    assert image.topics["u"].partitions[0] is u[0]
+
+
+def test_topics_of_one_partition_share_more_and_part_when_one_changes() -> None:
+    _, base = applied(MetadataImage.empty(), *topic(), *topic("u", OTHER))
+    assert base.topics["t"].partitions is base.topics["u"].partitions
+    assert base.topics["t"] is base.topics_by_id[ID]
+    _, image = applied(
+        base,
+        records.PartitionRecord(partition_id=1, topic_id=ID, replicas=[1], isr=[1], leader=1),
+        records.PartitionChangeRecord(partition_id=0, topic_id=OTHER, leader=2),
+    )
+    assert sorted(image.topics["t"].partitions) == [0, 1]
+    assert [p.leader for p in image.topics["u"].partitions.values()] == [2]
+    assert [p.leader for p in base.topics["t"].partitions.values()] == [1]
+
+
+def test_the_same_leader_elected_with_another_isr_is_another_state() -> None:
+    _, base = applied(MetadataImage.empty(), *topic(partitions=2))
+    change = records.PartitionChangeRecord(partition_id=0, topic_id=ID, leader=3)
+    other = records.PartitionChangeRecord(partition_id=1, topic_id=ID, leader=3, isr=[3])
+    _, image = applied(base, change, other)
+    assert [p.isr for p in image.topics["t"].partitions.values()] == [(1,), (3,)]
+
+
 def test_a_change_copies_only_what_it_touches() -> None:
     _, base = applied(MetadataImage.empty(), *topic(), *topic("u", OTHER))
     delta, image = applied(

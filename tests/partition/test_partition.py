@@ -37,7 +37,7 @@ class Bench:
         self.partition = Partition(
             TP,
             b"i" * 16,
-            open_log(path, config),
+            lambda: open_log(path, config),
             broker_id=ME,
             request_flush=self._request_flush,
         )

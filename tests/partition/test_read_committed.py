@@ -106,7 +106,8 @@ def test_a_client_sees_exactly_what_was_committed(tmp_path: pathlib.Path, seed: 
     assert bench.partition.last_stable_offset == log.log_end_offset
     assert read_all(bench.partition, dice, 0) == everything
     reopened = Partition(
-        TP, bytes(16), reopen(log, tmp_path, dice), broker_id=ME, request_flush=lambda _: None
+        TP, bytes(16), lambda: reopen(log, tmp_path, dice), broker_id=ME,
+        request_flush=lambda _: None,
     )
     assert read_all(reopened, dice, 0) == everything
 
@@ -271,7 +272,7 @@ def test_a_new_leader_knows_what_is_open(tmp_path: pathlib.Path) -> None:
     bench.flush()
     bench.partition.log.close()
     again = Partition(
-        TP, bytes(16), open_log(tmp_path, is_clean=True), broker_id=ME,
+        TP, bytes(16), lambda: open_log(tmp_path, is_clean=True), broker_id=ME,
         request_flush=lambda _: None,
     )  # fmt: skip
     again.lead(Leadership(ME, 2, 0, (ME,), (ME,)))

@@ -251,9 +251,16 @@ class SimulatedDisk(Disk):
         else:
             self._sync_names(node)
 
-    def sync_file_system(self, path: str) -> None:
+    def sync_file(self, path: str) -> None:
+        fd = self.open(path, write=False)
+        try:
+            self.sync(fd)
+        finally:
+            self.close(fd)
+
+    def sync_file_system(self, fd: int) -> None:
         """Everything is on the medium when this returns (syncfs)."""
-        self._call("sync_file_system", path)
+        self._call("sync_file_system", fd)
         self._safe = len(self._changes)
         _sync_all(self.root)
         for node, _ in self._open.values():

@@ -47,8 +47,8 @@ class Flushing:
 
     def __init__(self, log: Log, job: FlushJob) -> None:
         self.log, self.job = log, job
-        files, self.opened = job.descriptors()
-        self.fds = [fd for fd, _ in files]
+        self.opened = [fd for fd, _ in job.open_names()]
+        self.fds = [one.fd for one in job.files] + self.opened
 
 
 class Schedule:
@@ -119,7 +119,6 @@ class Schedule:
             log.producers.commit_below(log.flushed_offset)
         for unknown in self.log_dir.unknown_directories(self.topics):
             self.log_dir.set_aside(unknown)
-        self.log_dir.was_clean = False
 
     def _continue_after_all(self) -> None:
         """In the end: batches that are sent again are known, others are taken, and stay."""
@@ -288,7 +287,9 @@ class Schedule:
         assert self.log_dir is not None
         name = self._one()[0]
         self.topics[name] = self._topic_id(), Promises()
-        self.doomed.append(self.log_dir.forget_log(name))
+        renamed = self.log_dir.forget_log(name)
+        if renamed is not None:
+            self.doomed.append(renamed)
         self.flushing.pop(name, None)
         self.log_dir.open_log(name, self.topics[name][0], self.config, self.now_ms)
 

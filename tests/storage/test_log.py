@@ -62,7 +62,7 @@ def test_every_offset_is_found(tmp_path: pathlib.Path, remembered: bool) -> None
     for index in range(50):
         append(log, *("x" * (index % 7) for _ in range(1 + index % 3)))
     if not remembered:
-        log._recent.clear()
+        log.segments.forget_recent()
     for offset in range(log.log_end_offset):
         assert contents(log, offset)[0][0] == offset
 

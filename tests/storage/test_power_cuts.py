@@ -13,7 +13,8 @@ from fastbroker.storage import segment as segment_module
 from fastbroker.storage.flush_job import FlushJob
 from fastbroker.storage.index import IndexFile
 from fastbroker.storage.log import Log
-from fastbroker.storage.log_dir import CLEAN, RECOVERY_POINTS, LogDir
+from fastbroker.storage.log_dir import CLEAN, LogDir
+from fastbroker.storage.offset_checkpoints import RECOVERY_POINTS
 from fastbroker.storage.producer_state import ProducerState
 from fastbroker.storage.segment import Segment
 from fastbroker.storage.txn_index import TxnIndex

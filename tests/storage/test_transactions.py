@@ -176,14 +176,14 @@ def test_an_index_is_searched_and_cut(tmp_path: pathlib.Path) -> None:
     assert index.overlapping(0, 10**6) == ([], False)
     index.cut(0)
     index.clear()
-    index.release()
+    assert not index.write()
     assert not os.path.exists(path)
     entries = [
         AbortedTransaction(*row) for row in ((1, 90, 110, 95), (2, 111, 112, 95), (3, 95, 120, 121))
     ]
     for entry in entries:
         index.append(entry)
-    index.release()
+    assert index.write()
     assert os.path.getsize(path) == 3 * 34
     for each in (index, TxnIndex(Disk(), path, 100, is_there=True)):
         assert each.load()
@@ -198,7 +198,7 @@ def test_an_index_is_searched_and_cut(tmp_path: pathlib.Path) -> None:
     assert (index.last_marker, index.overlapping(0, 500)[0]) == (112, entries[:2])
     index.cut(100)
     assert index.last_marker == -1
-    index.release()
+    assert not index.write()
     assert TxnIndex(Disk(), path, 100, is_there=True).load()
 
 

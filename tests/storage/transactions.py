@@ -33,6 +33,7 @@ def batches_of(log: Log) -> list[Batch]:
     return [
         each
         for segment in log.segments
+        if segment.size  # the first one has no file before the first batch
         for each in iter_batches(segment.read(0, segment.size))
     ]
 

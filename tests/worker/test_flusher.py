@@ -85,7 +85,9 @@ class Bench:
             str(self.path / str(name)), disk=Disk(), partition=name, config=TopicConfig(),
             now_ms=NOW,
         )  # fmt: skip
-        made = Partition(name, bytes(16), opened, broker_id=1, request_flush=self.flusher.request)
+        made = Partition(
+            name, bytes(16), lambda: opened, broker_id=1, request_flush=self.flusher.request
+        )
         made.lead(Leadership(1, 0, 0, (1,), (1,)))
         opened.flush()
         return made

@@ -13,7 +13,13 @@ from fastbroker.protocol.metadata_records import NoOpRecord, RemoveTopicRecord, 
 from fastbroker.protocol.record_frames import encode_metadata_record
 from fastbroker.protocol.schema import Struct
 from fastbroker.records.builder import build_batch
-from fastbroker.worker.observer import CHANGE_RECORDS, METADATA_TOPIC_ID, RETRY_MS, Observer
+from fastbroker.worker.observer import (
+    CHANGE_RECORDS,
+    METADATA_TOPIC_ID,
+    RETRY_MS,
+    TURN_MS,
+    Observer,
+)
 from tests.group.virtual_timers import VirtualTimers
 from tests.worker.fake_client import FakeClient
 
@@ -118,6 +124,29 @@ def test_the_first_image_is_applied_in_parts_that_know_all_of_it(bench: Bench) -
         bench.observer.image.topics
     )
     assert bench.asked() == (count, 1)
+
+
+def test_others_have_their_turn_between_the_parts(bench: Bench) -> None:
+    count = 3 * CHANGE_RECORDS
+    topics = [TopicRecord(name=f"t{n}", topic_id=n.to_bytes(16, "big")) for n in range(count)]
+    bench.answer(batch(*topics[:1], offset=0))
+    apply, turns = bench.observer._apply, []
+
+    def slowly(delta: MetadataDelta, image: MetadataImage) -> None:
+        apply(delta, image)
+        bench.timers.at_ms += TURN_MS
+        turns.append("ours")
+        bench.timers.after(0, turns.append, "another's")
+
+    bench.observer._apply = slowly
+    bench.answer(batch(*topics[1:], offset=1))
+    while not bench.client.calls:
+        bench.timers.advance(TURN_MS)
+    assert turns[:5] == ["ours", "another's", "ours", "another's", "ours"]
+    assert [offset for _, offset, _ in bench.applied] == [
+        0, CHANGE_RECORDS, 2 * CHANGE_RECORDS, count - 1,
+    ]  # fmt: skip
+    assert len(bench.observer.image.topics) == count
 
 
 def test_nothing_new_applies_nothing(bench: Bench) -> None:

@@ -30,14 +30,14 @@ def config(kind: int, resource: str, name: str, value: str | None) -> ConfigReco
     return ConfigRecord(resource_type=kind, resource_name=resource, name=name, value=value)
 
 
-def test_partitions_with_a_replica_here_are_opened(bench: Bench) -> None:
+def test_partitions_with_a_replica_here_are_known(bench: Bench) -> None:
     bench.create("mine", partitions=2)
     bench.create("theirs", leader=ELSEWHERE)
     assert sorted(bench.broker.partitions) == [("mine", 0), ("mine", 1)]
     assert bench.partition("mine").is_leader
-    assert sorted(name for name in os.listdir(bench.log_dir.path) if name[-2] == "-") == [
-        "mine-0", "mine-1",
-    ]  # fmt: skip
+    assert not bench.log_dir.logs, "nobody needs them yet"
+    bench.append("a", name="mine")
+    assert [name for name in os.listdir(bench.log_dir.path) if name[-2] == "-"] == ["mine-0"]
 
 
 def test_a_changed_partition_is_led_in_its_epoch(bench: Bench) -> None:
@@ -52,6 +52,8 @@ def test_a_changed_partition_is_led_in_its_epoch(bench: Bench) -> None:
 def test_a_removed_topic_is_put_aside_and_its_files_go_later(bench: Bench) -> None:
     bench.create(partitions=2, file_delete_delay_ms=5)
     directories = [bench.partition("t", n).log.directory for n in (0, 1)]
+    for number in (0, 1):
+        bench.append("a", number=number)
     bench.delete()
     assert not bench.broker.partitions
     assert not bench.log_dir.logs
@@ -101,6 +103,7 @@ def test_overrides_take_effect_and_go(bench: Bench) -> None:
 
 def test_a_replica_taken_away_is_dropped(bench: Bench) -> None:
     topic_id = bench.create()
+    bench.append("a")
     bench.apply(
         PartitionChangeRecord(
             partition_id=0, topic_id=topic_id, replicas=[ELSEWHERE], isr=[ELSEWHERE],
@@ -115,6 +118,7 @@ def test_a_directory_that_cannot_be_renamed_is_left(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     bench.create()
+    bench.append("a")
 
     def broken(*_: object) -> None:
         raise OSError(5, os.strerror(5))
@@ -182,16 +186,3 @@ def test_consumer_groups_hear_of_topics_but_not_of_their_leaders(bench: Bench) -
     assert heard.pop() == ({"a"}, {"a"})
     bench.delete("a")
     assert heard.pop() == ({"a"}, {"a"})
-
-
-def test_a_compacted_topic_is_told_to_stay_whole(
-    tmp_path: pathlib.Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    """One line for a topic, also when the policy comes later; none for a topic without it."""
-    bench = Bench(tmp_path)
-    bench.create("plain", partitions=2)
-    assert "no cleaner" not in caplog.text
-    bench.create("compacted", partitions=3, cleanup_policy="compact")
-    assert caplog.text.count("topic compacted has cleanup.policy=compact") == 1
-    bench.apply(config(TOPIC, "plain", "cleanup.policy", "compact"))
-    assert caplog.text.count("topic plain has cleanup.policy=compact") == 1

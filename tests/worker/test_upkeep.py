@@ -14,7 +14,7 @@ from fastbroker.partition.partition import Partition
 from fastbroker.storage.checkpoints import read_offsets
 from fastbroker.worker.removal import Removal
 from fastbroker.worker.upkeep import Upkeep
-from tests.handlers.bench import ELSEWHERE, Bench
+from tests.handlers.bench import Bench
 
 DAY_MS = 86_400_000
 
@@ -35,58 +35,14 @@ class Fixture:
     def __init__(self, path: pathlib.Path) -> None:
         self.bench = Bench(path)
         self.flushed: list[Partition] = []
-        self.removed: list[tuple[int, str]] = []
         self.upkeep = Upkeep(
-            Loop(), self.bench.broker, self.flushed.append,  # type: ignore[arg-type]
-            lambda delay_ms, path: self.removed.append((delay_ms, path)),
-        )  # fmt: skip
+            Loop(), self.bench.broker, self.flushed.append  # type: ignore[arg-type]
+        )
 
 
 @pytest.fixture
 def fixture(tmp_path: pathlib.Path) -> Fixture:
     return Fixture(tmp_path)
-
-
-def test_old_segments_are_dropped_and_removed_later(fixture: Fixture) -> None:
-    bench = fixture.bench
-    bench.create(retention_ms=DAY_MS, file_delete_delay_ms=77)
-    bench.append("old", at=bench.timers.now_ms())
-    fixture.upkeep.retain()
-    assert not fixture.removed
-    bench.timers.advance(DAY_MS + 1)
-    fixture.upkeep.retain()
-    assert bench.partition().log.log_start_offset == 1, "the active segment is rolled, then dropped"
-    assert {delay for delay, _ in fixture.removed} == {77}
-    assert all(path.endswith(".deleted") for _, path in fixture.removed)
-
-
-def test_only_leaders_in_good_order_drop(fixture: Fixture) -> None:
-    bench = fixture.bench
-    for name in ("follower", "failed"):
-        bench.create(name, retention_ms=1)
-        bench.append("old", name=name, at=bench.timers.now_ms())
-    bench.elect(ELSEWHERE, "follower")
-    bench.partition("failed").fail(OSError("EIO"))
-    bench.timers.advance(DAY_MS)
-    fixture.upkeep.retain()
-    assert not fixture.removed
-
-
-def test_a_full_disk_stops_nothing(fixture: Fixture, monkeypatch: pytest.MonkeyPatch) -> None:
-    bench = fixture.bench
-    bench.create(retention_ms=1)
-    bench.append("old", at=bench.timers.now_ms())
-    bench.timers.advance(DAY_MS)
-
-    def full(*_: object) -> None:
-        raise OSError(28, os.strerror(28))
-
-    with monkeypatch.context() as patch:
-        patch.setattr(bench.log_dir.disk, "replace_file", full)
-        fixture.upkeep.retain()
-    assert not fixture.removed
-    fixture.upkeep.retain()
-    assert fixture.removed
 
 
 def test_silent_producers_are_forgotten(fixture: Fixture) -> None:

@@ -8,6 +8,7 @@ back, because nobody else has all of its acknowledged records. Kafka: PartitionC
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 from fastbroker.metadata.image import NO_LEADER, MetadataImage, PartitionImage, TopicImage
 from fastbroker.protocol.metadata_records import PartitionChangeRecord
@@ -17,18 +18,14 @@ from fastbroker.protocol.schema import Struct
 def broker_leaves(image: MetadataImage, broker_id: int) -> list[Struct]:
     """Changes that take `broker_id` out of every ISR and every leadership."""
     out: list[Struct] = []
+    known: dict[int, dict[str, Any] | None] = {}  # by the id of a partition: many are one object
     for topic, index, partition in _partitions(image):
-        if broker_id not in partition.isr:
-            continue
-        isr = tuple(b for b in partition.isr if b != broker_id) or partition.isr
-        change = PartitionChangeRecord(partition_id=index, topic_id=topic.id)
-        if isr != partition.isr:
-            change.isr = list(isr)
-        if partition.leader == broker_id:
-            change.leader = _leader(image, partition.replicas, isr, without=broker_id)
-        elif isr == partition.isr:
-            continue
-        out.append(change)
+        try:
+            change = known[id(partition)]
+        except KeyError:
+            change = known[id(partition)] = _departure(image, partition, broker_id)
+        if change is not None:
+            out.append(PartitionChangeRecord(partition_id=index, topic_id=topic.id, **change))
     return out
 
 
@@ -50,6 +47,21 @@ def _partitions(image: MetadataImage) -> Iterator[tuple[TopicImage, int, Partiti
     for topic in image.topics.values():
         for index, partition in topic.partitions.items():
             yield topic, index, partition
+
+
+def _departure(
+    image: MetadataImage, partition: PartitionImage, broker_id: int
+) -> dict[str, Any] | None:
+    """Fields of the change that takes `broker_id` out of a partition; None: it is not in it."""
+    if broker_id not in partition.isr:
+        return None
+    isr = tuple(b for b in partition.isr if b != broker_id) or partition.isr
+    change: dict[str, Any] = {}
+    if isr != partition.isr:
+        change["isr"] = list(isr)
+    if partition.leader == broker_id:
+        change["leader"] = _leader(image, partition.replicas, isr, without=broker_id)
+    return change or None
 
 
 def _leader(

@@ -55,6 +55,7 @@ def create_topics(
     )  # fmt: skip
     records: list[Struct] = []
     results: list[_Result] = []
+    defaults = _effective({}, config)
     for topic in request.topics:
         if times[topic.name] > 1:
             continue
@@ -65,7 +66,7 @@ def create_topics(
                     f" than {RECORDS_MAX}; split the request"
                 )
             check_new_name(image, topic.name, taken)
-            made, result = _create(image, topic, config, new_id)
+            made, result = _create(image, topic, config, defaults, new_id)
         except errors.KafkaError as error:
             results.append(_refusal(topic.name, error))
         else:
@@ -179,7 +180,11 @@ def _topic_to_delete(image: MetadataImage, name: str | None, topic_id: bytes, ti
 
 
 def _create(
-    image: MetadataImage, topic: _Topic, config: BrokerValues, new_id: Callable[[], bytes]
+    image: MetadataImage,
+    topic: _Topic,
+    config: BrokerValues,
+    defaults: list[_Result.CreatableTopicConfigs],
+    new_id: Callable[[], bytes],
 ) -> tuple[list[Struct], _Result]:
     overrides: dict[str, str] = {}
     for entry in topic.configs:
@@ -204,7 +209,7 @@ def _create(
         error_message=None,
         num_partitions=len(replicas),
         replication_factor=len(replicas[0]),
-        configs=_effective(overrides, config),
+        configs=_effective(overrides, config) if overrides else defaults,
     )
     return records, result
 

@@ -1,0 +1,102 @@
+"""Rounds over all logs, open or not, in slices that hold up nobody: retention, and after a crash
+the recovery of logs that no client has asked for yet."""
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator
+
+from fastbroker.errors import KafkaStorageError
+from fastbroker.handlers.context import Broker
+from fastbroker.model import TopicPartition
+from fastbroker.partition.partition import Partition
+
+log = logging.getLogger(__name__)
+
+SLICE_MS, PAUSE_MS = 5, 20  # the loop's share of a round
+PROGRESS_MS = 1000  # between two lines about a recovery that takes long
+
+
+class Rounds:
+    """Owned by the worker's loop. One round is under way at a time.
+
+    remove(delay_ms, path): removes a renamed file later.
+    A log that was opened for a round is closed after it, and so is one that nobody has used since
+    the round before: what is idle costs next to nothing.
+    """
+
+    def __init__(self, broker: Broker, remove: Callable[[int, str], object]) -> None:
+        self.broker, self.remove = broker, remove
+        self._names: Iterator[TopicPartition] | None = None
+        self._count = self._total = 0
+        self._recovers = False
+        self._begun_ms = self._told_ms = 0
+
+    def start(self) -> None:
+        """Begin with the first round when there may be something to recover."""
+        if not self.broker.log_dir.was_clean:
+            self._recovers = True
+            self.begin()
+        self._later()
+
+    def _later(self) -> None:
+        def run() -> None:
+            self.begin()
+            self._later()
+
+        self.broker.timers.after(self.broker.config["log.retention.check.interval.ms"], run)
+
+    def begin(self) -> None:
+        """Begin a round, unless one is under way."""
+        if self._names is None:
+            names = list(self.broker.partitions)
+            self._names, self._count, self._total = iter(names), 0, len(names)
+            self._begun_ms = self._told_ms = self.broker.timers.monotonic_ms()
+            self._go_on()
+
+    def _go_on(self) -> None:
+        """Do a slice."""
+        assert self._names is not None
+        timers = self.broker.timers
+        begun_ms = now_ms = timers.monotonic_ms()
+        while now_ms - begun_ms < SLICE_MS:
+            name = next(self._names, None)
+            if name is None:
+                self._end(now_ms)
+                return
+            self._count += 1
+            partition = self.broker.partitions.get(name)
+            if partition is not None and partition.failure is None:
+                self._visit(partition)
+            now_ms = timers.monotonic_ms()
+        if self._recovers and now_ms - self._told_ms >= PROGRESS_MS:
+            self._told_ms = now_ms
+            log.info("recovery: %d of %d logs looked at", self._count, self._total)
+        timers.after(PAUSE_MS, self._go_on)
+
+    def _end(self, now_ms: int) -> None:
+        self._names = None
+        if self._recovers and now_ms - self._begun_ms >= PROGRESS_MS:
+            took = (now_ms - self._begun_ms) / 1000
+            log.info("recovery: all %d logs looked at, %.1f s beside serving", self._total, took)
+        self._recovers = False
+
+    def _visit(self, partition: Partition) -> None:
+        """Drop old segments, and close the log if nobody uses it."""
+        one = partition.opened
+        if one is None and not self.broker.log_dir.has_files(partition.name):
+            return
+        try:
+            if partition.is_leader:
+                delay_ms = partition.log.config.file_delete_delay_ms
+                now_ms = self.broker.timers.now_ms()
+                for path in partition.log.retain(now_ms, partition.high_watermark):
+                    self.remove(delay_ms, path)
+            opened = partition.opened
+            if opened is None:
+                return
+            was_used = opened.segments.forget_recent() and one is not None
+            if not was_used and partition.is_idle:
+                self.broker.log_dir.close_log(partition.name)
+                partition.forget_log()
+        except (OSError, KafkaStorageError) as error:
+            log.error("%s: old segments stay for now: %s", partition.name, error)

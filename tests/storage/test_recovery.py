@@ -1,0 +1,153 @@
+"""Opening a log: what is trusted, what is checked, what is made anew."""
+from __future__ import annotations
+
+import os
+import pathlib
+import random
+
+import pytest
+
+from fastbroker.config.topic import TopicConfig
+from fastbroker.errors import OutOfOrderSequenceNumber
+from fastbroker.storage.disk import Disk
+from fastbroker.storage.log import AppendInfo, Log
+from tests.storage.logs import NOW, append, contents, open_log
+
+SMALL = TopicConfig(segment_bytes=2000, index_interval_bytes=100)
+
+
+class CountingDisk(Disk):
+    """Counts the bytes that are read."""
+
+    def __init__(self) -> None:
+        self.read = 0
+
+    def pread(self, fd: int, size: int, offset: int) -> bytes:
+        data = super().pread(fd, size, offset)
+        self.read += len(data)
+        return data
+
+
+def filled(path: pathlib.Path, count: int, config: TopicConfig) -> Log:
+    log = open_log(path, config)
+    for index in range(count):
+        append(log, f"value {index}", now=NOW + index)
+    return log
+
+
+def look_up_everything(log: Log) -> None:
+    """Every offset and every timestamp, through the indexes."""
+    for offset, value in contents(log):
+        index = int(value.split()[1])
+        assert contents(log, offset)[0] == (offset, value)
+        found = log.offset_for_timestamp(NOW + index)
+        assert found is not None
+        assert (found.offset, found.timestamp) == (offset, NOW + index)
+
+
+def test_a_log_opened_from_a_snapshot_knows_the_last_five_batches(tmp_path: pathlib.Path) -> None:
+    log = open_log(tmp_path)
+
+    def send(to: Log, sequence: int) -> AppendInfo:
+        return append(to, "v", producer_id=1, producer_epoch=0, base_sequence=sequence)
+
+    for sequence in range(8):
+        send(log, sequence)
+    log.close()
+    for again in (open_log(tmp_path, is_clean=True), open_log(tmp_path, recovery_point=8)):
+        assert [send(again, n)[:2] for n in range(3, 8)] == [(n, n) for n in range(3, 8)]
+        assert again.log_end_offset == 8
+        with pytest.raises(OutOfOrderSequenceNumber):
+            send(again, 2)
+
+
+def test_only_the_tail_is_read(tmp_path: pathlib.Path) -> None:
+    log = open_log(tmp_path)
+    for index in range(300):
+        append(log, "x" * 10_000, now=NOW + index)
+    log.flush()
+    log._save(log.segments[-1].write_indexes())
+    append(log, "not synced")
+    disk = CountingDisk()
+    again = open_log(tmp_path, disk=disk, recovery_point=log.recovery_point)
+    assert again.log_end_offset == 301
+    assert disk.read < 1_500_000  # of 3 MB: the tail, and headers to know producers by
+    disk.read = 0
+    assert len(again.segments[-1].offset_index.file) >= 298
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_index_files_that_are_damaged_or_gone_are_made_anew(
+    tmp_path: pathlib.Path, seed: int
+) -> None:
+    dice = random.Random(seed)
+    for trial in range(12):
+        path = tmp_path / str(trial)
+        log = filled(path, 60, SMALL)
+        point = dice.choice((0, 30, 60))
+        if dice.random() < 0.5:
+            log.flush()
+            log.end()
+        else:
+            log._save(log.segments[-1].write_indexes())
+        for name in os.listdir(log.directory):
+            if name.endswith("index") and dice.random() < 0.7:
+                file = pathlib.Path(log.directory, name)
+                size = file.stat().st_size
+                fate = dice.randrange(4)
+                if fate == 0:
+                    file.unlink()
+                elif fate == 1:
+                    file.write_bytes(b"")
+                elif fate == 2:
+                    file.write_bytes(file.read_bytes()[: size // 2] + bytes(4096))
+                else:
+                    file.write_bytes(bytes(size))
+        again = open_log(path, SMALL, recovery_point=point)
+        assert again.log_end_offset == 60
+        look_up_everything(again)
+        append(again, "value 60", now=NOW + 60)
+        look_up_everything(again)
+        again.close()
+        look_up_everything(open_log(path, SMALL, is_clean=True))
+
+
+def test_a_later_timestamp_before_the_last_entry_is_not_forgotten(tmp_path: pathlib.Path) -> None:
+    log = open_log(tmp_path, TopicConfig(index_interval_bytes=100))
+    append(log, "value 0", now=NOW + 1000)
+    for index in range(20):
+        append(log, f"value {index}", now=NOW + index)
+    log.flush()
+    log._save(log.segments[-1].write_indexes())
+    again = open_log(tmp_path, TopicConfig(index_interval_bytes=100), recovery_point=21)
+    assert (again.segments[-1].max_timestamp, again.segments[-1].offset_of_max) == (NOW + 1000, 0)
+
+
+def test_a_damaged_batch_below_the_recovery_point_stays(
+    tmp_path: pathlib.Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    log = filled(tmp_path, 10, SMALL)
+    log.flush()
+    path = log.segments[0].path
+    with open(path, "r+b") as file:
+        file.seek(log.segments[0].locate(4).position + 70)  # type: ignore[union-attr]
+        file.write(b"\xff\xff")
+    again = open_log(tmp_path, SMALL, recovery_point=8)
+    assert again.log_end_offset == 10
+    assert "offsets 4 to 4, is damaged" in caplog.text
+    with open(path, "r+b") as file:
+        file.seek(log.segments[0].locate(9).position + 70)  # type: ignore[union-attr]
+        file.write(b"\xff\xff")
+    assert open_log(tmp_path, SMALL, recovery_point=8).log_end_offset == 9
+
+
+def test_a_snapshot_above_the_recovery_point_is_not_believed(tmp_path: pathlib.Path) -> None:
+    log = open_log(tmp_path)
+    append(log, "a", producer_id=1, producer_epoch=0, base_sequence=0)
+    log.flush()
+    append(log, "b", producer_id=1, producer_epoch=0, base_sequence=1)
+    log._save(log.segments[-1].write_indexes())
+    os.truncate(log.segments[0].path, log.segments[0].size - 1)
+    again = open_log(tmp_path, recovery_point=1)
+    assert again.log_end_offset == 1
+    assert again.producers.producers[1].last_sequence == 0
