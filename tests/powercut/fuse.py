@@ -82,7 +82,10 @@ def serve(fd: int, device: Device) -> None:
         except OSError as error:
             body, error_number = b"", error.errno or errno.EIO
         head = _ANSWER.pack(_ANSWER.size + len(body), -error_number, unique)
-        os.writev(fd, [head, body])
+        try:
+            os.writev(fd, [head, body])
+        except FileNotFoundError:
+            continue  # whoever asked was killed, and the question is forgotten
 
 
 def _answer(device: Device, opcode: int, node: int, body: memoryview) -> bytes:

@@ -23,7 +23,7 @@ from tests.powercut.block_log import Position
 from tests.powercut.journal import DATA, RETAINED, Ack, Commit, Deletion, Journal, Transaction
 
 PADDINGS = (0, 50, 300, 3000)
-IN_FLIGHT = 100  # records of one producer without an answer
+IN_FLIGHT = 60  # records of one producer without an answer
 REST_S = 0.05  # between two rounds of a producer
 ROUND = 12  # records
 DELETE_EVERY_S, COMMIT_EVERY_S = 0.25, 0.01

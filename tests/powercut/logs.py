@@ -37,6 +37,12 @@ class HastyDisk(Disk):
     def sync(self, fd: int) -> None:
         pass
 
+    def sync_file(self, path: str) -> None:
+        pass
+
+    def sync_file_system(self, fd: int) -> None:
+        pass
+
     def sync_directory(self, path: str) -> None:
         pass
 

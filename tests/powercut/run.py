@@ -60,7 +60,7 @@ class Options:
     partitions: int
     cuts: int
     seed: int
-    seconds: float = 3.0
+    seconds: float = 2.0
     kinds: list[str] = field(default_factory=lambda: ["plain", "idempotent", "transactional"])
     starts: int = 10
     main: str = "fastbroker"

@@ -56,6 +56,7 @@ MANY = [
     Kind("thousand-plain", 1000, ["plain", "idempotent"], 0.03),
 ]
 RUNS = FEW if CUTS < 500 else MANY
+DONE: list[Outcome] = []  # by this process
 
 
 def go(folder: pathlib.Path, options: Options) -> Outcome:
@@ -73,9 +74,10 @@ def go(folder: pathlib.Path, options: Options) -> Outcome:
 @pytest.mark.parametrize("kind", RUNS, ids=lambda kind: kind.name)
 def test_what_was_acknowledged_is_there(kind: Kind, tmp_path: pathlib.Path) -> None:
     seed, cuts = SEED * 100 + RUNS.index(kind), max(1, round(CUTS * kind.share))
-    options = Options(kind.partitions, cuts, seed, kinds=kind.kinds, seconds=2 if CUTS < 500 else 4)
+    options = Options(kind.partitions, cuts, seed, kinds=kind.kinds)
     outcome = go(tmp_path, options)
-    print(f"\n{told(kind, options, outcome)}", flush=True)
+    DONE.append(outcome)
+    print(f"\n{told(kind, options, outcome)}\n{total()}", flush=True)
     assert outcome.failed == 0, "\n".join(outcome.told)
     assert outcome.cuts == cuts
     assert outcome.checked > 10 * cuts, "hardly anything was acknowledged"
@@ -89,6 +91,17 @@ def told(kind: Kind, options: Options, outcome: Outcome) -> str:
         f" {outcome.cuts} cuts, {outcome.started} brokers started, {outcome.checked} acks checked:"
         f" lost {outcome.lost}, invented {outcome.invented}, wrong {outcome.wrong};"
         f" {outcome.ms_an_image:.0f} ms an image, {outcome.ms_a_start:.0f} ms a broker"
+    )
+
+
+def total() -> str:
+    """All of them so far."""
+    cuts, started = sum(one.cuts for one in DONE), sum(one.started for one in DONE)
+    lost, invented = sum(one.lost for one in DONE), sum(one.invented for one in DONE)
+    wrong, checked = sum(one.wrong for one in DONE), sum(one.checked for one in DONE)
+    return (
+        f"total: {cuts} cuts, {started} brokers started, {checked} acks checked: lost {lost},"
+        f" invented {invented}, wrong {wrong}"
     )
 
 

@@ -9,7 +9,7 @@ _right = Partition._appended
 
 def _appended(self: Partition) -> None:
     _right(self)
-    self.log.flushed_offset = self.log.log_end_offset
+    self.log.unflushed.flushed_offset = self.log.log_end_offset
     self._advance()
 
 
