@@ -112,6 +112,7 @@ class Schedule:
     def run(self) -> None:
         for life in range(LIVES):
             self._start(may_be_cut=life > 0)
+            self.error = 0
             if self.dice.random() < 0.9:
                 self.disk.cut_power(after=int(self.dice.expovariate(1 / 200)))
             if self.dice.random() < 0.1:
@@ -126,9 +127,13 @@ class Schedule:
     # ---- power
 
     def _die(self) -> None:
-        """The machine stops, or only the process."""
+        """The machine stops, or only the process.
+
+        After a failed sync the machine does: its cache has pages that the medium lacks, and the
+        next process would be told that they are synced.
+        """
         self._forget()
-        if self.dice.random() < 0.25:
+        if self.dice.random() < 0.25 and self.error != errno.EIO:
             self.disk = self.disk.after_kill()
         else:
             self.disk = self.disk.after_power_cut(self.dice)
