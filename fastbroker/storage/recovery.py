@@ -260,9 +260,12 @@ def newest_snapshot(
     """The newest usable snapshot up to `offset`, and its offset; 0: there is none. Damaged ones
     go."""
     for found in sorted(_offsets_of(names, SNAPSHOT), reverse=True):
-        if found > offset:
-            continue
         path = os.path.join(directory, file_name(found, SNAPSHOT))
+        if found > offset:
+            # Whoever believes a snapshot believes the .txnindex below it, which is made anew from
+            # `offset` on, in memory at first.
+            disk.remove(path)
+            continue
         producers = ProducerState.from_snapshot(disk.read_file(path), path)
         if producers is not None:
             return producers, found

@@ -143,6 +143,7 @@ class JournalSchedule(Schedule):
 
     def __init__(self, seed: int) -> None:
         super().__init__(seed)
+        self.journal_weights = 0, 0  # the flusher decides here
         self.half_bytes = self.dice.choice(HALF_BYTES)
         if self.dice.random() < 0.6:
             self.producers = PLAIN  # logs are cut then
