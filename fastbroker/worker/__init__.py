@@ -15,6 +15,7 @@
     log_starts.py   where logs begin, on disk before it is promised
     upkeep.py       retention, checkpoints, expiry
     removal.py      files of what was deleted
+    space.py        looks at what is left of the disk
     timers.py       the clock, and one timer wheel
 
 Invariants
