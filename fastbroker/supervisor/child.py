@@ -48,9 +48,12 @@ class Child:
         self.ready_fd, ready = os.pipe()
         sys.stdout.flush()
         sys.stderr.flush()
+        # A signal that comes before the child has its own handlers would be lost in the parent's.
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
         pid = os.fork()
         if pid == 0:
             self._be(ready)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
         os.close(ready)
         self.pid, self.pidfd = pid, os.pidfd_open(pid)
         self.started = time.monotonic()
@@ -66,6 +69,7 @@ class Child:
                 os.close(fd)
             signal.set_wakeup_fd(-1)
             signal.signal(signal.SIGTERM, signal.SIG_DFL)
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
             signal.signal(signal.SIGINT, signal.SIG_IGN)
             set_process_name(f"fb-{self.role}")
 

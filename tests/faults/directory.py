@@ -34,6 +34,7 @@ class Directory:
         if is_clean:
             log_dir.close(broker_epoch=3)
         else:
+            log.epochs.write()  # as from time to time
             self._abandon(log_dir)
 
     def _open(self) -> tuple[LogDir, Log]:

@@ -29,6 +29,10 @@ class Mount:
             while self.free > leave:
                 file.write(PIECE[: self.free - leave])
 
+    def give_back(self, size: int) -> None:
+        """Give back so many bytes of what was taken up."""
+        os.truncate(self.filler, self.filler.stat().st_size - size)
+
     def relieve(self) -> None:
         """Give back what was taken up."""
         self.filler.unlink()

@@ -69,8 +69,7 @@ def test_records_are_refused_and_all_else_goes_on(tmp_path: pathlib.Path) -> Non
         assert wire.delete("useless") == 0
 
         # A little more is not enough to change its mind; a quarter of the watermark is.
-        mount.relieve()
-        mount.fill(leave=MIN_FREE + MIB)
+        mount.give_back(2 * MIB)
         time.sleep(2 * 0.1)  # two looks, as often as they are by then
         assert wire.produce("t", b"refused").error_code == NotEnoughReplicas.code
         mount.relieve()

@@ -18,7 +18,7 @@ from fastbroker.storage.journal import CRC_END, ENTRY, FILES, FRAME_BYTES, HALF_
 from fastbroker.storage.journal_frames import NewerJournal, read_frames
 from fastbroker.storage.journal_replay import JournalReplay
 from fastbroker.storage.log import Log
-from fastbroker.storage.log_dir import LogDir, LogDirError
+from fastbroker.storage.log_dir import META, LogDir, LogDirError
 from tests.storage.journals import Journaled, lose
 from tests.storage.logs import TP, append, contents
 
@@ -468,6 +468,7 @@ def test_nonsense_writes_nothing(journaled: Journaled, data: bytes) -> None:
 def opened(path: pathlib.Path) -> LogDir:
     log_dir = LogDir(str(path), disk=Disk(), node_id=1)
     log_dir.open()
+    log_dir.join_cluster("c" * 22)
     return log_dir
 
 
@@ -488,6 +489,7 @@ def test_a_directory_is_opened_with_its_journal(journaled: Journaled) -> None:
     append(log, "a")
     journaled.flush(log)
     wanted = lose(log)
+    (journaled.path / META).write_text(f"version=1\nnode.id=1\ncluster.id={'c' * 22}\n")
     log_dir = opened(journaled.path)
     assert text(log) == wanted
     log_dir.close(1)
