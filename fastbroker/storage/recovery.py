@@ -93,6 +93,7 @@ def recover(
     epochs: LeaderEpochs,
     *,
     recovery_point: int,
+    compacted_to: int,
     index_interval_bytes: int,
     snapshot: Callable[[int], tuple[ProducerState, int]],
     write_snapshot: Callable[[int, ProducerState], str],
@@ -100,6 +101,8 @@ def recover(
     """Find a log's end. Batches below `recovery_point` are right; those behind it are checked, and
     cut at the first bad one. Indexes and what is known of producers are completed.
 
+    compacted_to: up to there segments may end before the next begins. It is above the recovery
+    point where Kafka has crashed: it writes recovery points less often than it cleans.
     snapshot(offset): the newest one of producers up to `offset`, and of which offset it is.
     write_snapshot(offset, producers): its path.
     `epochs` learns those of the batches that are checked.
@@ -131,6 +134,7 @@ def recover(
                 _learn(producers, segment, segment.headers_from(known))
                 unsynced += segment.write_indexes()
             continue
+        size = segment.size
         position, end = segment.trusted_position(min(recovery_point, known))
         checked = segment.recover(
             position, recovery_point=recovery_point, index_interval_bytes=index_interval_bytes
@@ -142,7 +146,8 @@ def recover(
                 _learn(producers, segment, [(at, batch)])
         if follower is not None:
             unsynced += segment.close_indexes()
-            if follower.base_offset <= recovery_point:
+            is_whole = follower.base_offset <= compacted_to and segment.size == size
+            if is_whole or follower.base_offset <= recovery_point:
                 end = follower.base_offset  # what is missing before it was compacted away
     if known > segments[0].base_offset and producers.producers:
         producers.recall(_headers_before(kept, known))
