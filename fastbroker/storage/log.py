@@ -112,6 +112,7 @@ class Log:
         now_ms: int,
         is_clean: bool = False,
         recovery_point: int = 0,
+        compacted_to: int = 0,
         log_start_offset: int = 0,
         topic_id: bytes | None = None,
         fault: Callable[[OSError], object] = lambda _: None,
@@ -119,8 +120,8 @@ class Log:
         """The log in `directory`, which is made when the first batch is written.
 
         is_clean: it was closed; otherwise everything from `recovery_point` on is checked and cut at
-        the first bad batch. What was there is on the medium: after a crash, its file system was
-        synced. Raises NoSpaceLeft, KafkaStorageError.
+        the first bad batch. compacted_to: see recovery.py. What was there is on the medium: after a
+        crash, its file system was synced. Raises NoSpaceLeft, KafkaStorageError.
         """
         try:
             log = cls(
@@ -131,7 +132,8 @@ class Log:
                 names = disk.list(directory)
             except FileNotFoundError:
                 names = []
-            log._load(names, now_ms, LONG_MAX if is_clean else recovery_point, log_start_offset)
+            trusted = LONG_MAX if is_clean else recovery_point
+            log._load(names, now_ms, trusted, compacted_to, log_start_offset)
             return log
         except OSError as error:
             fault(error)
@@ -147,15 +149,16 @@ class Log:
         return refusal(self.directory, doing, error)
 
     def _load(
-        self, names: list[str], now_ms: int, recovery_point: int, log_start_offset: int
-    ) -> None:
+        self, names: list[str], now_ms: int, recovery_point: int, compacted_to: int,
+        log_start_offset: int,
+    ) -> None:  # fmt: skip
         found = find_segments(self.disk, self.directory, names)
         self.log_start_offset = max(log_start_offset, found[0].base_offset if found else 0)
         end = -1
         if found:
             if not self.epochs.load():
                 find_epochs(found, self.epochs, recovery_point)
-            end = self._recover(found, names, recovery_point)
+            end = self._recover(found, names, recovery_point, compacted_to)
         if end < self.log_start_offset:
             # Nothing is there, or all that was left lies below the start: begin anew there.
             for segment in self.segments:
@@ -174,14 +177,16 @@ class Log:
         self.last_abort = self.segments.last_abort
         self._drop_snapshots(names)
 
-    def _recover(self, found: list[Segment], names: list[str], recovery_point: int) -> int:
+    def _recover(
+        self, found: list[Segment], names: list[str], recovery_point: int, compacted_to: int
+    ) -> int:
         """Trust what may be trusted of what is there and check the rest; the offset behind it."""
         left = recover(
             found,
             self.epochs,
             recovery_point=recovery_point,
+            compacted_to=compacted_to,
             index_interval_bytes=self.config.index_interval_bytes,
-            may_have_gaps=self.config.is_compacted,
             snapshot=lambda offset: newest_snapshot(self.disk, self.directory, names, offset),
             write_snapshot=self._put_snapshot,
         )

@@ -216,6 +216,7 @@ class LogDir:
             now_ms=now_ms,
             is_clean=self.was_clean or partition in self._closed,
             recovery_point=self.checkpoints.recovery_point(partition),
+            compacted_to=self.cleaned.get(partition, 0),
             log_start_offset=self.checkpoints.log_start(partition),
             topic_id=topic_id,
             fault=self.fault,

@@ -130,15 +130,16 @@ def recover(
     epochs: LeaderEpochs,
     *,
     recovery_point: int,
+    compacted_to: int,
     index_interval_bytes: int,
-    may_have_gaps: bool,
     snapshot: Callable[[int], tuple[ProducerState, int]],
     write_snapshot: Callable[[int, ProducerState], str],
 ) -> Recovered:
     """Find a log's end. Batches below `recovery_point` are right; those behind it are checked, and
     cut at the first bad one. Indexes and what is known of producers are completed.
 
-    may_have_gaps: compaction may have left them between segments.
+    compacted_to: up to there segments may end before the next begins. It is above the recovery
+    point where Kafka has crashed: it writes recovery points less often than it cleans.
     snapshot(offset): the newest one of producers up to `offset`, and of which offset it is.
     write_snapshot(offset, producers): its path.
     `epochs` learns those of the batches that are checked.
@@ -150,12 +151,10 @@ def recover(
     producers, known = snapshot(max(trusted, segments[0].base_offset))
     kept: list[Segment] = []
     unsynced: list[str] = []
-    was_cut = False
     end = segments[0].base_offset
     followers = [*segments[1:], None]
     for segment, follower in zip(segments, followers, strict=True):
-        has_gap = bool(kept) and segment.base_offset > end
-        if segment.base_offset < end or (has_gap and (was_cut or not may_have_gaps)):
+        if segment.base_offset < end or (kept and segment.base_offset > end):
             break  # the segment before it was cut: this one does not follow any more
         kept.append(segment)
         if segment.base_offset > known:
@@ -172,6 +171,7 @@ def recover(
                 _learn(producers, segment, segment.headers_from(known))
                 unsynced += segment.write_indexes()
             continue
+        size = segment.size
         position, end = segment.trusted_position(min(recovery_point, known))
         size = segment.size
         checked = segment.recover(
@@ -182,10 +182,10 @@ def recover(
             epochs.assign(batch.leader_epoch, batch.base_offset)
             if batch.base_offset >= known:
                 _learn(producers, segment, [(at, batch)])
-        was_cut = segment.size < size
         if follower is not None:
             unsynced += segment.close_indexes()
-            if follower.base_offset <= recovery_point:
+            is_whole = follower.base_offset <= compacted_to and segment.size == size
+            if is_whole or follower.base_offset <= recovery_point:
                 end = follower.base_offset  # what is missing before it was compacted away
         elif segment.txn_index.write():
             # It was cut; a snapshot behind the cut would have it believed at the next start.

@@ -475,11 +475,12 @@ class Segment:
     def retire(self) -> list[str]:
         """Rename the files for deletion; the new paths.
 
-        The .log last: an index without one is then not what a crash leaves.
+        The indexes that can be made anew before the .log: that they are there without it is then
+        not what a crash leaves. The others behind it: a segment that comes back needs them.
         """
         self._file = None
         renamed = []
-        for suffix in (INDEX, TIME_INDEX, TXN_INDEX, SNAPSHOT, LOG):
+        for suffix in (INDEX, TIME_INDEX, LOG, TXN_INDEX, SNAPSHOT):
             path = self._beside(suffix)
             if self.disk.exists(path):
                 self.disk.rename(path, path + DELETED)

@@ -205,9 +205,9 @@ class JournalSchedule(Schedule):
         thread = self.thread if self.dice.random() < 0.8 else self.other
         if thread.is_busy and not thread.step():
             self.loop.readers[thread.done_fd]()
-            self._acknowledge()
+            self._acknowledge_flushed()
 
-    def _acknowledge(self) -> None:
+    def _acknowledge_flushed(self) -> None:
         assert self.log_dir is not None
         if self.log_dir.failure is not None:
             raise OSError("offline")

@@ -15,7 +15,7 @@ from fastbroker.storage.flush_job import FlushJob
 from fastbroker.storage.index import IndexFile
 from fastbroker.storage.journal_replay import JournalReplay
 from fastbroker.storage.log import Log
-from fastbroker.storage.log_dir import CLEAN
+from fastbroker.storage.log_dir import CLEAN, LogDirError
 from fastbroker.storage.producer_state import ProducerState
 from fastbroker.storage.txn_index import TxnIndex
 from fastbroker.storage.unflushed import Unflushed
@@ -38,7 +38,7 @@ def acknowledges_before_the_sync(patch: pytest.MonkeyPatch) -> None:
     def begin(self: Unflushed, offset: int, **how: Any) -> FlushJob | None:
         job = right(self, offset, **how)
         if job is not None:
-            self.unflushed.flushed_offset = self.unflushed.recovery_point = job.offset
+            self.flushed_offset = self.recovery_point = job.offset
         return job
 
     patch.setattr(Unflushed, "begin", begin)
@@ -164,5 +164,5 @@ def test_a_planted_bug_is_found(
     plant: Callable[[pytest.MonkeyPatch], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     plant(monkeypatch)
-    with pytest.raises((schedules.Broken, KafkaError, CorruptBatch)):
+    with pytest.raises((schedules.Broken, LogDirError, KafkaError, CorruptBatch)):
         schedules.run(Schedule, range(BUG_SCHEDULES))

@@ -141,6 +141,58 @@ def test_a_damaged_batch_below_the_recovery_point_stays(
     assert open_log(tmp_path, SMALL, recovery_point=8).log_end_offset == 9
 
 
+def cleaned_as_by_kafka(path: pathlib.Path) -> tuple[list[int], int]:
+    """A log whose closed segments lack their last batches, one of them all; the offsets that are
+    left, and the base of the active segment."""
+    config = TopicConfig(index_interval_bytes=100)
+    log = open_log(path, config)
+    for index in range(40):
+        if index % 8 == 0 and index > 0:
+            log.roll(NOW)
+        append(log, f"value {index}", now=NOW + index)
+    log.flush()
+    left = set(range(40))
+    for number, lost in ((0, 1), (1, 8), (2, 3)):
+        segment = log.segments[number]
+        gone = range(segment.base_offset + 8 - lost, segment.base_offset + 8)
+        os.truncate(segment.path, segment.locate(gone[0]).position)  # type: ignore[union-attr]
+        for file in (segment.offset_index.file, segment.time_index.file):
+            os.unlink(file.path)
+        left -= set(gone)
+    return sorted(left), log.segments[-1].base_offset
+
+
+@pytest.mark.parametrize(
+    "how", [
+        {"is_clean": True}, {"recovery_point": 32}, {"recovery_point": 40},
+        {"recovery_point": 24}, {"recovery_point": 0, "compacted_to": 32},
+        {"recovery_point": 10, "compacted_to": 24},
+    ],
+)  # fmt: skip
+def test_segments_that_compaction_made_shorter_are_followed_by_the_next(
+    tmp_path: pathlib.Path, how: dict[str, int]
+) -> None:
+    left, active = cleaned_as_by_kafka(tmp_path)
+    for _ in range(2):
+        log = open_log(tmp_path, SMALL, **how)
+        assert [offset for offset, _ in contents(log)] == left
+        for offset in range(40):
+            wanted = next(one for one in left if one >= offset)
+            assert contents(log, offset)[0] == (wanted, f"value {wanted}")
+        assert log.segments[-1].base_offset == active
+        assert log.log_end_offset == 40
+
+
+def test_what_is_missing_elsewhere_ends_the_log(tmp_path: pathlib.Path) -> None:
+    """The third segment is not known to be compacted; or the second was not whole."""
+    cleaned_as_by_kafka(tmp_path / "gap")
+    assert open_log(tmp_path / "gap", SMALL, compacted_to=20).log_end_offset == 21
+    cleaned_as_by_kafka(tmp_path / "torn")
+    torn = tmp_path / "torn" / "t-0" / f"{16:020}.log"
+    os.truncate(torn, torn.stat().st_size - 1)
+    assert open_log(tmp_path / "torn", SMALL, compacted_to=32).log_end_offset == 20
+
+
 def test_a_snapshot_above_the_recovery_point_is_not_believed(tmp_path: pathlib.Path) -> None:
     log = open_log(tmp_path)
     append(log, "a", producer_id=1, producer_epoch=0, base_sequence=0)

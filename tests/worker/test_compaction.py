@@ -46,14 +46,18 @@ class Fixture:
             self.bench.append(value, name=name)
         partition.log.roll(self.bench.timers.now_ms())
         self.bench.append("d", name=name)
+        self.save()
         return partition
 
-    def turn(self) -> bool:
-        """Look once, and clean what is found."""
-
+    def save(self) -> None:
+        """Recovery points reach what was written."""
         for one in self.bench.log_dir.logs.values():
             if one.save_when_due():
                 one.epochs.synced()
+
+    def turn(self) -> bool:
+        """Look once, and clean what is found."""
+        self.save()
 
         async def once() -> bool:
             found = await self.compaction._dirtiest()
@@ -217,6 +221,7 @@ def test_the_throttle_holds_its_rate_and_can_be_stopped() -> None:
 def test_a_topic_is_compacted_while_producers_and_readers_go_on(tmp_path: pathlib.Path) -> None:
     settings = [
         "log.cleaner.backoff.ms=50", "log.segment.bytes=1048576", "log.segment.delete.delay.ms=100",
+        "log.flush.offset.checkpoint.interval.ms=200",
     ]  # fmt: skip
     keys, rounds = 200, 120
     with BrokerProcess(tmp_path, workers=1, settings=settings) as broker:
@@ -226,6 +231,8 @@ def test_a_topic_is_compacted_while_producers_and_readers_go_on(tmp_path: pathli
         admin.create_topics([NewTopic("t", 1, 1, config=config)])["t"].result(10)
         producer = Producer({**at, "compression.type": "lz4", "linger.ms": 5})
         directory = next(tmp_path.glob("broker-*")) / "t-0"
+        # The controller's answer does not wait for the worker to know of the topic.
+        wait_until(lambda: is_led(admin, "t"), 10, "a leader")
         seen: list[str] = []
         over = threading.Event()
 
@@ -256,6 +263,12 @@ def test_a_topic_is_compacted_while_producers_and_readers_go_on(tmp_path: pathli
         assert found == {str(key).encode(): value for key, value in last.items()}
         size = sum(file.stat().st_size for file in directory.glob("*.log"))
         assert size < keys * rounds * 400 / 2
+
+
+def is_led(admin: AdminClient, topic: str) -> bool:
+    """Whether the broker's metadata has a leader of its first partition."""
+    found = admin.list_topics(topic, timeout=10).topics[topic]
+    return found.error is None and 0 in found.partitions and found.partitions[0].leader >= 0
 
 
 def read_all(at: dict[str, str]) -> tuple[dict[bytes, bytes], str]:

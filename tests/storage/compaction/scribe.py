@@ -63,8 +63,10 @@ class Scribe:
         epoch, sequence = self._sequences.get(pid, (0, 0))
         if bumps:
             epoch, sequence = epoch + 1, 0
-        self._sequences[pid] = epoch, sequence
         known = self.log.producers.producers.get(pid)
+        if known is None:
+            sequence = 0  # expired: of what it sent the log knows the marker alone
+        self._sequences[pid] = epoch, sequence
         first = known.txn_first_offset if known is not None else -1
         marker = EndTransactionMarker(pid, epoch, 0, commit, 2 if bumps else 1)
         at = self.log.append_marker(marker, leader_epoch=0, now_ms=self.now).first_offset
