@@ -415,8 +415,9 @@ class Log:
         try:
             if job is not None:
                 job.run()
-            if self.epochs.is_dirty:
-                self.epochs.write()
+            if not self.epochs.is_synced:
+                if self.epochs.is_dirty:
+                    self.epochs.write()
                 self.disk.sync_file(self.epochs.path)
                 self.epochs.synced()
         except OSError as error:
