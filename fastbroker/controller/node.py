@@ -172,8 +172,11 @@ class Node:
         """From time to time; a full disk keeps the one before."""
         if self.log.flushed_offset > self._saved_point:
             try:
-                self.home.save_recovery_point(self.log.flushed_offset)
-                self._saved_point = self.log.flushed_offset
+                if self.log.save_when_due():
+                    self.home.disk.sync_file(self.log.epochs.path)
+                    self.log.epochs.synced()
+                self.home.save_recovery_point(self.log.recovery_point)
+                self._saved_point = self.log.recovery_point
             except OSError as error:
                 self._fault(error)
         self.loop.call_later(SAVE_POINT_S, self._save_recovery_point)

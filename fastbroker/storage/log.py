@@ -425,9 +425,10 @@ class Log:
             raise KafkaStorageError(f"{self.directory}: syncing failed: {error}") from error
         if job is not None:
             self.end_flush(job)
-        if self.epochs.is_dirty:
+        if not self.epochs.is_synced:
             try:
-                self.epochs.write()
+                if self.epochs.is_dirty:
+                    self.epochs.write()
                 self.disk.sync_file(self.epochs.path)
             except OSError as error:
                 raise self._failed("writing", error) from error

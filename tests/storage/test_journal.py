@@ -13,6 +13,7 @@ from fastbroker._c.checksum import crc32c
 from fastbroker._c.sync_thread import FRAME_ALIGN
 from fastbroker._c.sync_thread import crc32c as frame_crc
 from fastbroker.model import TopicPartition
+from fastbroker.storage.checkpoints import write_properties
 from fastbroker.storage.disk import Disk
 from fastbroker.storage.journal import CRC_END, ENTRY, FILES, FRAME_BYTES, HALF_BYTES, HEAD
 from fastbroker.storage.journal_frames import NewerJournal, read_frames
@@ -466,6 +467,8 @@ def test_nonsense_writes_nothing(journaled: Journaled, data: bytes) -> None:
 
 
 def opened(path: pathlib.Path) -> LogDir:
+    if not (path / META).exists():
+        write_properties(Disk(), str(path / META), {"version": 1, "cluster.id": "c", "node.id": 1})
     log_dir = LogDir(str(path), disk=Disk(), node_id=1)
     log_dir.open()
     log_dir.join_cluster("c" * 22)

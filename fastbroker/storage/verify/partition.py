@@ -176,7 +176,7 @@ class PartitionCheck:
             if_left = Severity.DAMAGE if is_needed else Severity.NOTE
             for fault in mine.all():
                 # It is first written some time after the first batch.
-                if is_needed or not self.known.is_running:
+                if is_needed or not self.known.is_running or self.disk.exists(path):
                     self.faults.add(path, fault.what, place=fault.place, if_left=if_left)
         return EpochHistory(
             entries, path=path, faults=self.faults, log_start=self.known.log_start,

@@ -35,9 +35,10 @@ class Place(NamedTuple):
     def circumstances(self, name: str) -> Circumstances:
         """What is known of the partition in the directory `name`."""
         topic, _, number = name.rpartition("-")
-        if topic == METADATA_TOPIC and os.path.basename(self.path).startswith("controller-"):
-            return Circumstances(is_running=self.is_running)  # it has no checkpoints
         one = TopicPartition(topic, int(number) if number.isdigit() else 0)
+        if topic == METADATA_TOPIC and os.path.basename(self.path).startswith("controller-"):
+            point = self.files.recovery_points.get(one, 0)
+            return Circumstances(is_running=self.is_running, recovery_point=point)
         return Circumstances(
             is_clean=self.files.is_clean,
             is_running=self.is_running,

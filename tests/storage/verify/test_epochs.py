@@ -21,7 +21,10 @@ def directory(tmp_path: pathlib.Path) -> str:
     assert log.save_when_due()
     append(log, "b", epoch=1)
     append(log, "c", epoch=2)
-    log.flush()
+    job = log.begin_flush()
+    assert job is not None
+    job.run()
+    log.end_flush(job)
     return log.directory
 
 
