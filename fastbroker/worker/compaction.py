@@ -10,6 +10,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
+from fastbroker.config.kinds import LONG_MAX
 from fastbroker.handlers.context import Broker
 from fastbroker.model import TopicPartition
 from fastbroker.partition.partition import Partition
@@ -57,8 +58,7 @@ class Compaction:
         self._task: Task[None] | None = None
 
     def start(self) -> None:
-        config = self.broker.config
-        if config["log.cleaner.enable"] and config["log.cleaner.threads"] > 0:
+        if is_enabled(self.broker):
             self._task = self.loop.create_task(self._run())
             self._task.add_done_callback(_ended)
 
@@ -108,15 +108,7 @@ class Compaction:
             return None
         if (partition.name, partition.topic_id) in self.uncleanable:
             return None
-        found = candidate(
-            one.segments,
-            cleaned=self.broker.log_dir.cleaned.get(partition.name, one.log_start_offset),
-            log_start_offset=one.log_start_offset,
-            log_end_offset=one.log_end_offset,
-            limit=min(partition.last_stable_offset, one.recovery_point),
-            config=one.config,
-            now_ms=self.broker.timers.now_ms(),
-        )
+        found = dirty_part(self.broker, partition, self.broker.timers.now_ms())
         return found if found.is_due(one.config) else None
 
     # ---- how
@@ -202,6 +194,32 @@ class Compaction:
         if log_dir.logs.get(partition.name) is partition.log:
             log_dir.cleaned[partition.name] = end
             await self._in_thread(log_dir.write_cleaned)
+
+
+def is_enabled(broker: Broker) -> bool:
+    return bool(broker.config["log.cleaner.enable"] and broker.config["log.cleaner.threads"] > 0)
+
+
+def dirty_part(broker: Broker, partition: Partition, now_ms: int) -> Candidate:
+    """What of a partition's open log can be cleaned."""
+    one = partition.log
+    return candidate(
+        one.segments,
+        cleaned=broker.log_dir.cleaned.get(partition.name, one.log_start_offset),
+        log_start_offset=one.log_start_offset,
+        log_end_offset=one.log_end_offset,
+        limit=min(partition.last_stable_offset, one.recovery_point),
+        config=one.config,
+        now_ms=now_ms,
+    )
+
+
+def will_be_due(broker: Broker, partition: Partition) -> bool:
+    """Whether a partition's open log is to be cleaned now, or later though nothing is written."""
+    one = partition.log
+    if not (is_enabled(broker) and one.config.is_compacted):
+        return False
+    return dirty_part(broker, partition, LONG_MAX).is_due(one.config)
 
 
 def _ended(task: Task[None]) -> None:

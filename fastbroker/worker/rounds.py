@@ -9,6 +9,7 @@ from fastbroker.errors import KafkaError
 from fastbroker.handlers.context import Broker
 from fastbroker.model import TopicPartition
 from fastbroker.partition.partition import Partition
+from fastbroker.worker.compaction import will_be_due
 
 log = logging.getLogger(__name__)
 
@@ -80,13 +81,6 @@ class Rounds:
             log.info("recovery: all %d logs looked at, %.1f s beside serving", self._total, took)
         self._recovers = False
 
-    def _may_be_compacted(self, partition: Partition) -> bool:
-        """Whether closed segments were not: whoever compacts looks at open logs."""
-        if not partition.log.config.is_compacted:
-            return False
-        active = partition.log.segments[-1].base_offset
-        return self.broker.log_dir.cleaned.get(partition.name, 0) < active
-
     def _visit(self, partition: Partition) -> None:
         """Drop old segments, and close the log if nobody uses it."""
         one = partition.opened
@@ -104,7 +98,9 @@ class Rounds:
             was_used = opened.segments.forget_recent() and one is not None
             if one is None and opened.producers.producers:
                 was_used = True  # one of them may repeat a batch of before the start
-            if not was_used and partition.is_idle and not self._may_be_compacted(partition):
+            if was_used or not partition.is_idle:
+                return
+            if not will_be_due(self.broker, partition):  # whoever compacts looks at open logs
                 self.broker.log_dir.close_log(partition.name)
                 partition.forget_log()
         except (OSError, KafkaError) as error:

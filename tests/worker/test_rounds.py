@@ -6,7 +6,9 @@ import pathlib
 
 import pytest
 
+from fastbroker.metadata.image import TOPIC
 from fastbroker.model import TopicPartition
+from fastbroker.protocol.metadata_records import ConfigRecord
 from fastbroker.worker.rounds import Rounds
 from fastbroker.worker.saving import Saving
 from tests.handlers.bench import ELSEWHERE, Bench
@@ -108,6 +110,52 @@ def test_a_log_with_something_on_its_way_stays_open(fixture: Fixture) -> None:
     bench.partition("read").purgatory.leave(reader)
     fixture.rounds.begin()
     assert {name.topic for name in bench.log_dir.logs} == {"dirty", "verified"}
+
+
+def compacted(bench: Bench, name: str, **config: object) -> None:
+    """A compacted topic with a closed segment and an active one."""
+    bench.create(name, cleanup_policy="compact", **config)
+    bench.append("a", name=name)
+    bench.partition(name).log.roll(bench.timers.now_ms())
+    bench.append("b", name=name)
+
+
+def test_a_log_that_is_to_be_compacted_stays_open(fixture: Fixture) -> None:
+    bench = fixture.bench
+    compacted(bench, "due")
+    compacted(bench, "due-later", min_compaction_lag_ms=10 * DAY_MS)
+    compacted(bench, "clean-enough", min_cleanable_dirty_ratio=1.0)
+    compacted(bench, "overdue-later", min_cleanable_dirty_ratio=1.0, max_compaction_lag_ms=DAY_MS)
+    compacted(bench, "cleaned")
+    bench.log_dir.cleaned[TopicPartition("cleaned", 0)] = 1
+    compacted(bench, "deleted-before")
+    bench.partition("deleted-before").log.advance_start(1)
+    bench.create("one-segment", cleanup_policy="compact")
+    bench.append("a", name="one-segment")
+    for _ in range(3):
+        fixture.rounds.begin()
+        fixture.saving.begin()
+    assert {name.topic for name in bench.log_dir.logs} == {"due", "due-later", "overdue-later"}
+    for name in ("due", "due-later", "overdue-later"):
+        bench.log_dir.cleaned[TopicPartition(name, 0)] = 1
+    fixture.rounds.begin()
+    assert not bench.log_dir.logs
+
+
+def test_a_closed_log_that_is_to_be_compacted_is_opened(fixture: Fixture) -> None:
+    bench = fixture.bench
+    compacted(bench, "t", min_cleanable_dirty_ratio=1.0)
+    for _ in range(3):
+        fixture.rounds.begin()
+        fixture.saving.begin()
+    assert not bench.log_dir.logs
+    bench.apply(
+        ConfigRecord(
+            resource_type=TOPIC, resource_name="t", name="min.cleanable.dirty.ratio", value="0.5"
+        )
+    )
+    fixture.rounds.begin()
+    assert bench.log_dir.logs
 
 
 def test_partitions_that_were_never_written_have_no_files(fixture: Fixture) -> None:

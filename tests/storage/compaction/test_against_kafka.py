@@ -133,6 +133,34 @@ def compare(log: Log, kafka: pathlib.Path) -> None:
         assert (own.count, own.has_delete_horizon) == (1, header.has_delete_horizon)
 
 
+def check_opening(directory: pathlib.Path, path: pathlib.Path, end: int) -> None:
+    """A log that Kafka has cleaned up to `end` is opened as it is, whatever way Kafka has ended."""
+    wanted = batches_in(directory)
+    middle = wanted[len(wanted) // 2].header.base_offset
+    for number, how in enumerate(
+        (
+            {"is_clean": True},
+            {"recovery_point": end, "compacted_to": end},
+            {"recovery_point": middle, "compacted_to": end},
+            {"recovery_point": 0, "compacted_to": end},
+        )
+    ):
+        shutil.copytree(directory, path / str(number) / "t-0")
+        log = open_log(path / str(number), CONFIG, **how)
+        assert [one.data for one in batches_of(log)] == [one.data for one in wanted]
+        assert log.log_end_offset == wanted[-1].header.last_offset + 1
+        for offset in range(log.log_end_offset):
+            piece = log.read(
+                offset, max_bytes=1 << 20, max_offset=log.log_end_offset, at_least_one=True
+            )
+            found = next(iter_batches(piece.read_bytes()))
+            assert found.data == next(
+                one.data for one in wanted if one.header.last_offset >= offset
+            )
+        clean(log, cleaned=end, now=NOW)
+        log.close()
+
+
 class Kafka:
     """The topic on a real broker. base: of its active segment."""
 
@@ -192,6 +220,7 @@ def test_what_is_left_is_what_kafka_leaves(tmp_path: pathlib.Path) -> None:
     log = open_log(tmp_path / "ours", CONFIG)
     cleaned = clean(log, now=NOW)
     compare(log, once)
+    check_opening(once, tmp_path / "opened", cleaned)
     log.close()
     for file in (tmp_path / "ours" / "t-0").glob("*.snapshot"):
         file.unlink()
