@@ -148,6 +148,15 @@ class NotEnoughReplicas(KafkaError, code=19, name="NOT_ENOUGH_REPLICAS", retriab
     """ISR smaller than min.insync.replicas, nothing written."""
 
 
+class NoSpaceLeft(NotEnoughReplicas):
+    """The disk is full, or nearly so: nothing was written.
+
+    Told as NOT_ENOUGH_REPLICAS: of the errors that all clients try again on, it is the one that
+    does not make them ask for metadata each time, as KAFKA_STORAGE_ERROR does. The message says
+    what it is.
+    """
+
+
 class NotEnoughReplicasAfterAppend(
     KafkaError, code=20, name="NOT_ENOUGH_REPLICAS_AFTER_APPEND", retriable=True
 ):

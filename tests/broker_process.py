@@ -61,11 +61,13 @@ class BrokerProcess:
         workers: int = 2,
         port: int | None = None,
         settings: Iterable[str] = (),
+        main: str = "fastbroker",
     ) -> None:
         self.data_dir = pathlib.Path(data_dir)
         self.workers = workers
         self.port = port if port is not None else free_ports(workers)
         self.settings = list(settings)
+        self.main = main  # the module that is run
         self.lines: list[str] = []
         self._process: subprocess.Popen[str] | None = None
         self._reader: threading.Thread | None = None
@@ -90,7 +92,7 @@ class BrokerProcess:
 
     def start(self, deadline_s: float = START_DEADLINE_S) -> float:
         """Start and wait for the `ready` line; seconds it took."""
-        command = [sys.executable, "-m", "fastbroker", "start", "--data-dir", str(self.data_dir)]
+        command = [sys.executable, "-m", self.main, "start", "--data-dir", str(self.data_dir)]
         command += ["--port", str(self.port), "--workers", str(self.workers)]
         for setting in self.settings:
             command += ["--set", setting]

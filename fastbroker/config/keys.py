@@ -96,6 +96,12 @@ _OWN = (
         "between two writes of log-start-offset-checkpoint"),
     Key("replica.high.watermark.checkpoint.interval.ms", long(), 5000,
         "between two writes of replication-offset-checkpoint"),
+    Key("log.dir.min.free.bytes", long(-1), -1,
+        "below so many free bytes records of clients are refused until there is space again; -1:"
+        " 5 % of the file system, at most 1 GiB", CLUSTER_WIDE),
+    Key("log.dir.reserved.bytes", long(-1), -1,
+        "the last free bytes, which coordinators do not write into either; -1: a quarter of"
+        " log.dir.min.free.bytes", CLUSTER_WIDE),
     Key("producer.id.expiration.ms", integer(1), 86400000, "an idle producer id is forgotten",
         CLUSTER_WIDE),
     Key("producer.id.expiration.check.interval.ms", integer(1), 600000,

@@ -19,6 +19,7 @@ from fastbroker.controller.requests import Requests
 from fastbroker.net.address import listen
 from fastbroker.net.listener import Listener
 from fastbroker.storage.disk import Disk
+from fastbroker.storage.space import DiskFault, is_fault
 
 log = logging.getLogger(__name__)
 
@@ -82,4 +83,6 @@ def run(config: BrokerConfig, ready: Callable[[], object], lifeline_fd: int) -> 
             node.close()
         loop.close()
     if failures:
+        if is_fault(failures[0]):
+            raise DiskFault(f"{home.path}: {failures[0]}") from failures[0]
         raise failures[0]

@@ -166,6 +166,11 @@ class Requests:
 
     def _rule(self, rule: Callable[[Any, Any, int], Outcome]) -> Handler:
         def handler(_: Connection, header: RequestHeader, request: Any) -> Reply:
+            if not self.node.has_space():
+                raise errors.NoSpaceLeft(
+                    f"{self.node.home.path} is on a full disk: the cluster's metadata cannot be"
+                    " changed until there is space"
+                )
             return self._keep(rule(self.node.image, request, header.api_version))
 
         return handler
@@ -302,12 +307,13 @@ class Requests:
                 epoch=answer.diverging.epoch, end_offset=answer.diverging.offset
             )
         elif answer.start < answer.end:
-            out.records = self.node.log.read(
+            piece = self.node.log.read(
                 answer.start,
                 max_bytes=max(0, min(pending.max_bytes, FETCH_MAX_BYTES)),
                 max_offset=answer.end,
                 at_least_one=True,
-            ).read_bytes()
+            )
+            out.records = self.node.log.copy(piece)
         topic = Topic(topic_id=METADATA_TOPIC_ID, partitions=[out])
         pending.response.complete(FetchResponse(responses=[topic]))
 

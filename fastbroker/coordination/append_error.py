@@ -6,6 +6,7 @@ from fastbroker import errors
 _TOLD = {
     errors.UnknownTopicOrPartition: errors.CoordinatorNotAvailable,
     errors.NotEnoughReplicas: errors.CoordinatorNotAvailable,
+    errors.NoSpaceLeft: errors.CoordinatorNotAvailable,
     errors.NotEnoughReplicasAfterAppend: errors.CoordinatorNotAvailable,
     errors.RequestTimedOut: errors.CoordinatorNotAvailable,
     errors.NotLeaderOrFollower: errors.NotCoordinator,

@@ -195,8 +195,6 @@ class _Reading:
                 isolation_level=self.isolation_level,
             )
             return Found(asked, partition, piece if piece.size else None, None, None)
-        except OSError as why:
-            return Found(asked, partition, None, KafkaStorageError(f"reading failed: {why}"), None)
         except KafkaError as error:
             return Found(asked, partition, None, error, None)
 
@@ -302,7 +300,9 @@ class _Reading:
                 else:
                     self.copied += size
                     data.records = one.partition.log.copy(one.slice)
-            except OSError:
+            except (OSError, KafkaStorageError) as why:
+                if isinstance(why, OSError):
+                    self.broker.log_dir.fault(why)
                 return PartitionData(
                     partition_index=number, error_code=KafkaStorageError.code, high_watermark=-1,
                     records=b"",

@@ -110,6 +110,9 @@ class ProduceAnswer:
                     f"{len(partition.leadership.isr)} replicas of {partition.name} are in sync,"
                     f" acks=all wants {log.config.min_insync_replicas} (min.insync.replicas)"
                 )
+            space = broker.log_dir.space
+            if space.is_short:
+                space.check_clients()
             guard = None
             if enlisted is not NOBODY:
                 error = enlisted.errors.get(partition.name)

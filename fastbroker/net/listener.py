@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import errno
 import logging
+import resource
 import socket
 from asyncio import AbstractEventLoop, TimerHandle
 from collections.abc import Callable
@@ -23,8 +24,19 @@ SLOW_FRAME_S = 5.0
 QUIET_REASONS = frozenset({"closed by the peer", "the listener closed"})
 OUT_OF_FILES = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 
+FILES_RESERVED, FILES_RESERVED_SHARE = 64, 8  # of the limit of open files, for segments
+
 Dispatch = Callable[[Connection, memoryview], bool]
 Closed = Callable[[Connection, str, BaseException | None], object]
+
+
+def connections_max(listeners: int) -> int:
+    """How many connections each of `listeners` may have, so that all of them leave files for the
+    log: a client that cannot connect tries again, a segment that cannot be opened fails writes."""
+    limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if limit == resource.RLIM_INFINITY:
+        return 2**31 - 1
+    return max((limit - max(FILES_RESERVED, limit // FILES_RESERVED_SHARE)) // listeners, 1)
 
 
 class Listener:
@@ -142,7 +154,7 @@ class Listener:
         if self._refused & (self._refused - 1) == 0:  # 1, 2, 4, 8, ...: a flood logs few lines
             log.warning(
                 "listener %s refused a connection from %s (%d so far): %d are open already"
-                " (max.connections)",
+                " (max.connections, and seven eighths of the limit of open files)",
                 self.name,
                 peer,
                 self._refused,

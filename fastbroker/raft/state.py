@@ -17,6 +17,10 @@ from typing import NamedTuple
 NOBODY = -1
 
 
+class UnsupportedState(ValueError):
+    """A quorum-state of a version that is not known; the message says which."""
+
+
 class QuorumState(NamedTuple):
     """The newest epoch seen, its leader and the candidate voted for in it; NOBODY if none."""
 
@@ -39,10 +43,13 @@ class QuorumState(NamedTuple):
 
     @staticmethod
     def from_json(text: str) -> QuorumState:
-        """Raises ValueError for text that is no quorum-state."""
+        """Raises ValueError for text that is no quorum-state, UnsupportedState for a newer one."""
         fields = json.loads(text)
-        if not isinstance(fields, dict) or fields.get("data_version") not in (0, 1):
-            raise ValueError("quorum-state: data_version is neither 0 nor 1")
+        version = fields.get("data_version") if isinstance(fields, dict) else None
+        if not isinstance(version, int):
+            raise ValueError("it has no data_version")
+        if version not in (0, 1):
+            raise UnsupportedState(f"version {version}, this broker understands 0 and 1")
         epoch, leader, voted = (fields.get(n) for n in ("leaderEpoch", "leaderId", "votedId"))
         if not (isinstance(epoch, int) and isinstance(leader, int) and isinstance(voted, int)):
             raise ValueError("quorum-state: leaderEpoch, leaderId or votedId is not a number")

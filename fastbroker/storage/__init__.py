@@ -20,6 +20,10 @@
     leader_epochs.py    which epoch wrote which offsets
     checkpoints.py      small text files
     verify/             is a directory as it should be; what does a start do about what is not
+    partition_metadata.py  whose directory it is
+    space.py            who may write when space is short, and what an OSError means
+    damage.py           what is wrong beyond what a crash leaves: told, kept aside
+    reserve.py          space for writes that must not fail
     log_dir.py          a broker's directory: lock, identity, clean shutdown, all its logs
 
 Invariants
@@ -42,7 +46,11 @@ Non-obvious
   batches that were cut from the log since, and their epochs tell them apart.
 - A recovery point on disk that belongs to an earlier topic of the same name would make the replay
   pass over the new one's records: it is taken out before the new log is made.
-- A failed sync means that pages may be gone: the job is not run again, the directory goes offline.
+- A failed sync means that pages may be gone: the job is not run again, the directory goes offline
+  for as long as the process lives, which goes on so that it is seen and not started anew at once.
+  Recovery drops what it reads from the page cache first: there is what the disk never got.
+- A full disk takes nothing offline; what was refused left no trace.
+- A damaged batch above the recovery point ends the log there; below it nothing is ever cut.
 - An answer on its way may still send from a segment that was dropped: the open file lives as long
   as somebody holds it.
 """

@@ -82,6 +82,14 @@ class Disk:
         finally:
             self.close(fd)
 
+    def forget_cached(self, fd: int, offset: int) -> None:
+        """Have what is read from `offset` on come from the medium, but for what waits to be
+        written.
+
+        After a failed sync the kernel takes pages for written that the medium never got.
+        """
+        os.posix_fadvise(fd, offset, 0, os.POSIX_FADV_DONTNEED)
+
     def size(self, path: str) -> int:
         return os.stat(path).st_size
 
@@ -90,6 +98,14 @@ class Disk:
 
     def truncate(self, fd: int, size: int) -> None:
         os.ftruncate(fd, size)
+
+    def allocate(self, path: str, size: int) -> None:
+        """Make a file of `size` bytes that takes its space up."""
+        fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        try:
+            os.posix_fallocate(fd, 0, size)
+        finally:
+            os.close(fd)
 
     def map(self, fd: int, size: int) -> Buffer:
         """The first `size` bytes of a file that will not change, to be read: mapped, unless they

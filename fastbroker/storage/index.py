@@ -26,19 +26,22 @@ _TIME = Layout(">qI")
 class IndexFile:
     """Entries of `width` bytes at `path`, ascending by a leading key of `key_bytes`."""
 
-    __slots__ = ("_entries", "_written", "disk", "key_bytes", "path", "width")
+    __slots__ = ("_entries", "_is_cut", "_written", "disk", "key_bytes", "path", "width")
 
     def __init__(self, disk: Disk, path: str, *, width: int, key_bytes: int) -> None:
         self.disk, self.path = disk, path
         self.width, self.key_bytes = width, key_bytes
         self._entries: Buffer | None = None
         self._written = 0  # entries that are in the file
+        self._is_cut = False  # the file ends within an entry
 
     def _load(self) -> Buffer:
         """The entries; mapped from the file when they are not in memory."""
         if self._entries is None:
             try:
-                size = self.disk.size(self.path) // self.width * self.width
+                size = self.disk.size(self.path)
+                self._is_cut = size % self.width != 0
+                size -= size % self.width
             except FileNotFoundError:
                 size = 0
             if size:
@@ -83,6 +86,12 @@ class IndexFile:
     def entry(self, layout: Layout, number: int) -> tuple[int, int]:
         """Both values of an entry."""
         return layout.unpack_from(self._load(), number * self.width)
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether the file ends with an entry; one that does not has lost its last."""
+        self._load()
+        return not self._is_cut
 
     def sound(self) -> int:
         """How many of the entries, from the first on, are in order."""

@@ -6,10 +6,11 @@ journal that is replayed again.
 
 An entry is passed over unless its directory is there and of the same topic id, its offsets are not
 all below the recovery point on disk (what is below is synced, and may have been compacted since),
-and its segment is there and reaches up to its position. Of its bytes, whole batches are taken, but
-for those of an earlier leader epoch than the directory's epochs tell for their offsets: they were
-cut from the log, and something else may lie in their place. A log that was cut has its epochs on
-the medium before anything is written behind the cut; others may lag behind their batches.
+and its segment is there and reaches up to its position. Of its bytes, whole batches are taken whose
+leader epoch is the one that the directory's epochs tell for their offsets, or later than all that
+they tell of: their file is written some time after the first batch of an epoch, but before the
+first flush behind a cut. Others were cut from the log, and something else may lie in their place;
+or they are below what the epochs tell of, and that is below the recovery point.
 """
 from __future__ import annotations
 
@@ -26,7 +27,8 @@ from fastbroker.storage.disk import Disk
 from fastbroker.storage.journal import FILES
 from fastbroker.storage.journal_frames import Entry, JournalFrame, lost_frames, read_frames
 from fastbroker.storage.leader_epochs import LeaderEpochs
-from fastbroker.storage.log import EPOCHS_FILE, topic_id_text
+from fastbroker.storage.log import EPOCHS_FILE
+from fastbroker.storage.partition_metadata import topic_id_text
 from fastbroker.storage.segment import LOG, file_name
 from fastbroker.uuids import uuid_text
 
@@ -181,7 +183,10 @@ def _good_bytes(entry: Entry, epochs: LeaderEpochs) -> list[tuple[int, int]]:
             or not crc_is_right(data, header, at)
         ):
             break
-        if header.leader_epoch >= epochs.epoch_of(header.base_offset):
+        # Without any epochs, their file was not written yet, or was damaged since.
+        if header.leader_epoch > epochs.latest or (
+            header.leader_epoch == epochs.epoch_of(header.base_offset)
+        ):
             if good and good[-1][1] == at:
                 at = good.pop()[0]
             good.append((at, end))

@@ -8,7 +8,7 @@ from bisect import bisect_right
 
 from fastbroker.config.kinds import LONG_MAX
 from fastbroker.model import OffsetAndEpoch
-from fastbroker.storage.checkpoints import CorruptFile, pairs, pairs_file
+from fastbroker.storage.checkpoints import CorruptFile, pairs_file, read_pairs
 from fastbroker.storage.disk import Disk
 
 UNKNOWN = OffsetAndEpoch(-1, -1)
@@ -19,24 +19,33 @@ class LeaderEpochs:
 
     is_dirty: they have changed, and the file has not. Batches have their epochs themselves, so the
         file can wait, as long as batches from `unsynced_from` on are looked at after a crash.
+    is_synced: what is on the medium is what they are.
     """
 
-    __slots__ = ("_written", "disk", "entries", "is_dirty", "path", "unsynced_from")
+    __slots__ = (
+        "_written", "disk", "entries", "is_dirty", "is_synced", "path", "unsynced_from",
+    )  # fmt: skip
 
     def __init__(self, disk: Disk, path: str) -> None:
         self.disk, self.path = disk, path
         self.entries: list[tuple[int, int]] = []
-        self.is_dirty = False
+        self.is_dirty, self.is_synced = False, True
         self.unsynced_from = LONG_MAX
         self._written = -1  # the last epoch in the file
 
     def load(self) -> bool:
         """Learn what the file has; False when it is missing or no such file: a power cut can leave
-        it empty, see `write`."""
+        it empty, see `write`. Raises UnknownVersion, OSError."""
         try:
-            self.entries = [(int(a), int(b)) for a, b in pairs(self.disk.read_file(self.path))]
-        except (FileNotFoundError, CorruptFile, ValueError):
+            found = read_pairs(self.disk, self.path)
+        except (FileNotFoundError, CorruptFile):
             return False
+        before = (-1, -1)
+        for entry in found:
+            if entry[0] <= before[0] or entry[1] <= before[1]:
+                return False
+            before = entry
+        self.entries = found
         return True
 
     @property
@@ -50,7 +59,7 @@ class LeaderEpochs:
             while self.entries and self.entries[-1][1] >= start_offset:
                 self.entries.pop()
             self.entries.append((epoch, start_offset))
-            self.is_dirty = True
+            self.is_dirty, self.is_synced = True, False
             self.unsynced_from = min(self.unsynced_from, start_offset)
 
     def end_of(self, epoch: int, log_end_offset: int) -> OffsetAndEpoch:
@@ -89,7 +98,7 @@ class LeaderEpochs:
     def _replace(self, entries: list[tuple[int, int]]) -> None:
         if entries != self.entries:
             self.entries = entries
-            self.is_dirty = True
+            self.is_dirty, self.is_synced = True, False
 
     def write(self) -> None:
         """Bring the file up to the entries; `synced` follows when it is."""
@@ -100,3 +109,4 @@ class LeaderEpochs:
         """What was written is on the medium."""
         later = (start for epoch, start in self.entries if epoch > self._written)
         self.unsynced_from = next(later, LONG_MAX)
+        self.is_synced = not self.is_dirty

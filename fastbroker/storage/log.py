@@ -7,21 +7,30 @@ leaders; nothing here knows of replicas.
 from __future__ import annotations
 
 import os.path
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from typing import NamedTuple
 from zlib import crc32
 
-from fastbroker._c.record_batch import BatchHeader, read_header, stamp
+from fastbroker._c.record_batch import BatchHeader, CorruptBatch, read_header, stamp
 from fastbroker.config.kinds import LONG_MAX
 from fastbroker.config.topic import TopicConfig
-from fastbroker.errors import KafkaStorageError, OffsetOutOfRange, RecordListTooLarge
+from fastbroker.errors import (
+    CorruptMessage,
+    KafkaError,
+    KafkaStorageError,
+    OffsetOutOfRange,
+    RecordListTooLarge,
+)
 from fastbroker.model import TopicPartition
 from fastbroker.records.control import EndTransactionMarker, marker_batch
-from fastbroker.records.reader import Batch, iter_batches
+from fastbroker.records.reader import Batch
+from fastbroker.storage.checkpoints import UnknownVersion
+from fastbroker.storage.damage import Damaged, checked_batches
 from fastbroker.storage.disk import Buffer, Disk
 from fastbroker.storage.flush_job import FlushJob
 from fastbroker.storage.leader_epochs import LeaderEpochs
+from fastbroker.storage.partition_metadata import METADATA_FILE
 from fastbroker.storage.producer_state import ProducerState, Verification
 from fastbroker.storage.recovery import (
     drop_snapshots,
@@ -30,10 +39,12 @@ from fastbroker.storage.recovery import (
     newest_snapshot,
     producers_at,
     recover,
+    set_aside,
 )
 from fastbroker.storage.retention import expired
 from fastbroker.storage.segment import RELATIVE_MAX, SNAPSHOT, Segment, file_name
 from fastbroker.storage.segments import Segments, Slice
+from fastbroker.storage.space import LIMITS, refusal
 from fastbroker.storage.swap import retire
 from fastbroker.storage.time_search import Found, first_since
 from fastbroker.storage.txn_index import AbortedTransaction
@@ -42,7 +53,6 @@ from fastbroker.storage.validator import validate
 from fastbroker.uuids import uuid_text
 
 EPOCHS_FILE = "leader-epoch-checkpoint"
-METADATA_FILE = "partition.metadata"
 SAVE_BYTES = 256 << 10  # written since the last save, for the next to be worth it
 
 
@@ -64,15 +74,16 @@ class Log:
 
     last_abort: no abort marker stands behind this offset; -1: there is none.
     is_gone: its topic was deleted and its directory renamed; nothing is flushed any more.
+    fault(error): told of every read and write that failed, before anybody else is.
     A log that nothing was ever written to has no directory.
     """
 
     def __init__(
         self, directory: str, *, disk: Disk, partition: TopicPartition, config: TopicConfig,
-        topic_id: bytes | None = None,
+        topic_id: bytes | None = None, fault: Callable[[OSError], object] = lambda _: None,
     ) -> None:  # fmt: skip
         self.directory, self.disk = directory, disk
-        self.partition, self.config = partition, config
+        self.partition, self.config, self.fault = partition, config, fault
         self.segments = Segments()
         self.epochs = LeaderEpochs(disk, os.path.join(directory, EPOCHS_FILE))
         self.producers = ProducerState()
@@ -104,17 +115,19 @@ class Log:
         compacted_to: int = 0,
         log_start_offset: int = 0,
         topic_id: bytes | None = None,
+        fault: Callable[[OSError], object] = lambda _: None,
     ) -> Log:
         """The log in `directory`, which is made when the first batch is written.
 
         is_clean: it was closed; otherwise everything from `recovery_point` on is checked and cut at
         the first bad batch. compacted_to: see recovery.py. What was there is on the medium: after a
-        crash, its file system was synced. Raises KafkaStorageError.
+        crash, its file system was synced. Raises NoSpaceLeft, KafkaStorageError.
         """
         try:
             log = cls(
-                directory, disk=disk, partition=partition, config=config, topic_id=topic_id
-            )
+                directory, disk=disk, partition=partition, config=config, topic_id=topic_id,
+                fault=fault,
+            )  # fmt: skip
             try:
                 names = disk.list(directory)
             except FileNotFoundError:
@@ -123,7 +136,17 @@ class Log:
             log._load(names, now_ms, trusted, compacted_to, log_start_offset)
             return log
         except OSError as error:
-            raise KafkaStorageError(f"{directory} cannot be opened: {error}") from error
+            fault(error)
+            raise refusal(directory, "opening", error) from error
+        except (UnknownVersion, Damaged) as error:
+            raise KafkaStorageError(f"{partition} cannot be opened: {error}") from error
+
+    def _failed(self, doing: str, error: OSError) -> KafkaError:
+        """A read or write failed: what whoever asked for it is told."""
+        if error.filename is None:
+            error.filename = self.directory
+        self.fault(error)
+        return refusal(self.directory, doing, error)
 
     def _load(
         self, names: list[str], now_ms: int, recovery_point: int, compacted_to: int,
@@ -145,7 +168,7 @@ class Log:
             self.producers = ProducerState()
         self._is_made = bool(found) and self.segments[0] is found[0]
         topic_id = self.unflushed.topic_id
-        if topic_id is not None and METADATA_FILE not in names and found:
+        if topic_id is not None and found and not self._has_topic_id(names):
             self._write_topic_id(topic_id)
         self.log_end_offset = end
         self.unflushed.opened(end)
@@ -168,7 +191,7 @@ class Log:
             write_snapshot=self._put_snapshot,
         )
         for segment in left.cut_off:
-            segment.remove()
+            set_aside(segment, left.end)
         if left.cut_off:
             # One that came back after a power cut would follow what is written from here on.
             self.disk.sync_directory(self.directory)
@@ -192,6 +215,10 @@ class Log:
         self.unflushed.made(self.directory)
         self._is_made = True
 
+    def _has_topic_id(self, names: list[str]) -> bool:
+        path = os.path.join(self.directory, METADATA_FILE)
+        return METADATA_FILE in names and self.disk.size(path) > 0
+
     def _write_topic_id(self, topic_id: bytes) -> None:
         path = os.path.join(self.directory, METADATA_FILE)
         text = uuid_text(topic_id)
@@ -210,8 +237,8 @@ class Log:
         verification: what a transaction's first batch needs, see ProducerState.
         A batch that a producer repeats is answered with its old offsets, and not written.
         Raises the errors of `validate`, OutOfOrderSequenceNumber, InvalidProducerEpoch,
-        InvalidTxnState, RecordListTooLarge, KafkaStorageError; the log is unchanged then.
-        Kafka: UnifiedLog.appendAsLeader; KIP-98, KIP-890.
+        InvalidTxnState, RecordListTooLarge, NoSpaceLeft, KafkaStorageError; the log is unchanged
+        then. Kafka: UnifiedLog.appendAsLeader; KIP-98, KIP-890.
         """
         batch = validate(
             data, config=self.config, now_ms=now_ms, produce_version=produce_version
@@ -238,8 +265,8 @@ class Log:
         end.
 
         verification: see `append`; one with a producer id is of a client's transaction.
-        Raises InvalidProducerEpoch, InvalidTxnState, RecordListTooLarge, KafkaStorageError; the log
-        is unchanged then.
+        Raises InvalidProducerEpoch, InvalidTxnState, RecordListTooLarge, NoSpaceLeft,
+        KafkaStorageError; the log is unchanged then.
         """
         if not isinstance(batch, bytearray):
             batch = bytearray(batch)
@@ -257,7 +284,7 @@ class Log:
     ) -> AppendInfo:
         """Write the marker that ends a producer's transaction, whether it has one here or not.
 
-        Raises InvalidProducerEpoch, TransactionCoordinatorFenced, RecordListTooLarge,
+        Raises InvalidProducerEpoch, TransactionCoordinatorFenced, RecordListTooLarge, NoSpaceLeft,
         KafkaStorageError; the log is unchanged then.
         """
         self.producers.check_marker(marker)
@@ -296,7 +323,7 @@ class Log:
                 index_interval_bytes=self.config.index_interval_bytes,
             )
         except OSError as error:
-            raise KafkaStorageError(f"{self.directory}: writing failed: {error}") from error
+            raise self._failed("writing", error) from error
         self.unflushed.wrote(segment, position, header.size, now_ms)
         self.segments.remember(first, segment, position)
         self._unsaved += header.size
@@ -374,9 +401,10 @@ class Log:
         """
         if self.is_gone or not self._is_made:
             return None
-        if self._was_cut and self.epochs.is_dirty:
+        if self._was_cut and not self.epochs.is_synced:
             # By them the replay of the commit journal knows what was cut from what came after it.
-            self.epochs.write()
+            if self.epochs.is_dirty:
+                self.epochs.write()
             self.unflushed.wrote_file(self.epochs.path)
         return self.unflushed.begin(self.log_end_offset)
 
@@ -385,21 +413,26 @@ class Log:
         self.unflushed.end(job, is_journaled=is_journaled)
 
     def flush(self) -> None:
-        """Sync everything now, on this thread. Raises KafkaStorageError."""
+        """Sync everything now, on this thread. Raises KafkaStorageError, NoSpaceLeft."""
         if not self._is_made or self.is_gone:
             return
         job = self.unflushed.begin(self.log_end_offset, is_last=True)
         try:
             if job is not None:
                 job.run()
-            if self.epochs.is_dirty:
-                self.epochs.write()
-                self.disk.sync_file(self.epochs.path)
-                self.epochs.synced()
         except OSError as error:
+            self._failed("syncing", error)
             raise KafkaStorageError(f"{self.directory}: syncing failed: {error}") from error
         if job is not None:
             self.end_flush(job)
+        if not self.epochs.is_synced:
+            try:
+                if self.epochs.is_dirty:
+                    self.epochs.write()
+                self.disk.sync_file(self.epochs.path)
+            except OSError as error:
+                raise self._failed("writing", error) from error
+            self.epochs.synced()
 
     # ---- reading
 
@@ -407,24 +440,36 @@ class Log:
         """Batches from the one that holds `offset`, up to `max_bytes`, below `max_offset`.
 
         at_least_one: a first batch larger than `max_bytes` is given whole. The end may be inside a
-        batch. Raises OffsetOutOfRange unless log_start_offset <= offset <= log_end_offset.
+        batch. Raises OffsetOutOfRange unless log_start_offset <= offset <= log_end_offset;
+        CorruptMessage, KafkaStorageError.
         """
         if not self.log_start_offset <= offset <= self.log_end_offset:
             raise OffsetOutOfRange(
                 f"offset {offset} of {self.partition}: [{self.log_start_offset},"
                 f" {self.log_end_offset}) is there"
             )
-        return self.segments.read(
-            offset,
-            max_bytes=max_bytes,
-            max_offset=max_offset,
-            log_end_offset=self.log_end_offset,
-            at_least_one=at_least_one,
-        )
+        try:
+            return self.segments.read(
+                offset,
+                max_bytes=max_bytes,
+                max_offset=max_offset,
+                log_end_offset=self.log_end_offset,
+                at_least_one=at_least_one,
+            )
+        except OSError as error:
+            raise self._failed("reading", error) from error
+        except CorruptBatch as error:
+            raise CorruptMessage(f"{self.directory}, offset {offset}: {error}") from None
 
     def copy(self, piece: Slice) -> bytes:
-        """The bytes of a slice; where the batch behind them is, a reader's next, is remembered."""
-        return self.segments.copy(piece)
+        """The bytes of a slice; where the batch behind them is, a reader's next, is remembered.
+
+        Raises KafkaStorageError.
+        """
+        try:
+            return self.segments.copy(piece)
+        except OSError as error:
+            raise self._failed("reading", error) from error
 
     def aborted_transactions(self, start: int, end: int) -> list[AbortedTransaction]:
         """Those that were aborted and have an offset in [start, end), in the order of markers.
@@ -447,11 +492,17 @@ class Log:
     def batches(self, offset: int, max_bytes: int, max_offset: int) -> Iterator[Batch]:
         """The whole batches that one `read` gives, checked."""
         piece = self.read(offset, max_bytes=max_bytes, max_offset=max_offset, at_least_one=True)
-        yield from iter_batches(piece.read_bytes())
+        yield from checked_batches(self.copy(piece), piece.segment.path, piece.position)
 
     def offset_for_timestamp(self, timestamp: int) -> Found | None:
-        """The first record with a timestamp >= `timestamp`; None: there is none."""
-        return first_since(self.segments, timestamp, self.log_start_offset)
+        """The first record with a timestamp >= `timestamp`; None: there is none.
+
+        Raises CorruptMessage, KafkaStorageError.
+        """
+        try:
+            return first_since(self.segments, timestamp, self.log_start_offset)
+        except OSError as error:
+            raise self._failed("reading", error) from error
 
     def record_of_max_timestamp(self) -> Found | None:
         """The first record with the largest timestamp of all; None: the log is empty."""
@@ -483,7 +534,8 @@ class Log:
     def retain(self, now_ms: int, high_watermark: int) -> list[str]:
         """Drop the oldest segments by time, size and log start; paths of files to remove later.
 
-        See retention.py. A log that loses all of its segments goes on in a new one.
+        See retention.py. A log that loses all of its segments goes on in a new one; on a full disk
+        it keeps the last. Raises OSError.
         """
         count = expired(
             self.segments,
@@ -496,7 +548,12 @@ class Log:
         if count == 0:
             return []
         if count == len(self.segments):
-            self.roll(now_ms)
+            try:
+                self.roll(now_ms)
+            except OSError as error:
+                if error.errno not in LIMITS:
+                    raise
+                count -= 1
         first = self.segments[count].base_offset
         if first >= self.recovery_point:
             # What it tells of producers is not told by any batch from here on.
@@ -555,14 +612,15 @@ class Log:
         """Write what makes the next opening short when much was written since the last time: the
         indexes, and a snapshot of producers at the log's end; unsynced.
 
-        True when the file of leader epochs was written, too: the recovery point stays below the
-        first that it lacked until it was synced, see LeaderEpochs.synced. Raises OSError.
+        True when the file of leader epochs is to be synced, too: the recovery point stays below the
+        first that it lacked until it was, see LeaderEpochs.synced. Raises OSError.
         """
         if self._unsaved >= SAVE_BYTES:
             self._save(self.segments[-1].write_indexes())
-        if not (self.epochs.is_dirty and self._is_made):
+        if self.epochs.is_synced or not self._is_made:
             return False
-        self.epochs.write()
+        if self.epochs.is_dirty:
+            self.epochs.write()
         return True
 
     def _save(self, indexes: list[str]) -> None:
@@ -592,14 +650,4 @@ class Log:
                 self.disk.sync_file_system(fd)
                 self.disk.close(fd)
         except OSError as error:
-            raise KafkaStorageError(f"{self.directory}: closing failed: {error}") from error
-
-
-def topic_id_text(disk: Disk, directory: str) -> str | None:
-    """The topic id in a partition's directory as its file has it; None when there is none."""
-    try:
-        data = disk.read_file(os.path.join(directory, METADATA_FILE))
-    except FileNotFoundError:
-        return None
-    lines = data.decode("utf-8", "replace").splitlines()
-    return next((line.split(": ", 1)[1] for line in lines if line.startswith("topic_id: ")), None)
+            raise self._failed("closing", error) from error

@@ -11,26 +11,37 @@ from __future__ import annotations
 import json
 import logging
 import os.path
+import re
 import uuid
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from fastbroker.config.topic import TopicConfig
-from fastbroker.errors import KafkaStorageError
+from fastbroker.errors import KafkaStorageError, NoSpaceLeft
 from fastbroker.model import TopicPartition
-from fastbroker.storage.checkpoints import read_properties, write_properties
+from fastbroker.storage.checkpoints import (
+    CorruptFile,
+    UnknownVersion,
+    read_identity,
+    write_properties,
+)
+from fastbroker.storage.damage import Damaged
 from fastbroker.storage.disk import Disk
 from fastbroker.storage.journal import Journal
 from fastbroker.storage.journal_frames import NewerJournal
 from fastbroker.storage.journal_replay import JournalReplay
-from fastbroker.storage.log import Log, topic_id_text
+from fastbroker.storage.log import Log
 from fastbroker.storage.offset_checkpoints import OffsetCheckpoints
+from fastbroker.storage.partition_metadata import topic_id_text
+from fastbroker.storage.recovery import sync_what_is_left
 from fastbroker.storage.segment import LOG
+from fastbroker.storage.space import Space, is_fault, refusal
 from fastbroker.uuids import new_uuid, uuid_bytes, uuid_text
 
 log = logging.getLogger(__name__)
 
 LOCK, META, CLEAN = ".lock", "meta.properties", ".kafka_cleanshutdown"
 DELETE, STRAY = "-delete", "-stray"
+_PARTITION = re.compile(r"[A-Za-z0-9._-]+-\d+")
 NAME_MAX = 255  # bytes of a directory's name
 
 
@@ -46,6 +57,7 @@ class LogDir:
     closed it cleanly, -1 when it was not. failure: the error that took it offline.
     held: those that may not be closed now: a thread works on their files.
     cleaned: first offset that compaction has not been through, of logs that it has been to.
+    failed(error): called once, when that happens.
     """
 
     def __init__(self, path: str, *, disk: Disk, node_id: int) -> None:
@@ -57,6 +69,8 @@ class LogDir:
         self.was_clean = False
         self.previous_broker_epoch = -1
         self.failure: BaseException | None = None
+        self.failed: Callable[[BaseException], object] = lambda _: None
+        self.space = Space(path)
         self.checkpoints = OffsetCheckpoints(disk, path, self.logs)
         self.journal = Journal(disk, path)
         self._closed: set[TopicPartition] = set()  # by this run
@@ -65,7 +79,18 @@ class LogDir:
     # ---- opening
 
     def open(self) -> None:
-        """Raises LogDirError, OSError."""
+        """Raises LogDirError."""
+        try:
+            self._open()
+        except OSError as error:
+            raise LogDirError(
+                f"{self.path} cannot be opened: {error}: check the disk, its space and its"
+                " permissions, or choose another --data-dir"
+            ) from error
+        except (UnknownVersion, CorruptFile, Damaged) as error:
+            raise LogDirError(str(error)) from None
+
+    def _open(self) -> None:
         self.disk.make_directory(self.path)
         try:
             self._lock = self.disk.lock(self._file(LOCK))
@@ -89,7 +114,7 @@ class LogDir:
                 self.disk.remove_directory(self._file(name))
         if not self.was_clean and META in names:
             # What a log has is on the medium when it is opened: nobody may see what is not.
-            self.disk.sync_file_system(self.fd)
+            sync_what_is_left(self.disk, self.fd, self.path)
 
     @property
     def fd(self) -> int:
@@ -101,20 +126,31 @@ class LogDir:
         return os.path.join(self.path, name)
 
     def _read_identity(self) -> None:
-        found = read_properties(self.disk, self._file(META))
-        if not found:
+        path = self._file(META)
+        if not self.disk.exists(path):
+            partitions = self._partition_directories()
+            if partitions:
+                raise LogDirError(
+                    f"{path} is missing, but there are partitions, such as {partitions[0]}: restore"
+                    " it from a backup, or choose another --data-dir"
+                )
             self.directory_id = new_uuid()
             return
-        if found.get("node.id", str(self.node_id)) != str(self.node_id):
+        found = read_identity(self.disk, path)
+        if found["node.id"] != str(self.node_id):
             raise LogDirError(
-                f"{self._file(META)} belongs to node {found['node.id']}, this is {self.node_id}:"
+                f"{path} belongs to node {found['node.id']}, this is {self.node_id}:"
                 " set node.id, or choose another --data-dir"
             )
-        self.cluster_id = found.get("cluster.id")
-        try:
-            self.directory_id = uuid_bytes(found.get("directory.id", ""))
-        except ValueError:
-            self.directory_id = new_uuid()
+        self.cluster_id = found["cluster.id"]
+        if "directory.id" in found:
+            self.directory_id = uuid_bytes(found["directory.id"])
+        else:
+            self.directory_id = new_uuid()  # Kafka before 3.7 gave none
+
+    def _partition_directories(self) -> list[str]:
+        names = [name for name in self.disk.list(self.path) if _PARTITION.fullmatch(name)]
+        return [name for name in names if self.disk.is_directory(self._file(name))]
 
     def join_cluster(self, cluster_id: str) -> None:
         """Belong to `cluster_id` from now on. Raises LogDirError when it belongs to another."""
@@ -139,8 +175,11 @@ class LogDir:
             return
         try:
             said = json.loads(self.disk.read_file(path))
+            version = int(said.get("version", 0))
+            if version != 0:
+                raise UnknownVersion(path, version, 0)
             self.previous_broker_epoch = int(said.get("brokerEpoch", -1))
-        except (ValueError, AttributeError):
+        except (ValueError, AttributeError, TypeError):
             log.warning("%s is damaged: logs are checked as after a crash", path)
         else:
             self.was_clean = True
@@ -153,7 +192,7 @@ class LogDir:
         self, partition: TopicPartition, topic_id: bytes, config: TopicConfig, now_ms: int
     ) -> Log:
         """The log of `partition`, new or as it is on disk; a directory of another topic of the same
-        name is put aside. Raises KafkaStorageError."""
+        name is put aside. Raises NoSpaceLeft, KafkaStorageError."""
         directory = self._file(str(partition))
         try:
             found = topic_id_text(self.disk, directory)
@@ -167,7 +206,10 @@ class LogDir:
                 self._closed.discard(partition)
                 self.checkpoints.begin_anew(partition)
         except OSError as error:
-            raise KafkaStorageError(f"{directory} cannot be opened: {error}") from error
+            self.fault(error)
+            raise refusal(directory, "opening", error) from error
+        except (UnknownVersion, Damaged) as error:
+            raise KafkaStorageError(f"{partition} cannot be opened: {error}") from error
         self.logs[partition] = opened = Log.open(
             directory,
             disk=self.disk,
@@ -179,6 +221,7 @@ class LogDir:
             compacted_to=self.cleaned.get(partition, 0),
             log_start_offset=self.checkpoints.log_start(partition),
             topic_id=topic_id,
+            fault=self.fault,
         )
         self._closed.discard(partition)
         if self.cleaned.get(partition, 0) > opened.log_end_offset:
@@ -245,6 +288,32 @@ class LogDir:
         self.disk.rename(directory, renamed)
         return renamed
 
+    # ---- failure
+
+    def fault(self, error: OSError) -> None:
+        """A read or write went wrong: offline, unless it was for a limit, such as a full disk."""
+        if is_fault(error):
+            self.take_offline(error)
+
+    def take_offline(self, error: BaseException) -> None:
+        """Nothing in this directory is promised, written or synced again, for as long as this
+        process lives. On the loop.
+
+        A process that went on would take pages for durable that the disk never got: a sync fails
+        once, and the next one succeeds. Nor is it ended, to be started anew at once: whoever looks
+        after it checks the disk first. Recovery then reads from the disk, not from the page cache.
+        """
+        if self.failure is not None:
+            return
+        self.failure = error
+        log.critical(
+            "%s is offline: %s. Nothing in it is served or acknowledged any more; what was"
+            " acknowledged before is as safe as the disk is. Check the disk (dmesg, smartctl,"
+            " fsck), then restart the broker",
+            self.path, error,
+        )  # fmt: skip
+        self.failed(error)
+
     # ---- checkpoints, on a thread
 
     def write_recovery_points(self) -> None:
@@ -273,23 +342,31 @@ class LogDir:
     def close(self, broker_epoch: int) -> None:
         """Close every log and leave the clean-shutdown file. Raises KafkaStorageError, OSError."""
         if self.failure is None:
-            for one in self.logs.values():
-                one.flush()
-                one.end()
-            marks = [(one.unflushed, one.unflushed.mark()) for one in self.logs.values()]
-            self.disk.sync_file_system(self.fd)
-            for unflushed, mark in marks:
-                unflushed.synced(mark)
-            for one in self.logs.values():
-                one.epochs.synced()
-            self.write_recovery_points()
-            self.write_log_starts()
-            self.journal.close()
-            said = json.dumps({"version": 0, "brokerEpoch": broker_epoch})
-            self.disk.replace_file(self._file(CLEAN), said.encode())
+            try:
+                self._close_logs(broker_epoch)
+            except (NoSpaceLeft, OSError) as error:
+                if is_fault(error):
+                    raise
+                log.warning("%s is closed as after a crash: %s", self.path, error)
         if self._lock >= 0:
             self.disk.close(self._lock)
             self._lock = -1
+
+    def _close_logs(self, broker_epoch: int) -> None:
+        for one in self.logs.values():
+            one.flush()
+            one.end()
+        marks = [(one.unflushed, one.unflushed.mark()) for one in self.logs.values()]
+        self.disk.sync_file_system(self.fd)
+        for unflushed, mark in marks:
+            unflushed.synced(mark)
+        for one in self.logs.values():
+            one.epochs.synced()
+        self.write_recovery_points()
+        self.write_log_starts()
+        self.journal.close()
+        said = json.dumps({"version": 0, "brokerEpoch": broker_epoch})
+        self.disk.replace_file(self._file(CLEAN), said.encode())
 
 
 def _aside(name: str, suffix: str) -> str:

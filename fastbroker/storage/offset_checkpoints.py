@@ -45,17 +45,23 @@ class OffsetCheckpoints:
         self._writing = threading.Lock()
 
     def read(self) -> None:
-        """Learn what the run before has left. Raises OSError."""
-        try:
-            self.recovery_points = read_offsets(self.disk, self._file(RECOVERY_POINTS))
-            self._log_starts = read_offsets(self.disk, self._file(LOG_STARTS))
-            self.cleaned = read_offsets(self.disk, self._file(CLEANED))
-        except CorruptFile as error:
-            # They only save work: without them logs are checked, and cleaned, from their beginning.
-            log.warning("%s: a checkpoint is ignored: %s", self.directory, error)
+        """Learn what the run before has left. Raises UnknownVersion, OSError."""
+        self.recovery_points = self._read(RECOVERY_POINTS)
+        self._log_starts = self._read(LOG_STARTS)
+        self.cleaned = self._read(CLEANED)
+        self._read(HIGH_WATERMARKS)  # it is not used yet, but for its version
         self._written[RECOVERY_POINTS] = dict(self.recovery_points)
         self._written[LOG_STARTS] = dict(self._log_starts)
         self._written[CLEANED] = dict(self.cleaned)
+
+    def _read(self, name: str) -> Offsets:
+        try:
+            return read_offsets(self.disk, self._file(name))
+        except CorruptFile as error:
+            # They save work, or can be moved again: without them logs are checked from their first
+            # segment, and begin there.
+            log.warning("%s: it is ignored, and written anew", error)
+            return {}
 
     def _file(self, name: str) -> str:
         return os.path.join(self.directory, name)

@@ -29,6 +29,7 @@ from fastbroker.errors import (
 from fastbroker.protocol.producer_snapshot import ProducerSnapshot
 from fastbroker.protocol.schema import plan
 from fastbroker.records.control import EndTransactionMarker
+from fastbroker.storage.checkpoints import UnknownVersion
 from fastbroker.storage.txn_index import AbortedTransaction
 
 BATCHES_KEPT = 5
@@ -391,12 +392,18 @@ class ProducerState:
         return bytes(body)
 
     @classmethod
-    def from_snapshot(cls, data: bytes) -> ProducerState | None:
-        """The state in a .snapshot file; None when it is damaged."""
-        if len(data) < _HEAD or _VERSION.unpack_from(data)[0] != VERSION:
+    def from_snapshot(cls, data: bytes, path: str = "") -> ProducerState | None:
+        """The state in a .snapshot file; None when it is damaged.
+
+        Raises UnknownVersion for one that is whole, but of another version.
+        """
+        if len(data) < _HEAD:
             return None
         if _CRC.unpack_from(data, _VERSION.size)[0] != crc32c(data[_HEAD:]):
             return None
+        (version,) = _VERSION.unpack_from(data)
+        if version != VERSION:
+            raise UnknownVersion(path, version, VERSION, ", or remove the file: it is made anew")
         try:
             decoded, _ = decode(plan(ProducerSnapshot, VERSION), data, _VERSION.size)
         except Malformed:

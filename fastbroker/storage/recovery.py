@@ -10,6 +10,7 @@ from fastbroker._c.record_batch import BatchHeader
 from fastbroker.errors import CorruptMessage
 from fastbroker.records.control import read_marker
 from fastbroker.records.reader import iter_batches
+from fastbroker.storage.damage import CUT, Damaged, drop_old_cuts
 from fastbroker.storage.disk import Disk
 from fastbroker.storage.leader_epochs import LeaderEpochs
 from fastbroker.storage.producer_state import ProducerState
@@ -34,7 +35,7 @@ RECALL_BYTES = 1 << 20
 
 def find_segments(disk: Disk, directory: str, names: list[str]) -> list[Segment]:
     """The segments in `directory`, whose files are `names`; what a crash left half done is brought
-    to an end, or removed."""
+    to an end, or removed. Raises Damaged."""
     if any(name.endswith((CLEANED, SWAP)) for name in names):
         finish_swaps(disk, directory)
         names[:] = disk.list(directory)
@@ -45,9 +46,15 @@ def find_segments(disk: Disk, directory: str, names: list[str]) -> list[Segment]
     bases = sorted(_offsets_of(names, LOG))
     for suffix in (INDEX, TIME_INDEX, TXN_INDEX):
         for orphan in set(_offsets_of(names, suffix)).difference(bases):
-            # The .log goes first when a segment is deleted; a crash has kept these, and a new
-            # segment would take them for its own.
-            disk.remove(os.path.join(directory, file_name(orphan, suffix)))
+            path = os.path.join(directory, file_name(orphan, suffix))
+            if suffix != TXN_INDEX and ((bases and orphan < bases[-1]) or disk.size(path)):
+                raise Damaged(
+                    f"{file_name(orphan, LOG)} is missing, {path} belongs to it: restore it from a"
+                    " backup or another replica; to go on without its records, remove its index"
+                    " files"
+                )
+            # A crash in the making of the last segment has left it.
+            disk.remove(path)
     for base_offset in bases:
         path = os.path.join(directory, file_name(base_offset, LOG))
         segments.append(
@@ -61,6 +68,36 @@ def find_segments(disk: Disk, directory: str, names: list[str]) -> list[Segment]
             )
         )
     return segments
+
+
+def sync_what_is_left(disk: Disk, fd: int, path: str) -> None:
+    """Before logs below `path` are opened after a crash: what they have is on the medium then, and
+    nobody sees what is not. fd: on that file system. Raises OSError."""
+    try:
+        disk.sync_file_system(fd)
+    except OSError as error:
+        # A write of the run before may be meant, of which nobody has been told. What failed is not
+        # in the page cache any more when logs read what they check; the rest is synced.
+        log.warning("%s: writing failed before this start: %s", path, error)
+        disk.sync_file_system(fd)
+
+
+def set_aside(segment: Segment, end: int) -> None:
+    """Take away a segment that does not follow any more, the log ends at `end` before it; its
+    batches are kept under another name."""
+    if not segment.size:
+        segment.remove()
+        return
+    kept = f"{segment.path}.0{CUT}"
+    log.error(
+        "%s does not follow any more, the segment before it ends at offset %d: its %d bytes are"
+        " kept in %s", segment.path, end, segment.size, kept,
+    )  # fmt: skip
+    segment.let_go()
+    for suffix in (INDEX, TIME_INDEX, TXN_INDEX, SNAPSHOT):
+        segment.disk.remove(os.path.join(segment.directory, file_name(segment.base_offset, suffix)))
+    segment.disk.rename(segment.path, kept)  # last: see Segment.retire
+    drop_old_cuts(segment.disk, segment.directory)
 
 
 def find_epochs(segments: list[Segment], epochs: LeaderEpochs, recovery_point: int) -> None:
@@ -136,6 +173,7 @@ def recover(
             continue
         size = segment.size
         position, end = segment.trusted_position(min(recovery_point, known))
+        size = segment.size
         checked = segment.recover(
             position, recovery_point=recovery_point, index_interval_bytes=index_interval_bytes
         )
@@ -149,6 +187,9 @@ def recover(
             is_whole = follower.base_offset <= compacted_to and segment.size == size
             if is_whole or follower.base_offset <= recovery_point:
                 end = follower.base_offset  # what is missing before it was compacted away
+        elif segment.txn_index.write():
+            # It was cut; a snapshot behind the cut would have it believed at the next start.
+            unsynced.append(segment.txn_index.file.path)
     if known > segments[0].base_offset and producers.producers:
         producers.recall(_headers_before(kept, known))
     return Recovered(kept, segments[len(kept) :], end, producers, unsynced)
@@ -219,10 +260,13 @@ def newest_snapshot(
     """The newest usable snapshot up to `offset`, and its offset; 0: there is none. Damaged ones
     go."""
     for found in sorted(_offsets_of(names, SNAPSHOT), reverse=True):
-        if found > offset:
-            continue
         path = os.path.join(directory, file_name(found, SNAPSHOT))
-        producers = ProducerState.from_snapshot(disk.read_file(path))
+        if found > offset:
+            # Whoever believes a snapshot believes the .txnindex below it, which is made anew from
+            # `offset` on, in memory at first.
+            disk.remove(path)
+            continue
+        producers = ProducerState.from_snapshot(disk.read_file(path), path)
         if producers is not None:
             return producers, found
         disk.remove(path)

@@ -15,6 +15,7 @@ from fastbroker._c.record_batch import (
     read_header,
     skip_batches,
 )
+from fastbroker.storage.damage import Damaged, report_cut
 from fastbroker.storage.disk import Buffer, Disk
 from fastbroker.storage.index import OffsetIndex, TimeIndex
 from fastbroker.storage.txn_index import TxnIndex
@@ -86,7 +87,8 @@ class Segment:
     @property
     def file(self) -> OpenFile:
         if self._file is None:
-            self._file = OpenFile(self.disk, self.disk.open(self.path, create=True))
+            # One that is not there was retired: made anew, it would be the log's at the next start.
+            self._file = OpenFile(self.disk, self.disk.open(self.path))
         return self._file
 
     @property
@@ -99,15 +101,18 @@ class Segment:
         return self.max_timestamp if self.max_timestamp >= 0 else self.disk.modified_ms(self.path)
 
     def create(self) -> None:
-        """Make the files of a new segment; Kafka's tools expect all of them but a .txnindex."""
+        """Make the files of a new segment; Kafka's tools expect all of them but a .txnindex.
+
+        The .log first: an index without one is then not what a crash leaves.
+        """
         made: list[str] = []
         try:
-            for path in (self.offset_index.file.path, self.time_index.file.path, self.path):
+            for path in (self.path, self.offset_index.file.path, self.time_index.file.path):
                 self.disk.close(self.disk.open(path, create=True))
                 made.append(path)
             self.load_indexes()
         except OSError:
-            for path in made:  # it would end the segment before it at the next start
+            for path in reversed(made):  # it would end the segment before it at the next start
                 self.disk.remove(path)
             raise
 
@@ -126,8 +131,9 @@ class Segment:
             self.time_index.file.entries()
         try:
             self.disk.pwrite(self.fd, data, position)
-        except OSError:
+        except OSError as error:
             self._is_torn = True
+            error.filename = self.path
             raise
         if self.size == 0:
             self._first_timestamp = max_timestamp
@@ -208,14 +214,16 @@ class Segment:
         """Look through the indexes of a segment that is not written any more, when they are first
         needed; what is missing or wrong is made anew from the headers of the batches.
 
-        A closed segment has the time of its latest record as its last time entry.
+        A closed segment has the time of its latest record as its last time entry; none, if none of
+        its batches has a timestamp.
         """
         self._is_checked = True
         self._read_first_timestamp()
         offsets, times = self.offset_index.file, self.time_index.file
         is_right = offsets.sound() == len(offsets) and times.sound() == len(times)
-        is_right = is_right and self._entries_are_right()
-        if is_right and (len(offsets) or self.size <= WALK_BYTES) and len(times):
+        is_right = is_right and times.is_whole and self._entries_are_right()
+        is_right = is_right and (len(offsets) > 0 or self.size <= WALK_BYTES)
+        if is_right and (len(times) or not self._has_timestamps()):
             self._max_timestamp, self._offset_of_max = self.time_index.last()
             return
         log.warning("%s: its indexes are missing or damaged, and made anew", self.path)
@@ -223,6 +231,9 @@ class Segment:
         for position, batch in self.headers():
             self._passed(batch, position, INDEX_INTERVAL_BYTES)
         self.close_indexes()
+
+    def _has_timestamps(self) -> bool:
+        return any(header.max_timestamp >= 0 for _, header in self.headers())
 
     def _read_first_timestamp(self) -> None:
         for _, header in self.headers():
@@ -312,26 +323,34 @@ class Segment:
 
         A generator of (position, header) of good batches; it must be run to its end. Bytes are good
         as far as CRCs are right and offsets ascend; a batch below `recovery_point` whose CRC is
-        wrong was good once, and stays. The transaction index is the caller's: what goes into it
-        depends on what came before this segment.
+        wrong was good once, and stays; where there is none any more, nothing is cut. The
+        transaction index is the caller's: what goes into it depends on what came before this
+        segment. Raises Damaged, OSError.
         """
-        next_offset = self.base_offset
         if position == 0:
             self.largest_batch = 0
         self.load_indexes()
         end = self.disk.size(self.path)
+        next_offset, epoch = self.base_offset, -1
+        self.disk.forget_cached(self.fd, position)
         for batch in self._good_batches(position, end, recovery_point):
             if position == 0:
                 self._first_timestamp = batch.max_timestamp
             self._passed(batch, position, index_interval_bytes)
             self.largest_batch = max(self.largest_batch, batch.size)
             position += batch.size
-            next_offset = batch.last_offset + 1
+            next_offset, epoch = batch.last_offset + 1, batch.leader_epoch
             yield position - batch.size, batch
+        if position < end and next_offset < recovery_point:
+            raise Damaged(
+                f"{self.path}: there is no batch at position {position}, offset {next_offset}, and"
+                " there was one when it was acknowledged: restore the file from a backup or another"
+                " replica"
+            )
         if position < end:
-            log.warning(
-                "%s: no good batch at position %d, which is where it ends now: %d bytes are cut",
-                self.path, position, end - position,
+            report_cut(
+                self.disk, self.path, self.fd, position=position, end=end,
+                next_offset=next_offset, leader_epoch=epoch,
             )  # fmt: skip
             self.disk.truncate(self.fd, position)
             self.disk.sync(self.fd)  # what came back would stand before the next segment
@@ -360,6 +379,8 @@ class Segment:
                     return
                 if header.base_offset < next_offset or header.last_offset < header.base_offset:
                     return
+                if self._is_elsewhere(header, next_offset, data, at + header.size):
+                    return
                 if at + header.size > len(data):
                     need = header.size  # it goes on behind what was read
                     break
@@ -376,6 +397,23 @@ class Segment:
                 at += header.size
                 next_offset = header.last_offset + 1
             position += at
+
+    def _is_elsewhere(
+        self, header: BatchHeader, next_offset: int, data: Buffer, behind: int
+    ) -> bool:
+        """Whether the offset of a batch, which no CRC covers, cannot be right: the next begins
+        below its end, or it is too far away for this segment.
+
+        Gaps alone are what compaction leaves.
+        """
+        if header.last_offset - self.base_offset > RELATIVE_MAX:
+            return True
+        if header.base_offset == next_offset or len(data) - behind < HEADER_BYTES:
+            return False
+        try:
+            return read_header(data, behind).base_offset <= header.last_offset
+        except CorruptBatch:
+            return False
 
     def next_offset(self) -> int:
         """The offset behind the last batch; read from the file's end."""
@@ -435,10 +473,14 @@ class Segment:
             self.disk.remove(path)
 
     def retire(self) -> list[str]:
-        """Rename the files for deletion; the new paths."""
+        """Rename the files for deletion; the new paths.
+
+        The indexes that can be made anew before the .log: that they are there without it is then
+        not what a crash leaves. The others behind it: a segment that comes back needs them.
+        """
         self._file = None
         renamed = []
-        for suffix in (LOG, INDEX, TIME_INDEX, TXN_INDEX, SNAPSHOT):
+        for suffix in (INDEX, TIME_INDEX, LOG, TXN_INDEX, SNAPSHOT):
             path = self._beside(suffix)
             if self.disk.exists(path):
                 self.disk.rename(path, path + DELETED)

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from fastbroker._c.record_batch import BatchHeader
-from fastbroker.records.reader import iter_batches
+from fastbroker.storage.damage import checked_batches
 from fastbroker.storage.segment import Segment
 
 
@@ -42,7 +42,8 @@ def first_since(
 def _first_in(
     segment: Segment, position: int, header: BatchHeader, timestamp: int, log_start_offset: int
 ) -> Found | None:
-    for batch in iter_batches(segment.read(position, header.size)):
+    data = segment.read(position, header.size)
+    for batch in checked_batches(data, segment.path, position):
         for record in batch.records():
             if record.timestamp >= timestamp and record.offset >= log_start_offset:
                 return Found(record.timestamp, record.offset, header.leader_epoch)

@@ -12,10 +12,11 @@ from collections.abc import Callable
 from fastbroker.config.broker import ConfigError
 from fastbroker.net.address import AddressInUse
 from fastbroker.storage.log_dir import LogDirError
+from fastbroker.storage.space import DiskFault
 
 log = logging.getLogger(__name__)
 
-EXIT_CONFIG = 2
+EXIT_CONFIG, EXIT_DISK = 2, 3
 PAUSE_FIRST_S, PAUSE_MAX_S = 0.1, 5.0
 STABLE_S = 10.0  # a child that lived so long is started again at once
 
@@ -27,13 +28,14 @@ class Child:
     """A process called fb-<role>. Owned by the supervisor.
 
     pidfd: readable once it has ended; ready_fd: readable once it serves, or has ended.
+    is_given_up: it is not to be started again.
     """
 
     def __init__(self, role: str, main: Main, lifeline_fd: int, supervisor_fds: list[int]) -> None:
         self.role, self.main = role, main
         self.lifeline_fd, self.supervisor_fds = lifeline_fd, supervisor_fds
         self.pid = self.pidfd = self.ready_fd = -1
-        self.is_ready = False
+        self.is_ready = self.is_given_up = False
         self.started = self.restart_at = 0.0
         self._pause_s = 0.0
 
@@ -46,9 +48,12 @@ class Child:
         self.ready_fd, ready = os.pipe()
         sys.stdout.flush()
         sys.stderr.flush()
+        # A signal that comes before the child has its own handlers would be lost in the parent's.
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
         pid = os.fork()
         if pid == 0:
             self._be(ready)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
         os.close(ready)
         self.pid, self.pidfd = pid, os.pidfd_open(pid)
         self.started = time.monotonic()
@@ -64,6 +69,7 @@ class Child:
                 os.close(fd)
             signal.set_wakeup_fd(-1)
             signal.signal(signal.SIGTERM, signal.SIG_DFL)
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
             signal.signal(signal.SIGINT, signal.SIG_IGN)
             set_process_name(f"fb-{self.role}")
 
@@ -76,6 +82,12 @@ class Child:
         except (ConfigError, AddressInUse, LogDirError) as error:
             log.error("%s cannot start: %s", self.role, error)
             status = EXIT_CONFIG
+        except DiskFault as error:
+            log.critical(
+                "%s has ended: %s. It is not started again: check the disk (dmesg, smartctl, fsck),"
+                " then restart the broker", self.role, error,
+            )  # fmt: skip
+            status = EXIT_DISK
         except BaseException:
             log.critical("%s has failed", self.role, exc_info=True)
         finally:

@@ -15,7 +15,7 @@ from functools import partial
 from fastbroker.config.broker import BrokerConfig
 from fastbroker.controller.main import run as run_controller
 from fastbroker.model import broker_id
-from fastbroker.supervisor.child import EXIT_CONFIG, Child, set_process_name
+from fastbroker.supervisor.child import EXIT_CONFIG, EXIT_DISK, Child, set_process_name
 
 log = logging.getLogger(__name__)
 
@@ -97,6 +97,8 @@ class _Supervisor:
                 poll.register(child.pidfd, select.POLLIN)
                 if child.ready_fd >= 0:
                     poll.register(child.ready_fd, select.POLLIN)
+            elif child.is_given_up:
+                continue
             elif child.restart_at <= now:
                 child.start()
                 timeout_ms = 0
@@ -119,6 +121,11 @@ class _Supervisor:
         status = child.ended()
         if status == EXIT_CONFIG and not self._was_ready:
             self._status, self._is_stopping = EXIT_CONFIG, True
+            return
+        if status == EXIT_DISK:
+            # Started on the same page cache, it would take for durable what the disk never got.
+            child.is_given_up = True
+            self._status = 1
             return
         how = f"signal {-status}" if status < 0 else f"exit status {status}"
         log.error("%s has ended (%s): starting it again", child.role, how)

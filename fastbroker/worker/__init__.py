@@ -17,6 +17,7 @@
     compaction.py   the last record of each key stays: which log is next, and when
     throttle.py     a thread's share of the disk
     removal.py      files of what was deleted
+    space.py        looks at what is left of the disk
     timers.py       the clock, and one timer wheel
 
 Invariants

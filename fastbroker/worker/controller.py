@@ -12,6 +12,7 @@ from fastbroker._c.codec import encode
 from fastbroker.errors import (
     CoordinatorLoadInProgress,
     NetworkException,
+    NoSpaceLeft,
     PolicyViolation,
     RequestTimedOut,
     of,
@@ -197,6 +198,9 @@ class Forwarding:
                 done.fail(error)
                 return
             said = answer.result()
+            if said.error_code == NoSpaceLeft.code:
+                done.fail(NoSpaceLeft("the controller's disk is full: free space there"))
+                return
             if said.error_code:
                 done.fail(of(said.error_code)("the controller refused to take the request"))
                 return

@@ -114,4 +114,4 @@ def _take(part: Part, numbers: Sequence[int]) -> None:
     """The first failure of a part counts."""
     if any(numbers) and part.error is None:
         number = next(filter(None, numbers))
-        part.error = OSError(number, os.strerror(number))
+        part.error = OSError(number, os.strerror(number), part.partition.log.directory)

@@ -6,9 +6,12 @@ from collections.abc import Callable
 
 from fastbroker.partition.partition import Partition
 from fastbroker.storage.journal import Journal
+from fastbroker.storage.space import is_fault
 from fastbroker.worker.checkpoint import Checkpoint
 from fastbroker.worker.flush_round import FlushRound, Part
 from fastbroker.worker.syncing import Syncing
+
+FULL_RETRY_S = 0.1  # until a partition is flushed again whose small files had no space
 
 
 class Flusher:
@@ -60,7 +63,10 @@ class Flusher:
                 if job is not None:
                     parts.append(Part(partition, job, job.open_names()))
             except OSError as error:
-                self._fail(partition, error)
+                if is_fault(error):
+                    self._fail(partition, error)
+                else:  # nothing was lost, nor promised
+                    self.loop.call_later(FULL_RETRY_S, self.request, partition)
         if parts:
             self._round = FlushRound(parts, self._journal)
             self._round.begin(self._thread)

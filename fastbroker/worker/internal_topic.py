@@ -8,7 +8,7 @@ from fastbroker.handlers.context import Broker
 from fastbroker.model import Deferred, TopicPartition
 from fastbroker.partition.partition import Partition
 from fastbroker.records.builder import build_batch
-from fastbroker.records.reader import iter_batches
+from fastbroker.storage.damage import checked_batches
 from fastbroker.storage.log import AppendInfo
 
 READ_BYTES = 1 << 20
@@ -47,6 +47,7 @@ class InternalTopic:
         done: Deferred[None] = Deferred()
         try:
             partition = self.led_partition(number)
+            self.broker.log_dir.space.check_coordinators()
             end = append(partition, self.broker.timers.now_ms()).last_offset + 1
         except KafkaError as error:
             done.fail(error)
@@ -72,7 +73,8 @@ def committed_batches(partition: Partition) -> Iterator[memoryview]:
     What is not committed yet is waited for: an empty chunk says that there is nothing now. A
     coordinator that acted on less than what it wrote itself, in an epoch before, would undo it; one
     that acted on what a crash may still take would have promised it.
-    Raises KafkaStorageError, NotLeaderOrFollower when that will not come.
+    Raises KafkaStorageError, NotLeaderOrFollower when that will not come, CorruptMessage when it
+    cannot be read: half of what a coordinator has written is worth nothing.
     """
     offset, end = partition.log.log_start_offset, partition.log.log_end_offset
     epoch = partition.leader_epoch
@@ -87,11 +89,9 @@ def committed_batches(partition: Partition) -> Iterator[memoryview]:
             max_offset=min(end, partition.high_watermark),
             at_least_one=True,
         )
-        data = memoryview(piece.read_bytes())
+        data = memoryview(partition.log.copy(piece))
         size = 0
-        for batch in iter_batches(data):
+        for batch in checked_batches(data, piece.segment.path, piece.position):
             size += batch.header.size
             offset = batch.header.last_offset + 1
-        if not size:
-            return
         yield data[:size]

@@ -4,7 +4,7 @@ from __future__ import annotations
 import logging
 from asyncio import AbstractEventLoop, Future
 
-from fastbroker.model import Timers
+from fastbroker.model import Timer, Timers
 from fastbroker.storage.disk import Disk
 
 log = logging.getLogger(__name__)
@@ -19,12 +19,21 @@ class Removal:
 
     def __init__(self, loop: AbstractEventLoop, timers: Timers, disk: Disk) -> None:
         self.loop, self.timers, self.disk = loop, timers, disk
+        self._waiting: dict[str, Timer] = {}
 
     def __call__(self, delay_ms: int, path: str) -> None:
         """Remove what lies at `path` in `delay_ms`."""
-        self.timers.after(delay_ms, self._begin, path)
+        self._waiting[path] = self.timers.after(delay_ms, self._begin, path)
+
+    def hurry(self) -> None:
+        """Remove now what waits: who still reads from a file has it open."""
+        for path, timer in list(self._waiting.items()):
+            timer.cancel()
+            self._begin(path)
 
     def _begin(self, path: str) -> None:
+        self._waiting.pop(path, None)
+
         def done(future: Future[None]) -> None:
             if future.exception() is not None:
                 log.error("%s cannot be removed, do it by hand: %s", path, future.exception())

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator
 
-from fastbroker.errors import KafkaStorageError
+from fastbroker.errors import KafkaError
 from fastbroker.handlers.context import Broker
 from fastbroker.model import TopicPartition
 from fastbroker.partition.partition import Partition
@@ -104,5 +104,7 @@ class Rounds:
             if not will_be_due(self.broker, partition):  # whoever compacts looks at open logs
                 self.broker.log_dir.close_log(partition.name)
                 partition.forget_log()
-        except (OSError, KafkaStorageError) as error:
+        except (OSError, KafkaError) as error:
+            if isinstance(error, OSError):
+                self.broker.log_dir.fault(error)
             log.error("%s: old segments stay for now: %s", partition.name, error)

@@ -51,6 +51,7 @@ class Saving:
                     timers.after(PAUSE_MS, self._go_on)
                     return
         except OSError as error:
+            self.broker.log_dir.fault(error)
             log.error("%s: the next recovery will take longer: %s",
                       self.broker.log_dir.path, error)  # fmt: skip
         self.loop.run_in_executor(None, self._sync).add_done_callback(self._synced)
@@ -79,5 +80,7 @@ class Saving:
     def _wrote(self, write: Future[None]) -> None:
         self._is_under_way = False
         if write.exception() is not None:
+            if isinstance(error := write.exception(), OSError):
+                self.broker.log_dir.fault(error)
             log.error("%s: recovery points were not written: %s",
                       self.broker.log_dir.path, write.exception())  # fmt: skip

@@ -71,16 +71,22 @@ class Upkeep:
     def _in_thread(self, write: Callable[..., None], *args: Any) -> None:
         def written(future: Future[None]) -> None:
             if future.exception() is not None:
-                log.error("a checkpoint was not written: %s", future.exception())
+                self._not_written(future.exception())
 
         self.loop.run_in_executor(None, write, *args).add_done_callback(written)
+
+    def _not_written(self, error: BaseException | None) -> None:
+        if isinstance(error, OSError):
+            self.broker.log_dir.fault(error)
+        if self.broker.log_dir.failure is None:
+            log.error("a checkpoint was not written, the one before stays for now: %s", error)
 
     def save_log_starts(self) -> None:
         """Where logs begin."""
 
         def saved(write: Deferred[None]) -> None:
             if write.error is not None:
-                log.error("a checkpoint was not written: %s", write.error)
+                self._not_written(write.error)
 
         self.broker.save_log_starts().then(saved)
 

@@ -22,7 +22,7 @@ from fastbroker.metadata.image import MetadataImage
 from fastbroker.model import Deferred, TopicPartition, broker_id
 from fastbroker.net.address import listen
 from fastbroker.net.client import BrokerClient
-from fastbroker.net.listener import Listener
+from fastbroker.net.listener import Listener, connections_max
 from fastbroker.partition.fetch_session import FetchSessions
 from fastbroker.protocol.messages.broker_registration import BrokerRegistrationRequest
 from fastbroker.protocol.messages.describe_cluster import (
@@ -46,6 +46,7 @@ from fastbroker.worker.removal import Removal
 from fastbroker.worker.replicas import Replicas
 from fastbroker.worker.rounds import Rounds
 from fastbroker.worker.saving import Saving
+from fastbroker.worker.space import SpaceWatch
 from fastbroker.worker.timers import TimerWheel
 from fastbroker.worker.upkeep import Upkeep
 
@@ -81,6 +82,7 @@ class Worker:
         self.log_dir = LogDir(
             join(config.data_dir, f"broker-{self.id}"), disk=Disk(), node_id=self.id
         )
+        self.log_dir.failed = self._log_dir_failed
         self.log_dir.open()
         limit = config["queued.max.request.bytes"]
         if limit > 0:
@@ -143,16 +145,16 @@ class Worker:
             version=lambda: self.broker.image.features.get(TRANSACTION_VERSION, 0),
         )
         self.broker.save_log_starts = LogStarts(loop, self.log_dir).save
-        self.saving = Saving(loop, self.broker, self._sync_failed)
+        self.saving = Saving(loop, self.broker, self.log_dir.take_offline)
         self.checkpoint = Checkpoint(
             loop,
             SyncThread(),
             self.log_dir,
-            failed=self._sync_failed,
+            failed=self.log_dir.take_offline,
             write_points=self.saving.begin,
         )
         self.flusher = Flusher(
-            loop, SyncThread(), self._sync_failed, self.log_dir.journal, self.checkpoint
+            loop, SyncThread(), self.log_dir.take_offline, self.log_dir.journal, self.checkpoint
         )
         remove = Removal(loop, self.timers, self.log_dir.disk)
         self.replicas = Replicas(self.broker, config, self.flusher.request, remove)
@@ -167,7 +169,8 @@ class Worker:
         )
         self.upkeep = Upkeep(loop, self.broker, self.flusher.request, self.saving.begin)
         self.rounds = Rounds(self.broker, remove)
-        self.compaction = Compaction(loop, self.broker, remove, self._write_failed)
+        self.compaction = Compaction(loop, self.broker, remove, self.log_dir.take_offline)
+        self.space = SpaceWatch(self.broker, self.rounds.begin, remove.hurry)
         self.listeners = [self._listener(one.at(index)) for one in config.listeners()]
 
     # ---- what is made once
@@ -210,7 +213,9 @@ class Worker:
             dispatch=Dispatch(self.broker, address.name),
             closed=self.broker.closed,
             max_frame_bytes=config["socket.request.max.bytes"],
-            max_connections=config["max.connections"],
+            max_connections=min(
+                config["max.connections"], connections_max(len(config.listeners()))
+            ),
             idle_ms=config["connections.max.idle.ms"],
         )
 
@@ -272,6 +277,7 @@ class Worker:
         self.upkeep.start()
         self.rounds.start()
         self.compaction.start()
+        self.space.start()
         for listener in self.listeners:
             listener.start()
         self._ready()
@@ -299,19 +305,10 @@ class Worker:
         found = self.broker.image.topics.get(topic)
         return 0 if found is None else len(found.partitions)
 
-    def _sync_failed(self, error: OSError) -> None:
-        """Pages that were not synced may be gone: nothing in this directory is promised again."""
-        self._offline(error, "syncing")
-
-    def _write_failed(self, error: OSError) -> None:
-        self._offline(error, "compacting")
-
-    def _offline(self, error: OSError, what: str) -> None:
-        if self.log_dir.failure is None:
-            self.log_dir.failure = error
-            log.critical("%s is offline, %s failed: %s", self.log_dir.path, what, error)
-            for partition in self.broker.partitions.values():
-                partition.fail(error)
+    def _log_dir_failed(self, error: BaseException) -> None:
+        """Who waits for one of its partitions is told."""
+        for partition in list(self.broker.partitions.values()):
+            partition.fail(error)
 
     # ---- the end
 

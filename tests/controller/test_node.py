@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import pathlib
+import time
 
 import pytest
 import uvloop
@@ -13,7 +15,7 @@ from fastbroker.controller.home import Home
 from fastbroker.controller.node import Node
 from fastbroker.controller.requests import Requests
 from fastbroker.protocol.metadata_records import ProducerIdsRecord
-from fastbroker.storage.disk import Disk
+from fastbroker.storage.disk import Buffer, Disk
 
 
 class FailingDisk(Disk):
@@ -38,8 +40,49 @@ def test_what_is_not_flushed_is_not_answered_and_ends_the_process(tmp_path: path
     with pytest.raises(errors.KafkaStorageError):
         node._flush()
     assert not lost.done
-    assert isinstance(fatal[0], errors.KafkaStorageError)
+    assert isinstance(fatal[0], OSError)
     loop.close()
+
+
+class FullDisk(Disk):
+    is_full = False
+
+    def pwrite(self, fd: int, data: Buffer, offset: int) -> None:
+        if self.is_full:
+            raise OSError(28, "No space left on device")
+        super().pwrite(fd, data, offset)
+
+
+def test_on_a_full_disk_changes_wait_in_order(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("fastbroker.controller.node.FULL_RETRY_S", 0.001)
+    loop, disk = uvloop.new_event_loop(), FullDisk()
+    home = Home(BrokerConfig({"log.dirs": str(tmp_path)}), disk)
+    node = Node(loop, home, home.identity(), fatal=pytest.fail)
+    node.start()
+    assert (tmp_path / "controller-1" / "reserve").stat().st_size > 0
+    assert node.has_space()
+    disk.is_full = True
+    changes = [
+        node.propose([ProducerIdsRecord(broker_id=1, next_producer_id=1000 * n)]) for n in (1, 2)
+    ]
+    loop.run_until_complete(asyncio.sleep(0.01))
+    assert not any(change.done for change in changes)
+    assert not node.has_space()
+    assert not (tmp_path / "controller-1" / "reserve").exists()
+    disk.is_full = False
+    deadline = time.monotonic() + 5
+    while not all(change.done for change in changes):
+        loop.run_until_complete(asyncio.sleep(0.001))
+        assert time.monotonic() < deadline
+    assert node.has_space()
+    assert node.image.next_producer_id == 2000
+    node.close()
+    loop.close()
+    again = uvloop.new_event_loop()
+    assert Node(again, home, home.identity(), fatal=pytest.fail).image.next_producer_id == 2000
+    again.close()
 
 
 def test_a_directory_of_another_node_or_a_damaged_one_is_refused(tmp_path: pathlib.Path) -> None:

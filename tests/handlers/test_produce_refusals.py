@@ -14,6 +14,7 @@ from fastbroker.handlers.produce import produce
 from fastbroker.model import Deferred, TopicPartition
 from fastbroker.partition.partition import Leadership, Partition
 from fastbroker.protocol.messages.produce import ProduceRequest, ProduceResponse
+from fastbroker.storage.space import Space
 from tests.group.virtual_timers import VirtualTimers
 from tests.storage.logs import TP, batch, open_log
 
@@ -38,6 +39,7 @@ class OnePartition:
         self.partition_.delete_records(LOG_START)
         self.timers = VirtualTimers()
         self.config = BrokerConfig({})
+        self.log_dir = SimpleNamespace(space=Space(str(folder)))
 
     def partition(self, topic: str, number: int) -> Partition:
         assert TopicPartition(topic, number) == TP

@@ -157,6 +157,15 @@ class SimulatedDisk(Disk):
         """
         self._failures[call] = self.calls + after, error
 
+    def after_kill(self) -> SimulatedDisk:
+        """This disk, page cache and all, once the process that used it is gone; also when it was
+        to be gone at some call, see `cut_power`."""
+        self._open.clear()
+        self._locked.clear()
+        self._failures.clear()
+        self._cut_at = None
+        return self
+
     def after_power_cut(self, dice: random.Random) -> SimulatedDisk:
         """A disk with what has survived. This one answers nothing any more."""
         self._cut_at = self.calls
@@ -294,6 +303,9 @@ class SimulatedDisk(Disk):
                 node.sync_some(begun)
 
         return end
+
+    def forget_cached(self, fd: int, offset: int) -> None:
+        """Nothing: what is read is what was written."""
 
     def size(self, path: str) -> int:
         return len(self._node(path).data)

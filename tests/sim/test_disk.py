@@ -159,3 +159,18 @@ def test_a_lock_ends_with_its_descriptor_or_the_power() -> None:
     disk.lock("/d/.lock")
     disk.sync_directory("/d")
     disk.after_power_cut(random.Random(1)).lock("/d/.lock")
+
+
+def test_a_killed_process_leaves_the_cache_as_it_is() -> None:
+    def killed() -> SimulatedDisk:
+        disk = written(file_synced=False, name_synced=False)
+        disk.lock("/d/.lock")
+        disk.cut_power(after=0)
+        with pytest.raises(PowerCut):
+            disk.exists("/d")
+        disk = disk.after_kill()
+        disk.lock("/d/.lock")
+        assert disk.read_file("/d/f") == b"a" * 1024
+        return disk
+
+    assert None in outcomes(killed, "/d/f")

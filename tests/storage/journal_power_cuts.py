@@ -143,6 +143,7 @@ class JournalSchedule(Schedule):
 
     def __init__(self, seed: int) -> None:
         super().__init__(seed)
+        self.journal_weights = 0, 0  # the flusher decides here
         self.half_bytes = self.dice.choice(HALF_BYTES)
         if self.dice.random() < 0.6:
             self.producers = PLAIN  # logs are cut then
@@ -182,7 +183,8 @@ class JournalSchedule(Schedule):
         assert self.log_dir is not None
         log = self.log_dir.logs[name]
         self.partitions[name] = Partition(
-            name, self.topics[name][0], log, broker_id=1, request_flush=self.flusher.request
+            name, self.topics[name][0], lambda: log, broker_id=1,
+            request_flush=self.flusher.request,
         )
 
     def _failed(self, error: OSError) -> None:
@@ -203,9 +205,9 @@ class JournalSchedule(Schedule):
         thread = self.thread if self.dice.random() < 0.8 else self.other
         if thread.is_busy and not thread.step():
             self.loop.readers[thread.done_fd]()
-            self._acknowledge()
+            self._acknowledge_flushed()
 
-    def _acknowledge(self) -> None:
+    def _acknowledge_flushed(self) -> None:
         assert self.log_dir is not None
         if self.log_dir.failure is not None:
             raise OSError("offline")
@@ -247,6 +249,9 @@ class JournalSchedule(Schedule):
             end = log.log_end_offset
             self.epoch += 1
             log.epochs.assign(self.epoch, end)
+            log.epochs.write()
+            self.disk.sync_file(log.epochs.path)
+            self.disk.sync_directory(log.directory)
         promises.batches = [one for one in promises.batches if one.first < end]
         promises.refused = None
         promises.acked = min(promises.acked, end)

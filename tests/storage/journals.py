@@ -43,7 +43,9 @@ class Journaled:
         names = [one for _, job in parts for one in job.open_names()]
         thread = SyncThread()
         thread.begin(names, write.fd, write.frames)
-        assert select.select([thread.done_fd], [], [], 10)[0]
+        waiting = select.poll()  # there may be many descriptors
+        waiting.register(thread.done_fd, select.POLLIN)
+        assert waiting.poll(10_000)
         assert not any(thread.close())
         for fd, _ in names:
             os.close(fd)

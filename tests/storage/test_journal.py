@@ -13,12 +13,13 @@ from fastbroker._c.checksum import crc32c
 from fastbroker._c.sync_thread import FRAME_ALIGN
 from fastbroker._c.sync_thread import crc32c as frame_crc
 from fastbroker.model import TopicPartition
+from fastbroker.storage.checkpoints import write_properties
 from fastbroker.storage.disk import Disk
 from fastbroker.storage.journal import CRC_END, ENTRY, FILES, FRAME_BYTES, HALF_BYTES, HEAD
 from fastbroker.storage.journal_frames import NewerJournal, read_frames
 from fastbroker.storage.journal_replay import JournalReplay
 from fastbroker.storage.log import Log
-from fastbroker.storage.log_dir import LogDir, LogDirError
+from fastbroker.storage.log_dir import META, LogDir, LogDirError
 from tests.storage.journals import Journaled, lose
 from tests.storage.logs import TP, append, contents
 
@@ -108,6 +109,8 @@ def test_halves_take_turns(tmp_path: pathlib.Path) -> None:
     for n in range(4):
         append(log, str(n))
         journaled.flush(log)
+    assert log.save_when_due()
+    log.epochs.synced()
     append(log, "4")
     job = log.begin_flush()
     assert job is not None
@@ -271,6 +274,28 @@ def test_what_was_cut_and_written_otherwise_stays_cut(journaled: Journaled) -> N
     assert contents(journaled.log()) == [(0, "a"), (1, "new"), (2, "newer")]
 
 
+def test_epochs_are_synced_with_the_first_flush_behind_a_cut(journaled: Journaled) -> None:
+    """Saved or not, as long as nobody has synced them."""
+    log = journaled.log()
+    append(log, "a", "b", epoch=1)
+    log.flush()
+    for epoch in (2, 3):
+        log.truncate_to(1)
+        append(log, "c", epoch=epoch)
+        if epoch == 3:
+            assert log.save_when_due()
+        job = log.begin_flush()
+        assert job is not None
+        assert log.epochs.path in job.paths
+        job.run()
+        log.end_flush(job)
+    assert log.recovery_point < 2, "nobody has told of the sync"
+    assert log.save_when_due()
+    log.epochs.synced()
+    assert log.recovery_point == 2
+    assert not log.save_when_due()
+
+
 def test_without_any_epochs_all_is_taken(journaled: Journaled) -> None:
     log = journaled.log()
     append(log, "a", epoch=1)
@@ -279,6 +304,22 @@ def test_without_any_epochs_all_is_taken(journaled: Journaled) -> None:
     wanted = lose(log)
     journaled.replay()
     assert text(log) == wanted
+
+
+def test_epochs_that_their_file_does_not_have_yet_are_taken(journaled: Journaled) -> None:
+    """It is written some time after the first batch of an epoch was acknowledged."""
+    log = journaled.log()
+    append(log, "a", epoch=1)
+    assert log.save_when_due()
+    append(log, "b", epoch=1)
+    append(log, "c", epoch=2)
+    append(log, "d", epoch=3)
+    journaled.flush(log)
+    assert log.flushed_offset == 4
+    wanted = lose(log)
+    journaled.replay()
+    assert text(log) == wanted
+    assert journaled.log().epochs.entries == [(1, 0), (2, 2), (3, 3)]
 
 
 # ---- torn, damaged, stale
@@ -426,8 +467,11 @@ def test_nonsense_writes_nothing(journaled: Journaled, data: bytes) -> None:
 
 
 def opened(path: pathlib.Path) -> LogDir:
+    if not (path / META).exists():
+        write_properties(Disk(), str(path / META), {"version": 1, "cluster.id": "c", "node.id": 1})
     log_dir = LogDir(str(path), disk=Disk(), node_id=1)
     log_dir.open()
+    log_dir.join_cluster("c" * 22)
     return log_dir
 
 
@@ -448,6 +492,7 @@ def test_a_directory_is_opened_with_its_journal(journaled: Journaled) -> None:
     append(log, "a")
     journaled.flush(log)
     wanted = lose(log)
+    (journaled.path / META).write_text(f"version=1\nnode.id=1\ncluster.id={'c' * 22}\n")
     log_dir = opened(journaled.path)
     assert text(log) == wanted
     log_dir.close(1)

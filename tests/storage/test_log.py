@@ -10,7 +10,7 @@ import pytest
 
 from fastbroker.config.topic import TopicConfig
 from fastbroker.errors import (
-    KafkaStorageError,
+    NoSpaceLeft,
     OffsetOutOfRange,
     OutOfOrderSequenceNumber,
     RecordListTooLarge,
@@ -244,7 +244,7 @@ def test_a_failed_write_changes_nothing(tmp_path: pathlib.Path) -> None:
     log = open_log(tmp_path, disk=disk)
     append(log, "a")
     disk.is_full = True
-    with pytest.raises(KafkaStorageError, match="No space left"):
+    with pytest.raises(NoSpaceLeft, match="No space left"):
         append(log, "b", producer_id=1, producer_epoch=0, base_sequence=0)
     disk.is_full = False
     append(log, "c", producer_id=1, producer_epoch=0, base_sequence=0)
@@ -299,7 +299,7 @@ def test_a_torn_write_leaves_nothing_behind(tmp_path: pathlib.Path) -> None:
     log = open_log(tmp_path, SMALL, disk=disk)
     append(log, "one")
     disk.torn = 1
-    with pytest.raises(KafkaStorageError):
+    with pytest.raises(NoSpaceLeft):
         append(log, "x" * 200)
     log.close()
     log = open_log(tmp_path, SMALL, is_clean=True)

@@ -9,7 +9,7 @@ import threading
 import pytest
 
 from fastbroker.config.topic import TopicConfig
-from fastbroker.errors import KafkaStorageError
+from fastbroker.errors import NoSpaceLeft
 from fastbroker.model import TopicPartition
 from fastbroker.storage.checkpoints import read_offsets, write_offsets
 from fastbroker.storage.disk import Disk
@@ -25,6 +25,7 @@ def started(path: pathlib.Path) -> LogDir:
     """After a crash, or for the first time; the one before has let go of its lock."""
     directory = LogDir(str(path / "broker"), disk=Disk(), node_id=1)
     directory.open()
+    directory.join_cluster("c" * 22)
     return directory
 
 
@@ -129,7 +130,7 @@ def test_a_name_is_not_used_again_while_checkpoints_tell_of_it(
     directory.forget_log(TP)
     with monkeypatch.context() as patch:
         patch.setattr(directory.disk, "replace_file", full)
-        with pytest.raises(KafkaStorageError, match="No space left"):
+        with pytest.raises(NoSpaceLeft, match="No space left"):
             opened(directory, SECOND)
     assert TP not in directory.logs
     assert opened(directory, SECOND).log_start_offset == 0

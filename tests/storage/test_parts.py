@@ -10,7 +10,7 @@ from fastbroker._c.record_batch import read_header
 from fastbroker.config.topic import TopicConfig
 from fastbroker.errors import InvalidProducerEpoch, OutOfOrderSequenceNumber
 from fastbroker.model import OffsetAndEpoch, TopicPartition
-from fastbroker.storage.checkpoints import CorruptFile, read_offsets, write_offsets
+from fastbroker.storage.checkpoints import CorruptFile, UnknownVersion, read_offsets, write_offsets
 from fastbroker.storage.disk import Disk
 from fastbroker.storage.leader_epochs import UNKNOWN, LeaderEpochs
 from fastbroker.storage.log_dir import LogDir, LogDirError
@@ -70,10 +70,12 @@ def test_a_snapshot_holds_the_last_batch_and_notices_damage() -> None:
     assert again is not None
     assert not one(again, 0, size=3)
     assert one(again, 3)
-    for at in range(len(data)):
+    for at in range(2, len(data)):
         damaged = bytearray(data)
         damaged[at] ^= 1
         assert ProducerState.from_snapshot(bytes(damaged)) is None
+    with pytest.raises(UnknownVersion, match=r"^x has version 2, this broker understands 1: "):
+        ProducerState.from_snapshot(b"\0\2" + data[2:], "x")
     assert ProducerState.from_snapshot(b"") is None
 
 
@@ -84,6 +86,15 @@ def test_idle_producers_expire() -> None:
     assert state.producers
     state.expire(NOW)
     assert not state.producers
+
+
+@pytest.mark.parametrize("rows", ["5 0\n4 9\n", "5 9\n6 9\n", "5 9\n6 3\n", "-2 0\n3 4\n"])
+def test_epochs_that_go_back_are_not_believed(tmp_path: pathlib.Path, rows: str) -> None:
+    path = tmp_path / "leader-epoch-checkpoint"
+    path.write_text(f"0\n2\n{rows}")
+    epochs = LeaderEpochs(Disk(), str(path))
+    assert not epochs.load()
+    assert epochs.entries == []
 
 
 def test_epochs_are_found_by_number_and_offset(tmp_path: pathlib.Path) -> None:
@@ -115,7 +126,10 @@ def test_a_checkpoint_is_read_back_and_damage_noticed(tmp_path: pathlib.Path) ->
     offsets = {TopicPartition("a.b-c", 3): 2**40, TP: 0}
     write_offsets(Disk(), path, offsets)
     assert read_offsets(Disk(), path) == offsets
-    for damage in ("", "1\n0\n", "0\n2\na 0 1\n", "0\n1\na 0\n"):
+    pathlib.Path(path).write_text("1\n0\n")
+    with pytest.raises(UnknownVersion, match=f"^{path} has version 1, this broker understands 0"):
+        read_offsets(Disk(), path)
+    for damage in ("", "0", "0\n2\na 0 1\n", "0\n1\na 0\n", "0\n1\na b 0\n", "0\n1\na 0 ?\n"):
         pathlib.Path(path).write_text(damage)
         with pytest.raises(CorruptFile):
             read_offsets(Disk(), path)

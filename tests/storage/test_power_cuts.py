@@ -7,17 +7,18 @@ from typing import Any
 
 import pytest
 
+from fastbroker._c.record_batch import CorruptBatch
 from fastbroker.errors import KafkaError
 from fastbroker.storage import log as log_module
 from fastbroker.storage import segment as segment_module
 from fastbroker.storage.flush_job import FlushJob
 from fastbroker.storage.index import IndexFile
+from fastbroker.storage.journal_replay import JournalReplay
 from fastbroker.storage.log import Log
-from fastbroker.storage.log_dir import CLEAN, LogDir
-from fastbroker.storage.offset_checkpoints import RECOVERY_POINTS
+from fastbroker.storage.log_dir import CLEAN, LogDirError
 from fastbroker.storage.producer_state import ProducerState
-from fastbroker.storage.segment import Segment
 from fastbroker.storage.txn_index import TxnIndex
+from fastbroker.storage.unflushed import Unflushed
 from tests.sim import schedules
 from tests.sim.disk import SimulatedDisk
 from tests.storage.power_cuts import Schedule
@@ -32,15 +33,15 @@ def test_random_schedules(pytestconfig: pytest.Config) -> None:
 
 
 def acknowledges_before_the_sync(patch: pytest.MonkeyPatch) -> None:
-    right = Log.begin_flush
+    right = Unflushed.begin
 
-    def begin_flush(self: Log) -> FlushJob | None:
-        job = right(self)
+    def begin(self: Unflushed, offset: int, **how: Any) -> FlushJob | None:
+        job = right(self, offset, **how)
         if job is not None:
-            self.unflushed.flushed_offset = self.unflushed.recovery_point = job.offset
+            self.flushed_offset = self.recovery_point = job.offset
         return job
 
-    patch.setattr(Log, "begin_flush", begin_flush)
+    patch.setattr(Unflushed, "begin", begin)
 
 
 def leaves_directories_out(patch: pytest.MonkeyPatch) -> None:
@@ -53,13 +54,30 @@ def leaves_directories_out(patch: pytest.MonkeyPatch) -> None:
 
 
 def leaves_closed_segments_out(patch: pytest.MonkeyPatch) -> None:
-    right = Log.begin_flush
+    right = Unflushed.begin
 
-    def begin_flush(self: Log) -> FlushJob | None:
-        job = right(self)
-        return job._replace(files=job.files[-1:]) if job is not None else None
+    def begin(self: Unflushed, offset: int, **how: Any) -> FlushJob | None:
+        job = right(self, offset, **how)
+        return job._replace(files=job.files[-1:], ranges=job.ranges[-1:]) if job else None
 
-    patch.setattr(Log, "begin_flush", begin_flush)
+    patch.setattr(Unflushed, "begin", begin)
+
+
+def takes_the_journal_for_the_segments(patch: pytest.MonkeyPatch) -> None:
+    right = Unflushed.end
+
+    def end(self: Unflushed, job: FlushJob, **_: Any) -> None:
+        right(self, job)
+
+    patch.setattr(Unflushed, "end", end)
+
+
+def empties_the_journal_unsynced(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(JournalReplay, "_sync", lambda *_: None)
+
+
+def checkpoints_without_a_sync(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(SimulatedDisk, "sync_file_system", lambda *_: None)
 
 
 def replaces_files_unsynced(patch: pytest.MonkeyPatch) -> None:
@@ -70,11 +88,7 @@ def replaces_files_unsynced(patch: pytest.MonkeyPatch) -> None:
 
 
 def points_beyond_what_is_flushed(patch: pytest.MonkeyPatch) -> None:
-    def write_recovery_points(self: LogDir) -> None:
-        ends = {name: log.log_end_offset for name, log in self.logs.items()}
-        self._write(RECOVERY_POINTS, ends)
-
-    patch.setattr(LogDir, "write_recovery_points", write_recovery_points)
+    patch.setattr(Log, "recovery_point", property(lambda self: self.log_end_offset))
 
 
 def believes_every_batch(patch: pytest.MonkeyPatch) -> None:
@@ -96,7 +110,12 @@ def forgets_what_recovery_cut(patch: pytest.MonkeyPatch) -> None:
 
 
 def forgets_producers(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(log_module, "producers_at", lambda *_: ProducerState())
+    right = log_module.newest_snapshot
+
+    def newest_snapshot(*where: Any) -> tuple[ProducerState, int]:
+        return ProducerState(), right(*where)[1]
+
+    patch.setattr(log_module, "newest_snapshot", newest_snapshot)
 
 
 def forgets_aborted_transactions(patch: pytest.MonkeyPatch) -> None:
@@ -120,20 +139,6 @@ def takes_any_directory(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Log, "_write_topic_id", create)
 
 
-def serves_recovered_pages_unsynced(patch: pytest.MonkeyPatch) -> None:
-    right = Segment.write_indexes
-
-    def write_indexes(self: Segment) -> None:
-        disk = self.disk
-        sync, disk.sync = disk.sync, lambda fd: None  # type: ignore[method-assign]
-        try:
-            right(self)
-        finally:
-            disk.sync = sync  # type: ignore[method-assign]
-
-    patch.setattr(Segment, "write_indexes", write_indexes)
-
-
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize(
     "plant",
@@ -141,6 +146,9 @@ def serves_recovered_pages_unsynced(patch: pytest.MonkeyPatch) -> None:
         acknowledges_before_the_sync,
         leaves_directories_out,
         leaves_closed_segments_out,
+        takes_the_journal_for_the_segments,
+        empties_the_journal_unsynced,
+        checkpoints_without_a_sync,
         replaces_files_unsynced,
         points_beyond_what_is_flushed,
         believes_every_batch,
@@ -150,12 +158,11 @@ def serves_recovered_pages_unsynced(patch: pytest.MonkeyPatch) -> None:
         forgets_aborted_transactions,
         stays_clean,
         takes_any_directory,
-        serves_recovered_pages_unsynced,
     ],
 )
 def test_a_planted_bug_is_found(
     plant: Callable[[pytest.MonkeyPatch], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     plant(monkeypatch)
-    with pytest.raises((schedules.Broken, KafkaError)):
+    with pytest.raises((schedules.Broken, LogDirError, KafkaError, CorruptBatch)):
         schedules.run(Schedule, range(BUG_SCHEDULES))

@@ -203,3 +203,31 @@ def test_a_snapshot_above_the_recovery_point_is_not_believed(tmp_path: pathlib.P
     again = open_log(tmp_path, recovery_point=1)
     assert again.log_end_offset == 1
     assert again.producers.producers[1].last_sequence == 0
+
+
+def test_segments_without_any_timestamps_are_not_made_anew(
+    tmp_path: pathlib.Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    log = open_log(tmp_path, SMALL)
+    for index in range(60):
+        append(log, f"value {index}", at=-1)
+    assert len(log.segments) > 2
+    log.close()
+    again = open_log(tmp_path, SMALL, is_clean=True)
+    assert [one.max_timestamp for one in again.segments] == [-1] * len(log.segments)
+    assert [offset for offset, _ in contents(again)] == list(range(60))
+    assert "made anew" not in caplog.text
+    closed = again.segments[0]
+    assert len(closed.offset_index.file) > 2
+
+
+def test_a_retired_segment_is_not_made_again(tmp_path: pathlib.Path) -> None:
+    log = filled(tmp_path, 60, SMALL)
+    piece = log.read(0, max_bytes=1000, max_offset=60, at_least_one=True)
+    log.flush()
+    log.advance_start(log.segments[1].base_offset)
+    retired = log.retain(NOW, 60)
+    assert any(path.endswith(".log.deleted") for path in retired)
+    with pytest.raises(FileNotFoundError):
+        piece.read_bytes()
+    assert not os.path.exists(piece.segment.path)

@@ -13,6 +13,7 @@ from fastbroker.errors import InvalidTxnState, RecordListTooLarge
 from fastbroker.records.control import EndTransactionMarker, read_marker
 from fastbroker.storage.disk import Disk
 from fastbroker.storage.log import Log
+from fastbroker.storage.segment import Located
 from fastbroker.storage.txn_index import AbortedTransaction, TxnIndex
 from tests.storage.logs import NOW, append, batch, open_log
 from tests.storage.transactions import PRODUCERS, Chaos, batches_of, truth
@@ -273,7 +274,9 @@ def test_a_crash_at_any_byte(tmp_path: pathlib.Path, seed: int) -> None:
         ]
         torn = dice.choice(unsafe)
         name = copy / "t-0" / os.path.basename(torn.path)
-        os.truncate(name, dice.randint(0, torn.size))
+        located = torn.locate(point) if torn.base_offset < point else Located(0, 0)
+        synced = torn.size if located is None else located.position
+        os.truncate(name, dice.randint(synced, torn.size))
         for segment in unsafe:
             for suffix in ("index", "timeindex", "txnindex", "snapshot"):
                 file = copy / "t-0" / f"{segment.base_offset:020d}.{suffix}"

@@ -122,7 +122,7 @@ class Bench:
             name, bytes(16), lambda: opened, broker_id=1, request_flush=self.flusher.request
         )
         made.lead(Leadership(1, 0, 0, (1,), (1,)))
-        opened._make()
+        made.log._make()
         opened.flush()
         return made
 
@@ -305,14 +305,13 @@ def test_large_ranges_are_synced_themselves_beside_the_small(journaling: Bench) 
     assert [one.log.recovery_point for one in (large, *small)] == [1, 0, 0, 0]
 
 
-def test_names_and_epochs_are_synced_in_the_round(journaling: Bench) -> None:
+def test_names_and_small_files_are_synced_in_the_round(journaling: Bench) -> None:
     partitions = journaling.partitions(3)
     partitions[1].log.roll(NOW)
-    partitions[2].log.epochs.assign(7, 0)
     journaling.append(*partitions)
     before = open_files()
     journaling.loop.turn()
-    assert len(journaling.thread.rounds[0]) == 3, "a directory; a file and its directory"
+    assert len(journaling.thread.rounds[0]) == 2, "a snapshot and its directory"
     assert len(journaling.thread.frames[0][0][2]) == 3
     journaling.end()
     assert open_files() == before + 1, "the journal's"
@@ -326,7 +325,8 @@ def test_a_segment_of_the_journal_is_synced_with_the_next_direct_flush(journalin
     partitions[0].log.roll(NOW)
     journaling.round(partitions[0])
     second = partitions[0].log.segments[1]
-    assert [fd for fd, how in journaling.thread.rounds[1] if how == DATA] == [first.fd, second.fd]
+    synced = [fd for fd, how in journaling.thread.rounds[1] if how == DATA]
+    assert {first.fd, second.fd} < set(synced), "and what the roll has written"
     assert partitions[0].log.recovery_point == 2
 
 

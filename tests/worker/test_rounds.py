@@ -200,5 +200,5 @@ def test_after_a_crash_every_log_is_looked_at(
     bench.log_dir.logs.clear()
     partition.forget_log()
     fixture.rounds.start()
-    assert "4 bytes are cut" in caplog.text
+    assert "4 bytes from position 70 on are no whole batch: cut" in caplog.text
     assert os.path.getsize(path) == partition.log.size

@@ -71,11 +71,14 @@ def test_a_failed_write_is_made_up_for_and_a_failed_sync_is_not(
     bench.create()
     bench.append("a")
 
+    def full(*_: object) -> None:
+        raise OSError(28, os.strerror(28))
+
     def broken(*_: object) -> None:
         raise OSError(5, os.strerror(5))
 
     with monkeypatch.context() as patch:
-        patch.setattr(bench.log_dir.disk, "replace_file", broken)
+        patch.setattr(bench.log_dir.disk, "replace_file", full)
         saving.begin()
     assert "were not written" in caplog.text
     assert not points(bench)

@@ -19,8 +19,9 @@
 
 Invariants
 - Nothing is written, and no lock is kept: all that is written goes to a RehearsalDisk.
-- What the next start does is not described here but done, by its own code; a fault that is gone
-  after it would be repaired.
+- What the next start does is not described here but done, by its own code: a log is opened, and
+  used and saved for the first time. A fault that is gone after that would be repaired.
+- leader-epoch-checkpoint only has to tell of what lies below the recovery point.
 - Memory does not grow with a log, but for its producers, one segment's indexes, and what a start
   would write.
 

@@ -12,8 +12,9 @@ from fastbroker.storage.verify.finding import Faults, Severity
 from fastbroker.storage.verify.text_files import is_uuid, json_object, properties, rows
 
 CLEANED = "cleaner-offset-checkpoint"
+# "reserve": space of the controller's, for a full disk.
 KNOWN = {META, CLEAN, LOCK, RECOVERY_POINTS, LOG_STARTS, HIGH_WATERMARKS, CLEANED,
-         "bootstrap.checkpoint"}  # fmt: skip
+         "bootstrap.checkpoint", "reserve"}  # fmt: skip
 # What a start does without a checkpoint.
 _WITHOUT = {
     RECOVERY_POINTS: "ignores it: every log is checked from its first segment on",

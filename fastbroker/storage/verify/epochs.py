@@ -9,13 +9,18 @@ from fastbroker.storage.verify.finding import Faults, Severity
 
 
 class EpochHistory:
-    """entries: (epoch, start offset) as the file has them; None: it cannot be used."""
+    """entries: (epoch, start offset) as the file has them; None: it cannot be used.
+
+    believed: up to this offset the file has to have them; those of later batches are learned from
+    the batches at the next start, as here. log_start: where the log begins.
+    """
 
     def __init__(
-        self, entries: list[tuple[int, int]] | None, *, path: str, faults: Faults, log_start: int
-    ) -> None:
+        self, entries: list[tuple[int, int]] | None, *, path: str, faults: Faults, log_start: int,
+        believed: int,
+    ) -> None:  # fmt: skip
         self.entries, self.path, self.faults = entries, path, faults
-        self.log_start = log_start
+        self.log_start, self.believed = log_start, believed
         self._latest = -1
         self._told: set[tuple[int, int]] = set()
         for number, (before, after) in enumerate(pairwise(entries or []), 4):
@@ -32,6 +37,9 @@ class EpochHistory:
         epoch, offset = header.leader_epoch, header.base_offset
         place = f"position {position}"
         if self.entries is not None:
+            if offset >= self.believed and (not self.entries or epoch > self.entries[-1][0]):
+                self.entries = [one for one in self.entries if one[1] < offset]
+                self.entries.append((epoch, offset))
             number = bisect_right(self.entries, offset, key=lambda entry: entry[1])
             said = self.entries[number - 1][0] if number else epoch
             if number == 0 and offset >= self.log_start and not self._told:

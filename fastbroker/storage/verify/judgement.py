@@ -7,7 +7,7 @@ from typing import NamedTuple
 from fastbroker.storage.disk import Disk
 from fastbroker.storage.segment import INDEX, LOG, SNAPSHOT, TIME_INDEX, TXN_INDEX
 from fastbroker.storage.verify.finding import Fault, Finding, Severity
-from fastbroker.storage.verify.opening import Opened, rehearse
+from fastbroker.storage.verify.opening import Opened, Rehearsal
 from fastbroker.storage.verify.partition import (
     EPOCHS,
     Checked,
@@ -31,25 +31,29 @@ class Verdict(NamedTuple):
 
 
 def verify_partition(
-    disk: Disk, directory: str, known: Circumstances, step: Step = lambda _: None
-) -> Verdict:
+    disk: Disk, directory: str, known: Circumstances, step: Step = lambda _: None,
+    rehearsal: Rehearsal | None = None,
+) -> Verdict:  # fmt: skip
     """Check the partition in `directory`; rehearse its opening when something is wrong.
 
-    What is gone after that would be repaired. Raises OSError.
+    rehearsal: of its log directory; None: one of its own. What is gone after that would be
+    repaired. Raises OSError.
     """
     checked = PartitionCheck(disk, directory, known, step).run()
     if not checked.faults:
         return Verdict([], checked.tally, checked.good_end)
-    stage = RehearsalDisk(disk)
+    shared = rehearsal or Rehearsal(disk, os.path.dirname(directory))
     try:
-        opened = rehearse(stage, directory, known)
+        opened = shared.open(directory, known)
         left: list[Fault] = []
         if not opened.failure:
-            left = PartitionCheck(stage, directory, known).run().faults
-        judge = _Judge(stage, directory, checked, opened, left, known)
+            left = PartitionCheck(shared.stage, directory, known).run().faults
+        judge = _Judge(shared.stage, directory, checked, opened, left, known)
         findings = [judge.finding(fault) for fault in checked.faults]
     finally:
-        stage.close_all()
+        shared.forget()
+        if rehearsal is None:
+            shared.close()
     return Verdict(findings, checked.tally, checked.good_end, opened)
 
 
@@ -113,7 +117,7 @@ class _Judge:
             if name.endswith(_INDEXES):
                 return "makes it anew from the batches"
             if name == EPOCHS:
-                return "writes it anew from the batches that it checks"
+                return "makes it anew from the batches"
             return "writes it anew"
         return "nothing is left of it when the log is open"
 

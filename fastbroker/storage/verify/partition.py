@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from fastbroker._c.record_batch import BatchHeader
+from fastbroker.config.kinds import LONG_MAX
 from fastbroker.storage.disk import Disk
 from fastbroker.storage.segment import (
     INDEX,
@@ -100,7 +101,7 @@ class PartitionCheck:
         self._check_names(names)
         topic = os.path.basename(self.directory).rpartition("-")[0]
         self._check_metadata(topic)
-        epochs = self._epochs(has_batches=any(self._size(base, LOG) for base in names.logs))
+        epochs = self._epochs(names)
         if names.logs:
             # Files of a deleted segment go one by one: with a crash between them some are left.
             is_certain = self.known.is_clean or bool(names.orphans)
@@ -159,18 +160,28 @@ class PartitionCheck:
             if state is None or not all(isinstance(state.get(name), int) for name in fields):
                 self.faults.add(path, "no JSON with leaderEpoch, leaderId and votedId")
 
-    def _epochs(self, *, has_batches: bool) -> EpochHistory:
+    def _epochs(self, names: PartitionNames) -> EpochHistory:
         path = os.path.join(self.directory, EPOCHS)
+        believed = LONG_MAX if self.known.is_clean else self.known.recovery_point
         entries = None
+        mine = Faults()
         if self.disk.exists(path):
-            found = rows(self.disk.read_file(path), 2, path=path, faults=self.faults)
+            found = rows(self.disk.read_file(path), 2, path=path, faults=mine)
             if found is not None:
                 entries = [(int(epoch), int(start)) for epoch, start in found]
-        elif has_batches:
-            self.faults.add(path, "it is missing")
+        elif any(self._size(base, LOG) for base in names.logs):
+            mine.add(path, "it is missing")
+        if entries is None:
+            is_needed = bool(names.logs) and names.logs[0] < believed
+            if_left = Severity.DAMAGE if is_needed else Severity.NOTE
+            for fault in mine.all():
+                # It is first written some time after the first batch.
+                if is_needed or not self.known.is_running or self.disk.exists(path):
+                    self.faults.add(path, fault.what, place=fault.place, if_left=if_left)
         return EpochHistory(
-            entries, path=path, faults=self.faults, log_start=self.known.log_start
-        )
+            entries, path=path, faults=self.faults, log_start=self.known.log_start,
+            believed=believed,
+        )  # fmt: skip
 
     def _check_ends(self, names: PartitionNames, end: int) -> None:
         if self.known.recovery_point > end and not self.known.is_running:

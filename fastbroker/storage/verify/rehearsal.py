@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os.path
 from collections.abc import Sequence
+from enum import Enum
 
 from fastbroker.storage.disk import Buffer, Disk
 
@@ -26,17 +27,25 @@ class _File:
         return self.kept + len(self.tail)
 
 
+class _Mark(Enum):
+    """What else has become of a path: nothing real is seen at it, or below it."""
+
+    GONE = 1
+    DIRECTORY = 2  # a new one
+
+
 class RehearsalDisk(Disk):
     """Reads go to `real`. Memory: what is written, and a byte range that is overwritten.
 
-    Owned by one rehearsal; close() lets the files go that were left open.
+    Owned by one rehearsal; close_all() lets the files go that were left open.
     """
 
     def __init__(self, real: Disk) -> None:
         self.real = real
-        self._files: dict[str, _File] = {}
-        self._gone: set[str] = set()
-        self._directories: set[str] = set()
+        self._now: dict[str, _File | _Mark] = {}  # what is not as it was, by path
+        self._made: dict[str, set[str]] = {}  # directory -> names of files and directories of it
+        # What was there before each change since `mark`; None: no mark was made.
+        self._before: list[tuple[str, _File | _Mark | None]] | None = None
         self._open: dict[int, _File | str] = {}  # fd -> file, or the path of one as it was
         self._next_fd = 1 << 30  # no real one is so large
         self._real_fds: dict[str, int] = {}
@@ -48,7 +57,7 @@ class RehearsalDisk(Disk):
         was_there = self.real.exists(path)
         if not self.exists(path):
             return "removed" if was_there else "kept"
-        file = self._files.get(path)
+        file = self._changed(path)
         if not was_there:
             return "new" if file is not None else "kept"
         if file is None:
@@ -60,6 +69,18 @@ class RehearsalDisk(Disk):
             return "changed"
         is_same = bytes(file.tail) == self._read_real(path, len(file.tail), file.kept)
         return "kept" if is_same else "changed"
+
+    def mark(self) -> None:
+        """`rewind` comes back to how all is now."""
+        self._before = []
+
+    def rewind(self) -> None:
+        """Forget what became of files since `mark`; of one that had changed before it, only that it
+        was renamed or removed."""
+        before, self._before = self._before or [], None
+        for path, state in reversed(before):
+            self._set(path, state)
+        self._before = []
 
     def close_all(self) -> None:
         """Let go of everything."""
@@ -74,10 +95,10 @@ class RehearsalDisk(Disk):
         if not self.exists(path):
             if not create:
                 raise FileNotFoundError(2, "No such file", path)
-            self._put(path, _File(None, 0))
+            self._set(path, _File(None, 0))
         fd = self._next_fd
         self._next_fd += 1
-        self._open[fd] = self._files.get(path, path)
+        self._open[fd] = self._changed(path) or path
         return fd
 
     def close(self, fd: int) -> None:
@@ -107,7 +128,11 @@ class RehearsalDisk(Disk):
     def sync_file_system(self, fd: int) -> None:
         """Nothing."""
 
-    def forget_cached(self, fd: int) -> None:
+    def sync_file(self, path: str) -> None:
+        """Nothing, but for a file that is not there."""
+        self._must_exist(path)
+
+    def forget_cached(self, fd: int, offset: int) -> None:
         """Nothing."""
 
     def allocate(self, path: str, size: int) -> None:
@@ -129,7 +154,7 @@ class RehearsalDisk(Disk):
     # ---- files by path
 
     def size(self, path: str) -> int:
-        file = self._files.get(path)
+        file = self._changed(path)
         if file is not None:
             return file.size
         self._must_exist(path)
@@ -137,19 +162,19 @@ class RehearsalDisk(Disk):
 
     def modified_ms(self, path: str) -> int:
         self._must_exist(path)
-        file = self._files.get(path)
+        file = self._changed(path)
         source = path if file is None else file.source
         return self.real.modified_ms(source) if source is not None else 0
 
     def read_file(self, path: str) -> bytes:
         self._must_exist(path)
-        file = self._files.get(path)
+        file = self._changed(path)
         return self.real.read_file(path) if file is None else self._read(file, file.size, 0)
 
     def replace_file(self, path: str, data: bytes) -> None:
         file = _File(None, 0)
         file.tail += data
-        self._put(path, file)
+        self._set(path, file)
 
     def write_file(self, path: str, data: bytes) -> None:
         self.replace_file(path, data)
@@ -162,42 +187,43 @@ class RehearsalDisk(Disk):
         if self.is_directory(source):
             for name in self.list(source):
                 self.rename(os.path.join(source, name), os.path.join(target, name))
-            self._directories.add(target)
+            self._set(target, _Mark.DIRECTORY)
         else:
-            self._put(target, self._file(source))
-        self._forget(source)
+            self._set(target, self._file(source))
+        self._set(source, _Mark.GONE)
 
     def remove(self, path: str) -> None:
         if self.exists(path):
-            self._forget(path)
+            self._set(path, _Mark.GONE)
 
     def remove_directory(self, path: str) -> None:
         if self.exists(path):
             for name in self.list(path):
                 self.remove(os.path.join(path, name))
-            self._forget(path)
+            self._set(path, _Mark.GONE)
 
     def exists(self, path: str) -> bool:
-        if path in self._files or path in self._directories:
-            return True
-        return not self._is_gone(path) and self.real.exists(path)
+        state = self._now.get(path)
+        if state is None:
+            return not self._is_hidden(path) and self.real.exists(path)
+        return state is not _Mark.GONE
 
     def list(self, path: str) -> list[str]:
-        there = set()
-        if not self._is_gone(path) and self.real.exists(path):
-            there = set(self.real.list(path))
-            there -= {one for one in there if os.path.join(path, one) in self._gone}
-        made = [one for one in (*self._files, *self._directories) if os.path.dirname(one) == path]
-        return sorted(there | {os.path.basename(one) for one in made})
+        there = set(self._made.get(path, ()))
+        if path not in self._now and not self._is_hidden(path) and self.real.exists(path):
+            real = self.real.list(path)
+            there |= {one for one in real if os.path.join(path, one) not in self._now}
+        return sorted(there)
 
     def is_directory(self, path: str) -> bool:
-        if path in self._directories:
-            return True
-        return path not in self._files and self.exists(path) and self.real.is_directory(path)
+        state = self._now.get(path)
+        if state is None:
+            return not self._is_hidden(path) and self.real.is_directory(path)
+        return state is _Mark.DIRECTORY
 
     def make_directory(self, path: str) -> None:
         if not self.exists(path):
-            self._directories.add(path)
+            self._set(path, _Mark.DIRECTORY)
 
     def lock(self, path: str) -> int:
         """A lock that nobody else sees."""
@@ -215,34 +241,45 @@ class RehearsalDisk(Disk):
         if not self.exists(path):
             raise FileNotFoundError(2, "No such file", path)
 
-    def _is_gone(self, path: str) -> bool:
-        return path in self._gone or os.path.dirname(path) in self._gone
+    def _changed(self, path: str) -> _File | None:
+        """The file at `path` if it is not as it was."""
+        found = self._now.get(path)
+        return found if isinstance(found, _File) else None
 
-    def _put(self, path: str, file: _File) -> None:
-        self._files[path] = file
-        self._gone.discard(path)
+    def _is_hidden(self, path: str) -> bool:
+        """Whether the directory of `path` is gone or a new one: nothing real is in it."""
+        return os.path.dirname(path) in self._now
 
-    def _forget(self, path: str) -> None:
-        self._files.pop(path, None)
-        self._directories.discard(path)
-        self._gone.add(path)
+    def _set(self, path: str, state: _File | _Mark | None) -> None:
+        """None: it is as it was."""
+        if self._before is not None:
+            self._before.append((path, self._now.get(path)))
+        directory, name = os.path.split(path)
+        if state is None or state is _Mark.GONE:
+            made = self._made.get(directory, set())
+            made.discard(name)
+            if not made:
+                self._made.pop(directory, None)
+        else:
+            self._made.setdefault(directory, set()).add(name)
+        if state is None:
+            self._now.pop(path, None)
+        else:
+            self._now[path] = state
 
     def _file(self, path: str) -> _File:
-        found = self._files.get(path)
-        return found if found is not None else _File(path, self.real.size(path))
+        return self._changed(path) or _File(path, self.real.size(path))
 
     def _behind(self, fd: int) -> _File | str:
         """The file of an fd; its path while it is as it was."""
         found = self._open[fd]
-        if isinstance(found, str) and found in self._files:
-            return self._files[found]
-        return found
+        return (self._changed(found) or found) if isinstance(found, str) else found
 
     def _own(self, fd: int) -> _File:
         found = self._behind(fd)
         if isinstance(found, str):
             path, found = found, self._file(found)
-            self._put(path, found)
+            self._set(path, found)
         self._open[fd] = found
         return found
 

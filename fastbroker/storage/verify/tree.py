@@ -16,7 +16,7 @@ from fastbroker.storage.verify.journal_file import check_journal
 from fastbroker.storage.verify.judgement import Verdict, verify_partition
 from fastbroker.storage.verify.layout import Kind, kind_of, log_dirs, partitions
 from fastbroker.storage.verify.names import GONE
-from fastbroker.storage.verify.opening import rehearse_directory
+from fastbroker.storage.verify.opening import Rehearsal
 from fastbroker.storage.verify.partition import METADATA_TOPIC, Circumstances, Step, Tally
 from fastbroker.storage.verify.topic_ids import topic_ids
 
@@ -35,9 +35,10 @@ class Place(NamedTuple):
     def circumstances(self, name: str) -> Circumstances:
         """What is known of the partition in the directory `name`."""
         topic, _, number = name.rpartition("-")
-        if topic == METADATA_TOPIC and os.path.basename(self.path).startswith("controller-"):
-            return Circumstances(is_running=self.is_running)  # it has no checkpoints
         one = TopicPartition(topic, int(number) if number.isdigit() else 0)
+        if topic == METADATA_TOPIC and os.path.basename(self.path).startswith("controller-"):
+            point = self.files.recovery_points.get(one, 0)
+            return Circumstances(is_running=self.is_running, recovery_point=point)
         return Circumstances(
             is_clean=self.files.is_clean,
             is_running=self.is_running,
@@ -120,10 +121,14 @@ def _verify_log_dir(
     place = Place(path, files, is_running, ids)
     names = partitions(disk, path)
     ends: dict[str, int] = {}
+    rehearsal = Rehearsal(disk, path)
+    # While a broker goes on writing, each partition has one of its own, which knows all of it.
+    shared = None if is_running else rehearsal
     for name in names:
         directory = os.path.join(path, name)
         try:
-            verdict = verify_partition(disk, directory, place.circumstances(name), step)
+            known = place.circumstances(name)
+            verdict = verify_partition(disk, directory, known, step, shared)
         except FileNotFoundError:
             if not is_running:
                 raise
@@ -142,19 +147,21 @@ def _verify_log_dir(
         _check_high_watermarks(path, files, ends, faults)
     found = _as_they_are(faults)
     if found:
-        failure = rehearse_directory(disk, path)
+        failure = rehearsal.failure()
         if failure:
             found = [
                 Finding(one.fault, Severity.DAMAGE, f"the broker does not start: {failure}")
                 for one in found
             ]
         yield path, Verdict(found, NOTHING, 0)
+    rehearsal.close()
 
 
 def _check_others(disk: Disk, path: str, names: list[str], faults: Faults) -> None:
+    known = set(names)
     for name in disk.list(path):
         full = os.path.join(path, name)
-        if name in names or name in KNOWN or name in JOURNAL:
+        if name in known or name in KNOWN or name in JOURNAL:
             continue
         if GONE.fullmatch(name):
             kind = name.rpartition("-")[2]

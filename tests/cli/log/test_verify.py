@@ -34,8 +34,12 @@ def test_statuses_follow_the_worst_finding(line: CommandLine, directory: pathlib
     (directory / "notes.txt").write_text("x")
     assert "1 noted" in line.run("log", "verify", str(directory)).stdout
     (directory / "leader-epoch-checkpoint").write_text("")
+    points = directory.parent / "recovery-point-offset-checkpoint"
+    points.write_text("0\n1\nt 0 66\n")
     told = line.run("log", "verify", str(directory), status=1).stdout
     assert "1 would be repaired, 1 noted" in told
+    points.unlink()  # nothing below a recovery point needs the epochs
+    assert "2 noted" in line.run("log", "verify", str(directory)).stdout
     log = directory / f"{FIRST}.log"
     data = bytearray(log.read_bytes())
     data[100] ^= 1

@@ -67,6 +67,7 @@ def make_sample(path: pathlib.Path, seed: int, *, is_clean: bool, batches: int =
                 batch("packed" * 9, "x", at=at, compression=codec), now_ms=at, produce_version=9
             )
     log.flush()
+    log.save_when_due()
     end = log.log_end_offset
     point = dice.choice([one.base_offset for one in log.segments] + [end])
     if is_clean:

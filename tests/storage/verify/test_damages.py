@@ -18,8 +18,7 @@ import pytest
 from fastbroker.storage.disk import Disk
 from fastbroker.storage.verify.finding import Severity
 from fastbroker.storage.verify.judgement import Verdict, verify_partition
-from fastbroker.storage.verify.opening import rehearse
-from fastbroker.storage.verify.rehearsal import RehearsalDisk
+from fastbroker.storage.verify.opening import Rehearsal, first_use
 from tests.storage.verify.damages import (
     CONFIG,
     Sample,
@@ -42,6 +41,7 @@ def meant(sample: Sample, directory: pathlib.Path) -> tuple[str, dict[str, Any]]
     """(why it does not open, what it means when it does)."""
     try:
         log = reopen(sample, directory)
+        first_use(log)
     except Exception as error:  # as the one who rehearses it
         return str(error) or type(error).__name__, {}
     found: dict[str, Any] = {"end": (log.log_start_offset, log.log_end_offset)}
@@ -89,13 +89,13 @@ def test_a_damage_is_found_and_its_repair_foretold(
 
 def rehearsed(sample: Sample, directory: pathlib.Path) -> Files | None:
     """The files as they would be; None: it does not open."""
-    stage = RehearsalDisk(Disk())
-    opened = rehearse(stage, str(directory), sample.known, CONFIG)
+    rehearsal = Rehearsal(Disk(), str(directory.parent))
+    opened, stage = rehearsal.open(str(directory), sample.known, CONFIG), rehearsal.stage
     found = None
     if not opened.failure:
         paths = {name: str(directory / name) for name in stage.list(str(directory))}
         found = {name: stage.read_file(path) for name, path in paths.items()}
-    stage.close_all()
+    rehearsal.close()
     return found
 
 

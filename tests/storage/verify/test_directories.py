@@ -18,6 +18,7 @@ from fastbroker.storage.disk import Disk
 from fastbroker.storage.log_dir import LogDir, LogDirError
 from fastbroker.storage.verify.finding import Finding, Severity
 from fastbroker.storage.verify.judgement import Verdict
+from fastbroker.storage.verify.opening import first_use
 from fastbroker.storage.verify.tree import running_in, verify
 from tests.storage.logs import NOW, append
 from tests.storage.verify.damages import DAMAGES, do_damage
@@ -47,6 +48,8 @@ def make_log_dir(path: pathlib.Path, *, is_clean: bool) -> str:
                 if n == 5:
                     log.roll(NOW)
             log.flush()
+            if log.save_when_due():
+                log.epochs.synced()
             log.advance_start(3)
     home.write_high_watermarks({one: 20 for one in home.logs})
     if is_clean:
@@ -68,6 +71,7 @@ def start(path: str) -> Start:
     for one in (TopicPartition("t", 0), TopicPartition("t", 1), TopicPartition("u", 0)):
         try:
             log = home.open_log(one, IDS[one.topic], TopicConfig(), NOW)
+            first_use(log)
             ends[str(one)] = log.log_start_offset, log.log_end_offset
         except Exception:  # as the one who rehearses it
             ends[str(one)] = None
@@ -252,3 +256,25 @@ def test_verdicts_tell_of_ends(tmp_path: pathlib.Path) -> None:
         "t-0": 20, "t-1": 20, "u-0": 20,
     }  # fmt: skip
     assert sum(verdict.tally.records for verdict in verdicts.values()) == 60
+
+
+class CountingDisk(Disk):
+    """Counts the files that are read as a whole."""
+
+    def __init__(self) -> None:
+        self.read: list[str] = []
+
+    def read_file(self, path: str) -> bytes:
+        self.read.append(os.path.basename(path))
+        return super().read_file(path)
+
+
+def test_a_directory_is_opened_once_for_all_its_partitions(tmp_path: pathlib.Path) -> None:
+    path = make_log_dir(tmp_path, is_clean=False)
+    for name in ("t-0", "t-1", "u-0"):
+        os.remove(os.path.join(path, name, "leader-epoch-checkpoint"))
+    disk = CountingDisk()
+    found = [one for _, verdict in verify(disk, path) for one in verdict.findings]
+    assert [one.severity for one in found] == [Severity.REPAIR] * 3
+    # By the check, and by the opening.
+    assert disk.read.count("recovery-point-offset-checkpoint") == 2

@@ -95,3 +95,27 @@ def test_directories_are_made_renamed_and_removed(tmp_path: pathlib.Path) -> Non
     assert stage.fate(f"{root}/t-0/x") == "removed"
     stage.close_all()
     assert (tmp_path / "t-0" / "x").read_bytes() == b"x"
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_it_comes_back_to_a_mark(tmp_path: pathlib.Path, seed: int) -> None:
+    (tmp_path / "a").write_bytes(bytes(range(50)))
+    (tmp_path / "b").write_bytes(b"b")
+    stage, root = RehearsalDisk(Disk()), str(tmp_path)
+    stage.remove(f"{root}/b")
+    stage.write_file(f"{root}/d", b"d")
+    marked = contents(stage, root)
+    del marked["d"]  # its content may not come back
+    stage.mark()
+    for trial in range(3):
+        for number in range(20):
+            step(stage, root, random.Random(seed * 1000 + trial * 100 + number))
+        stage.write_file(f"{root}/d", b"again")
+        stage.rename(f"{root}/d", f"{root}/e")
+        stage.rewind()
+        found = contents(stage, root)
+        found.pop("d")
+        assert found == marked
+    assert stage.fate(f"{root}/a") == "kept"
+    assert stage.fate(f"{root}/b") == "removed"
+    stage.close_all()
