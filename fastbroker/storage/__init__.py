@@ -2,9 +2,11 @@
 
     disk.py             the only door to files
     log.py              one partition's log; begin here
-    segment.py          one .log file with its indexes
+    segments.py         the log's segments in their order: where offsets are, what is read
+    segment.py          one .log file with its indexes, and which of these can be trusted
     index.py            .index and .timeindex
-    recovery.py         what is on disk at the start, and how much of it is good
+    recovery.py         what is on disk when a log is opened, and how much of it is good
+    snapshots.py        .snapshot files: producers as they were at an offset
     retention.py        which segments may go
     compaction/         the last record of each key stays; see its guide
     swap.py             segments take the place of others on disk
@@ -15,10 +17,11 @@
     journal_frames.py   what of it counts after a crash
     journal_replay.py   put back into the segments at the start, before any log opens
     validator.py        what is accepted from a client
-    producer_state.py   idempotent and transactional producers, .snapshot
+    producer_state.py   idempotent and transactional producers
     txn_index.py        which transactions were aborted, .txnindex
     leader_epochs.py    which epoch wrote which offsets
     checkpoints.py      small text files
+    offset_checkpoints.py  recovery points, log starts, how far compaction is
     verify/             is a directory as it should be; what does a start do about what is not
     partition_metadata.py  whose directory it is
     space.py            who may write when space is short, and what an OSError means
@@ -34,13 +37,15 @@ Invariants
 - Nothing here waits or has a thread: a FlushJob is handed out, run elsewhere, and given back.
 - Segments before the active one do not change; compaction puts others in their place.
 
-Not done: compaction, tiered storage, several directories.
+Not done: tiered storage, several directories.
 
 Non-obvious
-- Index entries of the active segment are in memory only; its files are complete after a roll or a
-  clean close. Recovery makes them anew from the batches.
-- So are those of its .txnindex; recovery makes them from the markers and from what producers had
-  open where the first checked segment begins, which the snapshot of that segment's base tells.
+- Logs are opened when somebody needs them, clean or not in one way: what is below the recovery
+  point is trusted, what is behind it is read. Index files are not synced before a roll, so their
+  entries are looked through; saves from time to time keep what is to be read short.
+- A snapshot is written only when every marker below it is in a synced .txnindex, and those above
+  the recovery point are not believed: nothing else tells of aborted transactions.
+- The recovery point stays below the first leader epoch whose file is not synced.
 - Transactions begin in the order of their first offsets, so those that are open need no sorting.
 - The epochs of a log are kept from its recovery point on, not from its start: the journal may hold
   batches that were cut from the log since, and their epochs tell them apart.

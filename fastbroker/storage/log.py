@@ -33,17 +33,16 @@ from fastbroker.storage.leader_epochs import LeaderEpochs
 from fastbroker.storage.partition_metadata import METADATA_FILE
 from fastbroker.storage.producer_state import ProducerState, Verification
 from fastbroker.storage.recovery import (
-    drop_snapshots,
     find_epochs,
     find_segments,
-    newest_snapshot,
     producers_at,
     recover,
     set_aside,
 )
 from fastbroker.storage.retention import expired
-from fastbroker.storage.segment import RELATIVE_MAX, SNAPSHOT, Segment, file_name
+from fastbroker.storage.segment import RELATIVE_MAX, Segment
 from fastbroker.storage.segments import Segments, Slice
+from fastbroker.storage.snapshots import Snapshots
 from fastbroker.storage.space import LIMITS, refusal
 from fastbroker.storage.swap import retire
 from fastbroker.storage.time_search import Found, first_since
@@ -87,6 +86,7 @@ class Log:
         self.segments = Segments()
         self.epochs = LeaderEpochs(disk, os.path.join(directory, EPOCHS_FILE))
         self.producers = ProducerState()
+        self.snapshots = Snapshots(disk, directory)
         self.log_start_offset = 0
         self.log_end_offset = 0
         self.unflushed = Unflushed(disk, directory)
@@ -187,8 +187,8 @@ class Log:
             recovery_point=recovery_point,
             compacted_to=compacted_to,
             index_interval_bytes=self.config.index_interval_bytes,
-            snapshot=lambda offset: newest_snapshot(self.disk, self.directory, names, offset),
-            write_snapshot=self._put_snapshot,
+            snapshots=self.snapshots,
+            names=names,
         )
         for segment in left.cut_off:
             set_aside(segment, left.end)
@@ -203,7 +203,7 @@ class Log:
 
     def _drop_snapshots(self, names: list[str]) -> None:
         bases = {segment.base_offset for segment in self.segments}
-        drop_snapshots(self.disk, self.directory, names, bases=bases, end=self.log_end_offset)
+        self.snapshots.drop_useless(names, bases=bases, end=self.log_end_offset)
 
     def _make(self) -> None:
         """The directory and its first files, for the first batch."""
@@ -364,21 +364,13 @@ class Log:
     def _new_segment(self, base_offset: int, now_ms: int) -> Segment:
         return Segment(self.disk, self.directory, base_offset, created_ms=now_ms)
 
-    def _snapshot_path(self, offset: int) -> str:
-        return os.path.join(self.directory, file_name(offset, SNAPSHOT))
-
     def _write_snapshot(self, indexes: list[str]) -> str:
         """Of producers, at the log's end, unsynced; its path. indexes: those written before it."""
         transactions = self.segments[-1].txn_index.file.path
         if transactions in indexes:
             # Whoever finds a snapshot believes that this has every marker before it.
             self.disk.sync_file(transactions)
-        return self._put_snapshot(self.log_end_offset, self.producers)
-
-    def _put_snapshot(self, offset: int, producers: ProducerState) -> str:
-        path = self._snapshot_path(offset)
-        self.disk.write_file(path, producers.snapshot())
-        return path
+        return self.snapshots.write(self.log_end_offset, self.producers)
 
     # ---- flushing
 
@@ -558,7 +550,7 @@ class Log:
         if first >= self.recovery_point:
             # What it tells of producers is not told by any batch from here on.
             with suppress(FileNotFoundError):
-                self.disk.sync_file(self._snapshot_path(first))
+                self.disk.sync_file(self.snapshots.path(first))
         self.advance_start(first)
         dropped = self.segments.drop_first(count)
         self.unflushed.dropped(dropped)
@@ -601,10 +593,9 @@ class Log:
         self._was_cut = True
         self.epochs.cut_from(self.log_end_offset)
         self.last_abort = self.segments.last_abort
-        self.producers = producers_at(
-            self.disk, self.directory, self.segments, self.log_end_offset
-        )
-        self._drop_snapshots(self.disk.list(self.directory))
+        names = self.disk.list(self.directory)
+        self.producers = producers_at(self.segments, self.snapshots, names, self.log_end_offset)
+        self._drop_snapshots(names)
 
     # ---- the end
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 
 import logging
 import os.path
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import NamedTuple
 
 from fastbroker._c.record_batch import BatchHeader
@@ -22,14 +22,15 @@ from fastbroker.storage.segment import (
     TXN_INDEX,
     Segment,
     file_name,
+    offsets_of,
 )
+from fastbroker.storage.snapshots import Snapshots
 from fastbroker.storage.swap import CLEANED, SWAP, finish_swaps
 from fastbroker.storage.txn_index import AbortedTransaction
 
 log = logging.getLogger(__name__)
 
 LEFTOVERS = (".deleted", ".tmp")
-SAVED_KEPT = 2
 RECALL_BYTES = 1 << 20
 
 
@@ -43,9 +44,9 @@ def find_segments(disk: Disk, directory: str, names: list[str]) -> list[Segment]
         if name.endswith(LEFTOVERS):
             disk.remove(os.path.join(directory, name))
     segments, there = [], set(names)
-    bases = sorted(_offsets_of(names, LOG))
+    bases = sorted(offsets_of(names, LOG))
     for suffix in (INDEX, TIME_INDEX, TXN_INDEX):
-        for orphan in set(_offsets_of(names, suffix)).difference(bases):
+        for orphan in set(offsets_of(names, suffix)).difference(bases):
             path = os.path.join(directory, file_name(orphan, suffix))
             if suffix != TXN_INDEX and ((bases and orphan < bases[-1]) or disk.size(path)):
                 raise Damaged(
@@ -132,23 +133,22 @@ def recover(
     recovery_point: int,
     compacted_to: int,
     index_interval_bytes: int,
-    snapshot: Callable[[int], tuple[ProducerState, int]],
-    write_snapshot: Callable[[int, ProducerState], str],
+    snapshots: Snapshots,
+    names: list[str],
 ) -> Recovered:
     """Find a log's end. Batches below `recovery_point` are right; those behind it are checked, and
     cut at the first bad one. Indexes and what is known of producers are completed.
 
     compacted_to: up to there segments may end before the next begins. It is above the recovery
     point where Kafka has crashed: it writes recovery points less often than it cleans.
-    snapshot(offset): the newest one of producers up to `offset`, and of which offset it is.
-    write_snapshot(offset, producers): its path.
+    names: of the files in the log's directory.
     `epochs` learns those of the batches that are checked.
     """
     # A transaction index that cannot be right is made anew, from the batches.
     damaged = [one for one in segments if not one.txn_index.load()]
     # Entries of markers below a snapshot were synced before it. From there on all is replayed.
     trusted = min([recovery_point, *(one.base_offset for one in damaged)])
-    producers, known = snapshot(max(trusted, segments[0].base_offset))
+    producers, known = snapshots.newest(names, max(trusted, segments[0].base_offset))
     kept: list[Segment] = []
     unsynced: list[str] = []
     end = segments[0].base_offset
@@ -160,7 +160,7 @@ def recover(
         if segment.base_offset > known:
             # The one that the roll has written was not synced yet; later, with the segments before
             # it gone, nothing else will tell of producers.
-            unsynced.append(write_snapshot(segment.base_offset, producers))
+            unsynced.append(snapshots.write(segment.base_offset, producers))
         if segment in damaged:
             segment.txn_index.clear()
         segment.txn_index.cut(known)
@@ -242,54 +242,13 @@ def replay(
 
 
 def producers_at(
-    disk: Disk, directory: str, segments: Iterable[Segment], offset: int
+    segments: Iterable[Segment], snapshots: Snapshots, names: list[str], offset: int
 ) -> ProducerState:
     """What was known of producers at `offset`: the newest snapshot up to it, then the batches."""
-    producers, known = newest_snapshot(disk, directory, disk.list(directory), offset)
+    producers, known = snapshots.newest(names, offset)
     for segment in segments:
         for position, header in segment.headers_from(known):
             if header.base_offset >= offset:
                 return producers
             replay(producers, segment, position, header)
     return producers
-
-
-def newest_snapshot(
-    disk: Disk, directory: str, names: list[str], offset: int
-) -> tuple[ProducerState, int]:
-    """The newest usable snapshot up to `offset`, and its offset; 0: there is none. Damaged ones
-    go."""
-    for found in sorted(_offsets_of(names, SNAPSHOT), reverse=True):
-        path = os.path.join(directory, file_name(found, SNAPSHOT))
-        if found > offset:
-            # Whoever believes a snapshot believes the .txnindex below it, which is made anew from
-            # `offset` on, in memory at first.
-            disk.remove(path)
-            continue
-        producers = ProducerState.from_snapshot(disk.read_file(path), path)
-        if producers is not None:
-            return producers, found
-        disk.remove(path)
-    return ProducerState(), 0
-
-
-def drop_snapshots(
-    disk: Disk, directory: str, names: list[str], *, bases: set[int], end: int
-) -> None:
-    """Remove snapshots that are of no use to a log of segments `bases` that ends at `end`.
-
-    One written between two segments, at a save or a clean end, belongs to none: no deletion would
-    take it along. The newest two of them stay: the last may be above the recovery point.
-    """
-    offsets = _offsets_of(names, SNAPSHOT)
-    saved = [offset for offset in offsets if offset not in bases and offset <= end]
-    kept = {*bases, *sorted(saved)[-SAVED_KEPT:]}
-    for offset in offsets:
-        if offset > end or offset not in kept:
-            disk.remove(os.path.join(directory, file_name(offset, SNAPSHOT)))
-
-
-def _offsets_of(names: list[str], suffix: str) -> list[int]:
-    """The offsets in names such as 00000000000000000042.log."""
-    stems = [name.removesuffix(suffix) for name in names if name.endswith(suffix)]
-    return [int(stem) for stem in stems if stem.isdigit()]

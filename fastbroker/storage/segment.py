@@ -3,7 +3,7 @@ from __future__ import annotations
 
 import logging
 import os.path
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from fastbroker._c.buffer import FileRange
@@ -35,6 +35,12 @@ UNKNOWN_SIZE = 2**31
 def file_name(base_offset: int, suffix: str) -> str:
     """Kafka's name of a segment's file."""
     return f"{base_offset:020d}{suffix}"
+
+
+def offsets_of(names: Iterable[str], suffix: str) -> list[int]:
+    """The offsets in names such as 00000000000000000042.log."""
+    stems = [name.removesuffix(suffix) for name in names if name.endswith(suffix)]
+    return [int(stem) for stem in stems if stem.isdigit()]
 
 
 class Located(NamedTuple):

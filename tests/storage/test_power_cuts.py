@@ -9,7 +9,6 @@ import pytest
 
 from fastbroker._c.record_batch import CorruptBatch
 from fastbroker.errors import KafkaError
-from fastbroker.storage import log as log_module
 from fastbroker.storage import segment as segment_module
 from fastbroker.storage.flush_job import FlushJob
 from fastbroker.storage.index import IndexFile
@@ -17,6 +16,7 @@ from fastbroker.storage.journal_replay import JournalReplay
 from fastbroker.storage.log import Log
 from fastbroker.storage.log_dir import CLEAN, LogDirError
 from fastbroker.storage.producer_state import ProducerState
+from fastbroker.storage.snapshots import Snapshots
 from fastbroker.storage.txn_index import TxnIndex
 from fastbroker.storage.unflushed import Unflushed
 from tests.sim import schedules
@@ -110,12 +110,12 @@ def forgets_what_recovery_cut(patch: pytest.MonkeyPatch) -> None:
 
 
 def forgets_producers(patch: pytest.MonkeyPatch) -> None:
-    right = log_module.newest_snapshot
+    right = Snapshots.newest
 
-    def newest_snapshot(*where: Any) -> tuple[ProducerState, int]:
+    def newest(*where: Any) -> tuple[ProducerState, int]:
         return ProducerState(), right(*where)[1]
 
-    patch.setattr(log_module, "newest_snapshot", newest_snapshot)
+    patch.setattr(Snapshots, "newest", newest)
 
 
 def forgets_aborted_transactions(patch: pytest.MonkeyPatch) -> None:
