@@ -55,6 +55,7 @@ class LogDir:
     logs: those that are open. was_clean: the run before has closed them all.
     directory_id: this directory's id in registrations. previous_broker_epoch: of the run that
     closed it cleanly, -1 when it was not. failure: the error that took it offline.
+    held: those that may not be closed now: a thread works on their files.
     cleaned: first offset that compaction has not been through, of logs that it has been to.
     failed(error): called once, when that happens.
     """
@@ -62,6 +63,7 @@ class LogDir:
     def __init__(self, path: str, *, disk: Disk, node_id: int) -> None:
         self.path, self.disk, self.node_id = path, disk, node_id
         self.logs: dict[TopicPartition, Log] = {}
+        self.held: set[TopicPartition] = set()
         self.cluster_id: str | None = None
         self.directory_id = bytes(16)
         self.was_clean = False
@@ -233,6 +235,7 @@ class LogDir:
         """
         one = self.logs[partition]
         assert one.recovery_point == one.log_end_offset, "not all of it is synced"
+        assert partition not in self.held
         one.end()
         del self.logs[partition]
         self._closed.add(partition)

@@ -115,6 +115,14 @@ class Compaction:
 
     async def clean(self, partition: Partition, found: Candidate) -> bool:
         """Clean the log of `partition`; whether that was done, or should be tried later."""
+        held = self.broker.log_dir.held
+        held.add(partition.name)
+        try:
+            return await self._clean(partition, found)
+        finally:
+            held.discard(partition.name)
+
+    async def _clean(self, partition: Partition, found: Candidate) -> bool:
         begun = cleaning.plan(partition.log, found, self.broker.timers.now_ms())
         work = Cleaning(begun, self._means())
         try:

@@ -98,7 +98,8 @@ class Rounds:
             was_used = opened.segments.forget_recent() and one is not None
             if one is None and opened.producers.producers:
                 was_used = True  # one of them may repeat a batch of before the start
-            if was_used or not partition.is_idle:
+            is_held = partition.name in self.broker.log_dir.held
+            if was_used or is_held or not partition.is_idle:
                 return
             if not will_be_due(self.broker, partition):  # whoever compacts looks at open logs
                 self.broker.log_dir.close_log(partition.name)

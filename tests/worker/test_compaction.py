@@ -19,6 +19,7 @@ from fastbroker.storage.checkpoints import read_offsets
 from fastbroker.storage.disk import Disk
 from fastbroker.worker.compaction import Compaction
 from fastbroker.worker.internal_topic import committed_batches
+from fastbroker.worker.rounds import Rounds
 from fastbroker.worker.throttle import Stopped, Throttle
 from tests.broker_process import BrokerProcess, wait_until
 from tests.handlers.bench import Bench
@@ -170,6 +171,30 @@ def test_what_retention_takes_meanwhile_is_let_go(fixture: Fixture) -> None:
     assert [one.base_offset for one in log.segments] == [3]
     left = os.listdir(log.directory)
     assert not [name for name in left if name.endswith((".cleaned", ".swap"))]
+
+
+def test_a_log_is_not_closed_meanwhile(fixture: Fixture) -> None:
+    partition, bench = fixture.filled(), fixture.bench
+    found, log = fixture.compaction.candidate(partition), partition.log
+    assert found is not None
+    write = bench.log_dir.write_recovery_points
+    rounds = Rounds(bench.broker, lambda _, name: fixture.removed.append(name))
+
+    def become_idle_and_write() -> None:
+        """Nobody uses it, and it is not to be compacted any more."""
+        log.config.cleanup_policy = ("delete",)
+        for _ in range(3):
+            rounds.begin()
+        write()
+
+    bench.log_dir.write_recovery_points = become_idle_and_write  # type: ignore[method-assign]
+    assert fixture.loop.run_until_complete(fixture.compaction.clean(partition, found))
+    assert partition.opened is log
+    assert offsets(partition) == [2]
+    rounds.begin()
+    rounds.begin()
+    assert partition.opened is None
+    assert offsets(partition) == [2]
 
 
 def test_a_deleted_topic_is_let_go(fixture: Fixture) -> None:
