@@ -472,7 +472,6 @@ def opened(path: pathlib.Path) -> LogDir:
         write_properties(Disk(), str(path / META), identity)
     log_dir = LogDir(str(path), disk=Disk(), node_id=1)
     log_dir.open()
-    log_dir.join_cluster("c" * 22)
     return log_dir
 
 
@@ -493,7 +492,6 @@ def test_a_directory_is_opened_with_its_journal(journaled: Journaled) -> None:
     append(log, "a")
     journaled.flush(log)
     wanted = lose(log)
-    (journaled.path / META).write_text(f"version=1\nnode.id=1\ncluster.id={'c' * 22}\n")
     log_dir = opened(journaled.path)
     assert text(log) == wanted
     log_dir.close(1)
