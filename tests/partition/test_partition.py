@@ -101,7 +101,7 @@ def test_a_closed_segment_is_flushed(tmp_path: pathlib.Path) -> None:
     bench.append("b" * 100)
     assert bench.asked == 1
     bench.flush()
-    assert bench.partition.log.recovery_point == 2
+    assert bench.partition.log.flushed_offset == 2
 
 
 def test_readers_get_what_is_committed_and_no_more(bench: Bench) -> None:

@@ -38,6 +38,7 @@ class Found:
     outcomes: transaction -> what it is, in each partition with a part of it. decided: transactional
     ids whose coordinator has decided to commit, and has not brought all markers yet. offsets:
     group -> its offset, and, when a transaction that is decided brings another, that one.
+    is_served: a broker runs on it, whose retention goes on.
     """
 
     partitions: dict[Where, Partition] = field(default_factory=dict)
@@ -45,6 +46,7 @@ class Found:
     decided: set[str] = field(default_factory=set)
     offsets: dict[str, set[int]] = field(default_factory=dict)
     wrong: list[str] = field(default_factory=list)  # found while reading
+    is_served: bool = False
 
 
 @dataclass
@@ -90,7 +92,7 @@ def _judge_acks(verdict: Verdict, found: Found, journal: Journal, cut: int) -> N
             deleted[at] = max(deleted[at], one.offset)
     for where, start in journal.starts.items():
         partition = found.partitions.get(where)
-        if partition is not None and partition.start > start:
+        if partition is not None and partition.start > start and not found.is_served:
             verdict.lost.append(f"{where} begins at {partition.start}, it was {start} at the end")
     by_offset = {where: dict(one.records) for where, one in found.partitions.items()}
     for ack in journal.acks:

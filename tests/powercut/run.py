@@ -47,7 +47,7 @@ SETTINGS = {
     "transaction.state.log.num.partitions": 3,
 }
 
-# While an image is read nothing is dropped.
+# While an image is read little is dropped.
 UNTOUCHED = {"log.retention.check.interval.ms": 3_600_000}
 
 

@@ -468,7 +468,8 @@ def test_nonsense_writes_nothing(journaled: Journaled, data: bytes) -> None:
 
 def opened(path: pathlib.Path) -> LogDir:
     if not (path / META).exists():
-        write_properties(Disk(), str(path / META), {"version": 1, "cluster.id": "c", "node.id": 1})
+        identity = {"version": 1, "cluster.id": "c" * 22, "node.id": 1}
+        write_properties(Disk(), str(path / META), identity)
     log_dir = LogDir(str(path), disk=Disk(), node_id=1)
     log_dir.open()
     log_dir.join_cluster("c" * 22)
