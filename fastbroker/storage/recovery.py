@@ -171,7 +171,6 @@ def recover(
                 _learn(producers, segment, segment.headers_from(known))
                 unsynced += segment.write_indexes()
             continue
-        size = segment.size
         position, end = segment.trusted_position(min(recovery_point, known))
         size = segment.size
         checked = segment.recover(
