@@ -128,7 +128,8 @@ _OWN = (
     # Groups.
     Key("offsets.topic.num.partitions", integer(1), 50, "partitions of __consumer_offsets"),
     Key("offsets.topic.replication.factor", short(1), 1, "replicas of __consumer_offsets"),
-    Key("offsets.topic.segment.bytes", integer(1), 104857600, "segment size of __consumer_offsets"),
+    Key("offsets.topic.segment.bytes", integer(1048576), 104857600,
+        "segment size of __consumer_offsets"),
     Key("offset.metadata.max.bytes", integer(), 4096, "text that may go with a committed offset"),
     Key("offsets.retention.minutes", integer(1), 10080, "offsets of an empty group are kept"),
     Key("offsets.retention.check.interval.ms", long(1), 600000, "between two looks at offsets"),
@@ -172,7 +173,7 @@ _OWN = (
     Key("transaction.state.log.replication.factor", short(1), 1, "replicas of __transaction_state"),
     Key("transaction.state.log.min.isr", integer(1), 1,
         "min.insync.replicas of __transaction_state"),
-    Key("transaction.state.log.segment.bytes", integer(1), 104857600,
+    Key("transaction.state.log.segment.bytes", integer(1048576), 104857600,
         "segment size of __transaction_state"),
     Key("transaction.max.timeout.ms", integer(1), 900000,
         "largest transaction.timeout.ms that a producer may ask for"),
