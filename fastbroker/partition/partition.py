@@ -104,6 +104,7 @@ class Partition:
         log, purgatory = self.log, self.purgatory
         return (
             log.recovery_point == log.log_end_offset == self.high_watermark
+            and log.unflushed.is_synced
             and not (purgatory.commits or purgatory.readers)
             and not log.producers.has_verifications
             and self.failure is None

@@ -39,7 +39,7 @@ from fastbroker.storage.recovery import (
     recover,
     set_aside,
 )
-from fastbroker.storage.retention import expired
+from fastbroker.storage.retention import expired, next_due_ms
 from fastbroker.storage.segment import RELATIVE_MAX, Segment
 from fastbroker.storage.segments import Segments, Slice
 from fastbroker.storage.snapshots import Snapshots
@@ -555,6 +555,17 @@ class Log:
         dropped = self.segments.drop_first(count)
         self.unflushed.dropped(dropped)
         return [path for segment in dropped for path in segment.retire()]
+
+    def next_due_ms(self, now_ms: int) -> int:
+        """When `retain` may drop something of a log that stays as it is."""
+        return next_due_ms(
+            self.segments,
+            log_start_offset=self.log_start_offset,
+            log_end_offset=self.log_end_offset,
+            high_watermark=self.flushed_offset,
+            config=self.config,
+            now_ms=now_ms,
+        )
 
     def replace(self, old: list[Segment], new: list[Segment]) -> list[str]:
         """Put `new`, committed (see swap.py), in the place of `old`, neighbours below the recovery

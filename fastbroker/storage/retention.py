@@ -37,7 +37,7 @@ def expired(
 
 
 def next_due_ms(
-    segments: list[Segment], *, log_start_offset: int, log_end_offset: int, high_watermark: int,
+    segments: Sequence[Segment], *, log_start_offset: int, log_end_offset: int, high_watermark: int,
     config: TopicConfig, now_ms: int,
 ) -> int:  # fmt: skip
     """When `expired` may give something for a log that stays as it is; `now_ms`: it does already.

@@ -63,6 +63,16 @@ class Unflushed:
         """Whether some of them are in a segment that is closed."""
         return len(self._written) > 1
 
+    @property
+    def is_synced(self) -> bool:
+        """Whether everything, names and small files too, is on the medium where it belongs."""
+        return not (self._written or self._unsynced or self._paths or self._directories)
+
+    @property
+    def has_journaled(self) -> bool:
+        """Whether there are bytes that the journal may be alone to have on the medium."""
+        return bool(self._unsynced)
+
     def opened(self, end: int) -> None:
         """The log was opened: it ends at `end`, and all of it has been synced."""
         self.flushed_offset = self.recovery_point = end

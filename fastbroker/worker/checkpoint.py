@@ -33,6 +33,8 @@ class Checkpoint:
     ) -> None:
         self._loop, self._thread, self._log_dir = loop, thread, log_dir
         self._failed, self._write_points = failed, write_points
+        # Of its own, and opened before anything is written: each is told of a failed write once.
+        self._fd = log_dir.disk.open(log_dir.path, write=False)
         self._half: Half | None = None  # that is being synced
         self._marks: list[tuple[Unflushed, Mark]] = []
         self._files: list[OpenFile] = []  # kept open by being here
@@ -54,7 +56,7 @@ class Checkpoint:
         self._half = half
         self._marks = [(log, log.mark()) for log in half.logs]
         if self._log_dir.disk.reports_all_errors:
-            self._thread.begin([(self._log_dir.fd, FILE_SYSTEM)])
+            self._thread.begin([(self._fd, FILE_SYSTEM)])
         else:
             self._files = [file for log in half.logs for file in log.unsynced_files()]
             self._thread.begin([(file.fd, DATA) for file in self._files])
@@ -64,6 +66,8 @@ class Checkpoint:
         half, marks = self._half, self._marks
         assert half is not None
         self._half, self._marks, self._files = None, [], []
+        if self._log_dir.failure is not None:
+            return  # nothing is believed any more
         if number:
             # What the half has is all there is of some writes: it stays as it is.
             self._failed(OSError(number, os.strerror(number)))
@@ -77,5 +81,6 @@ class Checkpoint:
         """End the thread after what it is at; whoever closes the logs syncs them."""
         self._loop.remove_reader(self._thread.done_fd)
         number = next(filter(None, self._thread.close()), 0)
+        self._log_dir.disk.close(self._fd)
         if number:
             self._failed(OSError(number, os.strerror(number)))

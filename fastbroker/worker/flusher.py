@@ -4,7 +4,9 @@ from __future__ import annotations
 from asyncio import AbstractEventLoop
 from collections.abc import Callable
 
+from fastbroker.errors import KafkaError
 from fastbroker.partition.partition import Partition
+from fastbroker.storage.flush_job import FlushJob
 from fastbroker.storage.journal import Journal
 from fastbroker.storage.space import is_fault
 from fastbroker.worker.checkpoint import Checkpoint
@@ -36,6 +38,8 @@ class Flusher:
         self._journal, self._checkpoint = journal, checkpoint
         self._waiting: dict[Partition, None] = {}
         self._lacking: list[Part] = []
+        # Jobs that were begun and whose small files could not be opened: there were no descriptors.
+        self._unopened: dict[Partition, FlushJob] = {}
         self._round: FlushRound | None = None
         self._is_due = False
         self._is_open = True
@@ -56,20 +60,38 @@ class Flusher:
         parts = [part for part in self._lacking if part.partition.failure is None]
         self._lacking = []
         for partition in waiting:
-            if partition.failure is not None:
-                continue
-            try:
-                job = partition.log.begin_flush()
-                if job is not None:
-                    parts.append(Part(partition, job, job.open_names()))
-            except OSError as error:
-                if is_fault(error):
-                    self._fail(partition, error)
-                else:  # nothing was lost, nor promised
-                    self.loop.call_later(FULL_RETRY_S, self.request, partition)
+            part = self._part(partition) if partition.failure is None else None
+            if part is not None:
+                parts.append(part)
         if parts:
             self._round = FlushRound(parts, self._journal)
             self._round.begin(self._thread)
+
+    def _part(self, partition: Partition) -> Part | None:
+        """What of `partition` is to be flushed now; None: nothing, or later."""
+        job = self._unopened.get(partition)
+        try:
+            if job is None:
+                job = partition.log.begin_flush()
+            else:
+                self._waiting[partition] = None  # what was written meanwhile is for the next round
+            if job is None:
+                return None
+            names = job.open_names()
+        except KafkaError:
+            return None  # it was dropped
+        except OSError as error:
+            if is_fault(error):
+                self._fail(partition, error)
+                return None
+            # Nothing was lost, nor promised; what was taken out of the log waits here.
+            self._waiting.pop(partition, None)
+            if job is not None:
+                self._unopened[partition] = job
+            self.loop.call_later(FULL_RETRY_S, self.request, partition)
+            return None
+        self._unopened.pop(partition, None)
+        return Part(partition, job, names)
 
     def _end(self) -> None:
         """The round has been run: unless a sync failed, the next begins before anybody hears of

@@ -19,13 +19,17 @@ class LogStarts:
     def __init__(self, loop: AbstractEventLoop, log_dir: LogDir) -> None:
         self.loop, self.log_dir = loop, log_dir
         self._waiting: list[Deferred[None]] = []
-        self._is_writing = False
+        self._is_writing = self._is_closed = False
+
+    def close(self) -> None:
+        """Nothing is begun any more."""
+        self._is_closed = True
 
     def save(self) -> Deferred[None]:
         """Done when every start of now is on the medium; fails with the OSError."""
         saved: Deferred[None] = Deferred()
         self._waiting.append(saved)
-        if not self._is_writing:
+        if not self._is_writing and not self._is_closed:
             self._begin()
         return saved
 
@@ -36,7 +40,7 @@ class LogStarts:
         def written(future: Future[None]) -> None:
             error = future.exception()
             self._is_writing = False
-            if self._waiting:
+            if self._waiting and not self._is_closed:
                 self._begin()
             for saved in waiting:
                 if error is None:

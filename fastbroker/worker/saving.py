@@ -9,6 +9,9 @@ from contextlib import suppress
 from fastbroker.handlers.context import Broker
 from fastbroker.storage.leader_epochs import LeaderEpochs
 from fastbroker.storage.log import Log
+from fastbroker.storage.segment import OpenFile
+from fastbroker.storage.space import OUT_OF_FILES
+from fastbroker.storage.unflushed import Mark, Unflushed
 
 log = logging.getLogger(__name__)
 
@@ -20,23 +23,32 @@ class Saving:
     """Owned by the worker's loop; one is under way at a time. failed(error): a sync failed.
 
     Logs that have grown write their indexes, a snapshot of producers and their leader epochs, in
-    slices; a thread of the loop's executor syncs the epochs, and then writes the recovery points.
+    slices; a thread of the loop's executor syncs the epochs, and what of logs only the journal has,
+    and then writes the recovery points.
     """
 
     def __init__(
         self, loop: AbstractEventLoop, broker: Broker, failed: Callable[[OSError], object]
     ) -> None:
         self.loop, self.broker, self._failed = loop, broker, failed
+        # Of its own, and opened before anything is written: each is told of a failed write once.
+        disk, path = broker.log_dir.disk, broker.log_dir.path
+        self._directory = OpenFile(disk, disk.open(path, write=False))
         self._logs: Iterator[Log] = iter(())
         self._written: list[LeaderEpochs] = []
-        self._is_under_way = False
+        self._marks: list[tuple[Unflushed, Mark]] = []
+        self._is_under_way = self._is_closed = False
+
+    def close(self) -> None:
+        """Nothing is begun any more; a sync that is under way goes on."""
+        self._is_closed = True
 
     def begin(self) -> None:
         """Unless it is under way."""
-        if not self._is_under_way and self.broker.log_dir.failure is None:
+        if not (self._is_under_way or self._is_closed) and self.broker.log_dir.failure is None:
             self._is_under_way = True
             self._logs = iter(list(self.broker.log_dir.logs.values()))
-            self._written = []
+            self._written, self._marks = [], []
             self._go_on()
 
     def _go_on(self) -> None:
@@ -47,6 +59,8 @@ class Saving:
             for one in self._logs:
                 if not one.is_gone and one.save_when_due():
                     self._written.append(one.epochs)
+                if one.unflushed.has_journaled:
+                    self._marks.append((one.unflushed, one.unflushed.mark()))
                 if timers.monotonic_ms() - begun_ms >= SLICE_MS:
                     timers.after(PAUSE_MS, self._go_on)
                     return
@@ -54,33 +68,42 @@ class Saving:
             self.broker.log_dir.fault(error)
             log.error("%s: the next recovery will take longer: %s",
                       self.broker.log_dir.path, error)  # fmt: skip
-        self.loop.run_in_executor(None, self._sync).add_done_callback(self._synced)
+        if not self._is_closed:
+            self.loop.run_in_executor(None, self._sync).add_done_callback(self._synced)
 
     def _sync(self) -> None:
         """On a thread."""
-        log_dir = self.broker.log_dir
-        if len(self._written) >= SYNC_ALL_FROM:
-            log_dir.disk.sync_file_system(log_dir.fd)
+        disk = self.broker.log_dir.disk
+        if self._marks or len(self._written) >= SYNC_ALL_FROM:
+            disk.sync_file_system(self._directory.fd)
             return
         for epochs in self._written:
             with suppress(FileNotFoundError):  # its topic was deleted
-                log_dir.disk.sync_file(epochs.path)
+                disk.sync_file(epochs.path)
 
     def _synced(self, sync: Future[None]) -> None:
+        self._is_under_way = False
         error = sync.exception()
         if error is not None:
-            self._is_under_way = False
+            self._fail(error)
+        elif self.broker.log_dir.failure is None and not self._is_closed:
+            for epochs in self._written:
+                epochs.synced()
+            for unflushed, mark in self._marks:
+                unflushed.synced(mark)
+            self._is_under_way = True
+            write = self.loop.run_in_executor(None, self.broker.log_dir.write_recovery_points)
+            write.add_done_callback(self._wrote)
+
+    def _fail(self, error: BaseException) -> None:
+        """A sync that found no descriptor is made up for the next time."""
+        if isinstance(error, OSError) and error.errno in OUT_OF_FILES:
+            log.warning("%s: recovery points wait: %s", self.broker.log_dir.path, error)
+        else:
             self._failed(error if isinstance(error, OSError) else OSError(str(error)))
-            return
-        for epochs in self._written:
-            epochs.synced()
-        write = self.loop.run_in_executor(None, self.broker.log_dir.write_recovery_points)
-        write.add_done_callback(self._wrote)
 
     def _wrote(self, write: Future[None]) -> None:
         self._is_under_way = False
         if write.exception() is not None:
-            if isinstance(error := write.exception(), OSError):
-                self.broker.log_dir.fault(error)
             log.error("%s: recovery points were not written: %s",
                       self.broker.log_dir.path, write.exception())  # fmt: skip

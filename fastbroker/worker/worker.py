@@ -144,7 +144,8 @@ class Worker:
             offsets_partition=self.broker.groups.partition_for,
             version=lambda: self.broker.image.features.get(TRANSACTION_VERSION, 0),
         )
-        self.broker.save_log_starts = LogStarts(loop, self.log_dir).save
+        self.log_starts = LogStarts(loop, self.log_dir)
+        self.broker.save_log_starts = self.log_starts.save
         self.saving = Saving(loop, self.broker, self.log_dir.take_offline)
         self.checkpoint = Checkpoint(
             loop,
@@ -168,7 +169,7 @@ class Worker:
             fatal=fatal,
         )
         self.upkeep = Upkeep(loop, self.broker, self.flusher.request, self.saving.begin)
-        self.rounds = Rounds(self.broker, remove)
+        self.rounds = Rounds(self.broker, remove, self.flusher.request)
         self.compaction = Compaction(loop, self.broker, remove, self.log_dir.take_offline)
         self.space = SpaceWatch(self.broker, self.rounds.begin, remove.hurry)
         self.listeners = [self._listener(one.at(index)) for one in config.listeners()]
@@ -341,6 +342,8 @@ class Worker:
         self.client.close()
         self.metadata_client.close()
         self.timers.close()
+        self.saving.close()
+        self.log_starts.close()
         self.compaction.close()
         self.flusher.close()
         self.checkpoint.close()

@@ -1,6 +1,7 @@
 """Group commit, with the thread and the loop's turns under the test's control."""
 from __future__ import annotations
 
+import errno
 import os
 import pathlib
 import select
@@ -338,7 +339,7 @@ def test_a_full_half_is_freed_by_one_sync_of_everything(journaling: Bench) -> No
     journaling.append(*partitions)
     journaling.loop.turn()
     journaling.end()
-    assert journaling.other.rounds == [[(journaling.log_dir.fd, FILE_SYSTEM)]]
+    assert journaling.other.rounds == [[(journaling.checkpoint._fd, FILE_SYSTEM)]]
     journaling.round(*partitions)  # meanwhile
     assert [one.high_watermark for one in partitions] == [4] * 3
     assert {one.log.recovery_point for one in partitions} == {0}
@@ -462,3 +463,38 @@ def test_a_topic_deleted_while_it_is_journaled_holds_no_files(journaling: Bench)
     assert unflushed.holds(partitions[0].log.segments[0])
     journaling.log_dir.forget_log(partitions[0].name)
     assert not unflushed.holds(partitions[0].log.segments[0])
+
+
+def test_a_round_without_descriptors_is_made_up_for(
+    journaling: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was taken out of the log for it is in the next one, before anything later."""
+    one, *others = journaling.partitions(4)
+    one.log.roll(NOW)
+    journaling.append(one, *others)
+    retries: list[Callable[[], object]] = []
+    monkeypatch.setattr(
+        journaling.loop, "call_later", lambda _, call, *args: retries.append(lambda: call(*args)),
+        raising=False,
+    )  # fmt: skip
+
+    def none_left(*_: object, **__: object) -> int:
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(one.log.disk, "open", none_left)
+        journaling.loop.turn()
+        journaling.end()
+    assert not journaling.failures
+    assert [partition.high_watermark for partition in (one, *others)] == [0, 1, 1, 1]
+    journaling.append(one)
+    (retry,) = retries
+    retry()
+    journaling.loop.turn()
+    job = journaling.flusher._round.parts[0].job  # type: ignore[union-attr]
+    assert (job.ranges[0].position, job.offset) == (0, 1)
+    assert job.paths
+    journaling.end()
+    assert one.high_watermark == 1
+    journaling.end()
+    assert one.high_watermark == 2

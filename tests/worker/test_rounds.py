@@ -8,6 +8,7 @@ import pytest
 
 from fastbroker.metadata.image import TOPIC
 from fastbroker.model import TopicPartition
+from fastbroker.partition.partition import Partition
 from fastbroker.protocol.metadata_records import ConfigRecord
 from fastbroker.worker.rounds import Rounds
 from fastbroker.worker.saving import Saving
@@ -21,9 +22,11 @@ class Fixture:
     def __init__(self, path: pathlib.Path) -> None:
         self.bench = Bench(path)
         self.removed: list[tuple[int, str]] = []
+        self.flushed: list[Partition] = []
         self.saving = Saving(Loop(), self.bench.broker, print)  # type: ignore[arg-type]
         self.rounds = Rounds(
-            self.bench.broker, lambda delay_ms, path: self.removed.append((delay_ms, path))
+            self.bench.broker, lambda delay_ms, path: self.removed.append((delay_ms, path)),
+            self.flushed.append,
         )
 
 
@@ -202,3 +205,40 @@ def test_after_a_crash_every_log_is_looked_at(
     fixture.rounds.start()
     assert "4 bytes from position 70 on are no whole batch: cut" in caplog.text
     assert os.path.getsize(path) == partition.log.size
+
+
+def test_a_log_whose_new_names_are_not_synced_stays_open(fixture: Fixture) -> None:
+    """Nobody else would sync them, and what is acknowledged in them would go with them."""
+    bench = fixture.bench
+    bench.create(retention_ms=DAY_MS)
+    bench.append("old", at=bench.timers.now_ms())
+    fixture.saving.begin()
+    bench.timers.advance(DAY_MS + 1)
+    for _ in range(3):
+        fixture.rounds.begin()
+    assert bench.partition().log.log_start_offset == 1, "the active segment was rolled"
+    assert bench.log_dir.logs
+    assert fixture.flushed[-1] is bench.partition()
+    bench.partition().log.flush()
+    fixture.rounds.begin()
+    assert not bench.log_dir.logs
+
+
+def test_a_closed_log_is_looked_at_when_something_is_due(fixture: Fixture) -> None:
+    bench = fixture.bench
+    bench.create(retention_ms=10 * DAY_MS)
+    bench.append("old", at=bench.timers.now_ms())
+    fixture.saving.begin()
+    for _ in range(2):
+        fixture.rounds.begin()
+    assert not bench.log_dir.logs
+    opened: list[object] = []
+    right = bench.log_dir.open_log
+    bench.log_dir.open_log = lambda *how: opened.append(how) or right(*how)  # type: ignore
+    bench.timers.advance(9 * DAY_MS)
+    fixture.rounds.begin()
+    assert not opened
+    bench.timers.advance(DAY_MS + 1)
+    fixture.rounds.begin()
+    assert opened
+    assert bench.partition().log.log_start_offset == 1

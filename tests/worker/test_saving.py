@@ -3,6 +3,9 @@ from __future__ import annotations
 
 import os
 import pathlib
+from collections.abc import Callable
+from concurrent.futures import Future
+from typing import Any
 
 import pytest
 
@@ -90,3 +93,52 @@ def test_a_failed_write_is_made_up_for_and_a_failed_sync_is_not(
     saving.begin()
     assert [error.errno for error in failures] == [5]
     assert bench.partition().log.recovery_point == 1, "the epoch was never synced"
+
+
+def test_what_only_the_journal_has_is_synced_from_time_to_time(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench = Bench(tmp_path)
+    saving = Saving(Loop(), bench.broker, print)  # type: ignore[arg-type]
+    bench.create()
+    bench.instant = False
+    bench.append("a")
+    partition = bench.partition()
+    job = partition.log.begin_flush()
+    assert job is not None
+    partition.flushed(job, is_journaled=True)
+    partition.log.epochs.write()
+    partition.log.epochs.synced()
+    assert (partition.high_watermark, partition.log.recovery_point) == (1, 0)
+    saving.begin()
+    assert partition.log.recovery_point == 1
+    assert points(bench) == {TopicPartition("t", 0): 1}
+
+
+def test_nothing_is_begun_at_the_end(tmp_path: pathlib.Path) -> None:
+    bench = Bench(tmp_path)
+    loop = LaterLoop()
+    saving = Saving(loop, bench.broker, print)  # type: ignore[arg-type]
+    bench.create()
+    bench.append("a")
+    saving.begin()
+    saving.close()
+    loop.run()
+    assert not loop.waiting
+    assert not points(bench)
+
+
+class LaterLoop(Loop):
+    """An executor that runs when told to."""
+
+    def __init__(self) -> None:
+        self.waiting: list[tuple[Future[Any], Callable[..., Any], tuple[Any, ...]]] = []
+
+    def run_in_executor(self, _: object, call: Callable[..., Any], *args: Any) -> Future[Any]:
+        future: Future[Any] = Future()
+        self.waiting.append((future, call, args))
+        return future
+
+    def run(self) -> None:
+        future, call, args = self.waiting.pop()
+        future.set_result(call(*args))
