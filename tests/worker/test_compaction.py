@@ -178,7 +178,7 @@ def test_a_log_is_not_closed_meanwhile(fixture: Fixture) -> None:
     found, log = fixture.compaction.candidate(partition), partition.log
     assert found is not None
     write = bench.log_dir.write_recovery_points
-    rounds = Rounds(bench.broker, lambda _, name: fixture.removed.append(name))
+    rounds = Rounds(bench.broker, lambda _, name: fixture.removed.append(name), print)
 
     def become_idle_and_write() -> None:
         """Nobody uses it, and it is not to be compacted any more."""
