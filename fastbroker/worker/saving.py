@@ -4,11 +4,11 @@ from __future__ import annotations
 import logging
 from asyncio import AbstractEventLoop, Future
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 
 from fastbroker.handlers.context import Broker
 from fastbroker.storage.leader_epochs import LeaderEpochs
 from fastbroker.storage.log import Log
+from fastbroker.storage.space import OUT_OF_FILES
 
 log = logging.getLogger(__name__)
 
@@ -17,7 +17,8 @@ SYNC_ALL_FROM = 64  # files: from here on one sync of the file system does for a
 
 
 class Saving:
-    """Owned by the worker's loop; one is under way at a time. failed(error): a sync failed.
+    """Owned by the worker's loop; one is under way at a time. failed(error): a sync failed,
+    for whatever reason but a lack of files to open.
 
     Logs that have grown write their indexes, a snapshot of producers and their leader epochs, in
     slices; a thread of the loop's executor syncs the epochs, and then writes the recovery points.
@@ -56,24 +57,33 @@ class Saving:
                       self.broker.log_dir.path, error)  # fmt: skip
         self.loop.run_in_executor(None, self._sync).add_done_callback(self._synced)
 
-    def _sync(self) -> None:
-        """On a thread."""
+    def _sync(self) -> list[LeaderEpochs]:
+        """On a thread; those that are on the medium: for want of files it may be fewer."""
         log_dir = self.broker.log_dir
         if len(self._written) >= SYNC_ALL_FROM:
             log_dir.disk.sync_file_system(log_dir.fd)
-            return
+            return self._written
+        synced = []
         for epochs in self._written:
-            with suppress(FileNotFoundError):  # its topic was deleted
+            try:
                 log_dir.disk.sync_file(epochs.path)
+            except FileNotFoundError:  # its topic was deleted
+                continue
+            except OSError as error:
+                if error.errno in OUT_OF_FILES:
+                    continue
+                raise
+            synced.append(epochs)
+        return synced
 
-    def _synced(self, sync: Future[None]) -> None:
+    def _synced(self, sync: Future[list[LeaderEpochs]]) -> None:
         error = sync.exception()
         if error is not None:
             self._is_under_way = False
             self._failed(error if isinstance(error, OSError) else OSError(str(error)))
             return
-        for epochs in self._written:
-            epochs.synced()
+        for epochs in sync.result():
+            epochs.synced()  # recovery points stay below what the others lack: see LeaderEpochs
         write = self.loop.run_in_executor(None, self.broker.log_dir.write_recovery_points)
         write.add_done_callback(self._wrote)
 
