@@ -22,7 +22,8 @@ from fastbroker.protocol.schema import Buffer
 from fastbroker.records.reader import Batch, iter_batches
 
 LOAD_BYTES_A_TURN = 1 << 20  # replay lets other work in between after so much
-LOAD_WAIT_MS = 10  # between two looks for what is not committed yet
+# Between two looks for what is not there yet: twice as long each time.
+LOAD_WAIT_MS, LOAD_WAIT_MAX_MS = 10, 1000
 
 Pairs = Iterable[tuple[bytes | None, bytes | None]]
 
@@ -109,8 +110,11 @@ class TopicShards(ABC, Generic[S]):
         if shard is not None:
             shard.end(NotCoordinator)
 
-    def _load(self, shard: S, batches: Iterator[Buffer], done: Deferred[None]) -> None:
-        """One turn of replay; the next one is left to a timer."""
+    def _load(
+        self, shard: S, batches: Iterator[Buffer], done: Deferred[None],
+        wait_ms: int = LOAD_WAIT_MS,
+    ) -> None:  # fmt: skip
+        """One turn of replay; the next one is left to a timer. wait_ms: should nothing be there."""
         taken = 0
         try:
             while not shard.ended:
@@ -123,8 +127,10 @@ class TopicShards(ABC, Generic[S]):
                     self.begun(shard)
                     break
                 if not len(chunk):
-                    self._timers.after(LOAD_WAIT_MS, self._load, shard, batches, done)
+                    longer_ms = min(2 * wait_ms, LOAD_WAIT_MAX_MS)
+                    self._timers.after(wait_ms, self._load, shard, batches, done, longer_ms)
                     return
+                wait_ms = LOAD_WAIT_MS
                 taken += len(chunk)
                 for batch in iter_batches(chunk):
                     self.replay_batch(shard, batch)

@@ -175,6 +175,7 @@ def _describe(ctx: RequestContext, topic: str, number: int) -> Any:
         check_topic_name(topic)
         partition = ctx.broker.partition(topic, number)
         partition.check_leader()
+        producers = partition.producers()
     except KafkaError as error:
         return DescribedPartition(
             partition_index=number, error_code=error.code, error_message=error.message
@@ -190,6 +191,6 @@ def _describe(ctx: RequestContext, topic: str, number: int) -> Any:
                 coordinator_epoch=one.coordinator_epoch,
                 current_txn_start_offset=one.txn_first_offset,
             )
-            for producer_id, one in partition.producers().items()
+            for producer_id, one in producers.items()
         ],
     )

@@ -134,9 +134,9 @@ def _end_of(ctx: RequestContext, topic: str, asked: Any) -> Any:
     try:
         partition = ctx.broker.partition(topic, asked.partition)
         partition.check_leader(asked.current_leader_epoch)
+        end = partition.end_of_epoch(asked.leader_epoch)
     except KafkaError as error:
         return EpochTopic.EpochEndOffset(partition=asked.partition, error_code=error.code)
-    end = partition.end_of_epoch(asked.leader_epoch)
     return EpochTopic.EpochEndOffset(
         partition=asked.partition, leader_epoch=end.epoch, end_offset=end.offset
     )

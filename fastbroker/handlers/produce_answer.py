@@ -151,8 +151,10 @@ class ProduceAnswer:
         failed = PartitionAnswer(
             index=number, error_code=error.code, base_offset=-1, error_message=error.message
         )
-        if partition is not None and not isinstance(error, START_UNTOLD):
-            failed.log_start_offset = partition.log.log_start_offset
+        # It may be its log that cannot be opened.
+        log = partition.opened if partition is not None else None
+        if log is not None and not isinstance(error, START_UNTOLD):
+            failed.log_start_offset = log.log_start_offset
         if partition is not None and isinstance(error, NotLeaderOrFollower):
             node = self.broker.node(partition.leadership.leader, ctx)
             if node is not None and ctx.api_version >= 10:
@@ -203,6 +205,8 @@ class ProduceAnswer:
         if self.deferred.done:
             return
         for partition, offset, result in self.waiting:
+            if partition.opened is None:
+                continue  # it was idle: all of it is committed
             if partition.high_watermark < offset and result.error_code == 0:
                 result.error_code, result.base_offset = RequestTimedOut.code, -1
                 result.log_start_offset = -1

@@ -467,11 +467,14 @@ class Log:
         """Those that were aborted and have an offset in [start, end), in the order of markers.
 
         Its time goes with what was aborted from `start` until everything begun before `end` had
-        ended; where nothing was, it is constant.
+        ended; where nothing was, it is constant. Raises KafkaStorageError.
         """
         if self.last_abort < start:
             return []
-        return self.segments.aborted_transactions(start, end)
+        try:
+            return self.segments.aborted_transactions(start, end)
+        except OSError as error:
+            raise self._failed("reading", error) from error
 
     def bound(self, piece: Slice) -> int:
         """An offset above everything in `piece`, and not far above."""
@@ -497,8 +500,14 @@ class Log:
             raise self._failed("reading", error) from error
 
     def record_of_max_timestamp(self) -> Found | None:
-        """The first record with the largest timestamp of all; None: the log is empty."""
-        latest = max(segment.max_timestamp for segment in self.segments)
+        """The first record with the largest timestamp of all; None: the log is empty.
+
+        Raises CorruptMessage, KafkaStorageError.
+        """
+        try:
+            latest = max(segment.max_timestamp for segment in self.segments)
+        except OSError as error:
+            raise self._failed("reading", error) from error
         return self.offset_for_timestamp(latest) if latest >= 0 else None
 
     @property

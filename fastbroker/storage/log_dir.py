@@ -237,9 +237,9 @@ class LogDir:
         assert one.recovery_point == one.log_end_offset, "not all of it is synced"
         assert partition not in self.held
         one.end()
+        self.checkpoints.closed(partition, one)
         del self.logs[partition]
         self._closed.add(partition)
-        self.checkpoints.closed(partition, one)
 
     def has_files(self, partition: TopicPartition) -> bool:
         """Whether anything was ever written to a log."""

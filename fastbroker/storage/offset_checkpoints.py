@@ -12,7 +12,6 @@ import logging
 import os.path
 import threading
 from collections.abc import Callable, Mapping
-from functools import partial
 
 from fastbroker.model import TopicPartition
 from fastbroker.storage.checkpoints import CorruptFile, read_offsets, write_offsets
@@ -75,13 +74,15 @@ class OffsetCheckpoints:
         return self._log_starts.get(partition, 0)
 
     def closed(self, partition: TopicPartition, one: Log) -> None:
-        """A log is open no longer."""
-        self.recovery_points.pop(partition, None)
-        self._log_starts.pop(partition, None)
+        """A log is being closed; it is in `logs` until this has returned."""
         if one.recovery_point > 0:
             self.recovery_points[partition] = one.recovery_point
+        else:
+            self.recovery_points.pop(partition, None)
         if _is_moved(one):
             self._log_starts[partition] = one.log_start_offset
+        else:
+            self._log_starts.pop(partition, None)
 
     def forget(self, partition: TopicPartition) -> None:
         """A log is gone."""
@@ -94,8 +95,9 @@ class OffsetCheckpoints:
         begin where that one did, or be believed for as long. Raises OSError."""
         self.forget(partition)
         for name in (RECOVERY_POINTS, LOG_STARTS, CLEANED):
-            if partition in self._written[name]:
-                self._write(name, partial(self._without_deleted, name, partition.topic))
+            with self._writing:  # what is being written may tell of it, too
+                if partition in self._written[name]:
+                    self._replace(name, self._without_deleted(name, partition.topic))
 
     def _without_deleted(self, name: str, topic: str) -> Offsets:
         """What a file says, but for partitions of `topic` that have no directory."""
@@ -112,8 +114,9 @@ class OffsetCheckpoints:
         self._write(RECOVERY_POINTS, self._points)
 
     def _points(self) -> Offsets:
+        open_ones = list(self.logs.items())  # first: what is closed from here on is in both
         points = dict(self.recovery_points)
-        for partition, one in list(self.logs.items()):
+        for partition, one in open_ones:
             points[partition] = one.recovery_point
         return points
 
@@ -122,8 +125,9 @@ class OffsetCheckpoints:
         self._write(LOG_STARTS, self._starts)
 
     def _starts(self) -> Offsets:
+        open_ones = list(self.logs.items())
         starts = dict(self._log_starts)
-        for partition, one in list(self.logs.items()):
+        for partition, one in open_ones:
             if _is_moved(one):
                 starts[partition] = one.log_start_offset
             else:
@@ -141,10 +145,12 @@ class OffsetCheckpoints:
     def _write(self, name: str, collect: Callable[[], Offsets]) -> None:
         """Replace a file; what is collected under the lock cannot be older than what is there."""
         with self._writing:
-            offsets = collect()
-            if self._written.get(name) != offsets:
-                write_offsets(self.disk, self._file(name), offsets)
-                self._written[name] = offsets
+            self._replace(name, collect())
+
+    def _replace(self, name: str, offsets: Offsets) -> None:
+        if self._written.get(name) != offsets:
+            write_offsets(self.disk, self._file(name), offsets)
+            self._written[name] = offsets
 
 
 def _is_moved(one: Log) -> bool:

@@ -224,6 +224,13 @@ class Segment:
         its batches has a timestamp.
         """
         self._is_checked = True
+        try:
+            self._look_through()
+        except OSError:
+            self._is_checked = False  # next time it may be possible
+            raise
+
+    def _look_through(self) -> None:
         self._read_first_timestamp()
         offsets, times = self.offset_index.file, self.time_index.file
         is_right = offsets.sound() == len(offsets) and times.sound() == len(times)
@@ -234,8 +241,12 @@ class Segment:
             return
         log.warning("%s: its indexes are missing or damaged, and made anew", self.path)
         self._forget_indexes()
-        for position, batch in self.headers():
-            self._passed(batch, position, INDEX_INTERVAL_BYTES)
+        try:
+            for position, batch in self.headers():
+                self._passed(batch, position, INDEX_INTERVAL_BYTES)
+        except OSError:
+            self._forget_indexes()  # half of them would look right
+            raise
         self.close_indexes()
 
     def _has_timestamps(self) -> bool:

@@ -109,3 +109,9 @@ def is_fault(error: BaseException) -> bool:
     """Whether `error`, or what it came from, says that the disk cannot be relied on."""
     why = error if isinstance(error, OSError) else error.__cause__
     return isinstance(why, OSError) and why.errno not in LIMITS | OUT_OF_FILES
+
+
+def is_passing(error: BaseException) -> bool:
+    """Whether `error`, or what it came from, may be gone when it is tried again."""
+    why = error if isinstance(error, OSError) else error.__cause__
+    return isinstance(why, OSError) and why.errno in LIMITS | OUT_OF_FILES

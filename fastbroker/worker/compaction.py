@@ -2,7 +2,6 @@
 from __future__ import annotations
 
 import asyncio
-import errno
 import logging
 import os
 from asyncio import AbstractEventLoop, Task
@@ -11,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
 from fastbroker.config.kinds import LONG_MAX
+from fastbroker.errors import KafkaError
 from fastbroker.handlers.context import Broker
 from fastbroker.model import TopicPartition
 from fastbroker.partition.partition import Partition
@@ -21,6 +21,7 @@ from fastbroker.storage.compaction.offset_map import MapSize
 from fastbroker.storage.compaction.rewriting import NewSegment
 from fastbroker.storage.compaction.source import Damaged
 from fastbroker.storage.log import SegmentsChanged
+from fastbroker.storage.space import OUT_OF_FILES, is_fault
 from fastbroker.storage.swap import discard
 from fastbroker.worker.throttle import Stopped, Throttle
 
@@ -29,7 +30,7 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 LOOKED_AT = 50  # logs in one turn of the loop
 CHUNK_MIN = 4096
-FULL = (errno.ENOSPC, errno.EDQUOT)
+SYNC_AGAIN_MS = 1000  # when there was no file to be had
 
 
 class Compaction:
@@ -96,7 +97,11 @@ class Compaction:
             partition = self.broker.partitions.get(name)
             if partition is None or name not in self.broker.log_dir.logs:
                 continue
-            found = self.candidate(partition)
+            try:
+                found = self.candidate(partition)
+            except (OSError, KafkaError) as error:
+                self._put_off(partition, error)
+                continue
             if found is not None and (best is None or found.dirty_ratio > best[1].dirty_ratio):
                 best = partition, found
         return best
@@ -123,7 +128,11 @@ class Compaction:
             held.discard(partition.name)
 
     async def _clean(self, partition: Partition, found: Candidate) -> bool:
-        begun = cleaning.plan(partition.log, found, self.broker.timers.now_ms())
+        try:
+            begun = cleaning.plan(partition.log, found, self.broker.timers.now_ms())
+        except (OSError, KafkaError) as error:
+            self._put_off(partition, error)
+            return False
         work = Cleaning(begun, self._means())
         try:
             end = await self._in_thread(work.map_keys)
@@ -143,11 +152,7 @@ class Compaction:
             self._give_up(partition, error)
             return False
         except OSError as error:
-            if error.errno in FULL:
-                log.warning("%s is compacted later, there is no room: %s", partition.name, error)
-            else:
-                log.error("compacting %s failed: %s", partition.name, error)
-                self.failed(error)
+            self._put_off(partition, error)
             return False
         log.info(
             "%s was compacted: offsets %d to %d, %d of %d records are left, %d%% of the map used",
@@ -155,6 +160,16 @@ class Compaction:
             work.utilization,
         )  # fmt: skip
         return True
+
+    def _put_off(self, partition: Partition, error: OSError | KafkaError) -> None:
+        """Something failed; unless the disk has, it is tried again later."""
+        if is_fault(error):
+            log.error("compacting %s failed: %s", partition.name, error)
+            # Of a log's own errors the directory has been told.
+            if isinstance(error, OSError):
+                self.failed(error)
+        else:
+            log.warning("%s is compacted later: %s", partition.name, error)
 
     def _give_up(self, partition: Partition, why: BaseException) -> None:
         self.uncleanable.add((partition.name, partition.topic_id))
@@ -175,29 +190,66 @@ class Compaction:
         )
 
     async def _replace(self, partition: Partition, begun: Plan, new: NewSegment) -> None:
-        """Put one new segment in its place. Raises SegmentsChanged, OSError."""
-        one, disk = partition.log, self.broker.log_dir.disk
-        directory, base = one.directory, new.base_offset
+        """Put one new segment in its place. Raises SegmentsChanged, Stopped, OSError."""
+        one = partition.log
         # Whatever is replayed after a crash, it is not into these offsets.
         await self._in_thread(self.broker.log_dir.write_recovery_points)
+        self._check_online()
+        bases = {source.base_offset for source in new.old}
+        for segment in one.segments if not one.is_gone else ():
+            if segment.base_offset in bases:
+                _ = segment.file  # a lack of files shows while it is easy
         try:
-            cleaning.commit_group(one, begun, new)
-            await self._in_thread(disk.sync_directory, directory)
-            segment, retired = cleaning.swap_in(one, begun, new)
-            for path in retired:
-                self.remove(one.config.file_delete_delay_ms, path)
-            partition.purgatory.wake_readers()  # who waits has looked at what was there before
-            await self._in_thread(disk.sync_directory, directory)
-            cleaning.settle_group(one, segment)
-            await self._in_thread(disk.sync_directory, directory)
+            await self._swap(partition, begun, new)
+        except FileNotFoundError:
+            raise
+        except OSError as error:
+            # What the log has is not what lies there: only a start brings them together again.
+            self.failed(error)
+            raise
         except SegmentsChanged:
             if not one.is_gone:
-                await self._in_thread(disk.sync_directory, directory)
-                await self._in_thread(discard, disk, directory, base)
+                await self._sync(one.directory)
+                await self._in_thread(
+                    discard, self.broker.log_dir.disk, one.directory, new.base_offset
+                )
             raise
+
+    async def _swap(self, partition: Partition, begun: Plan, new: NewSegment) -> None:
+        one = partition.log
+        cleaning.commit_group(one, begun, new)
+        await self._sync(one.directory)
+        segment, retired = cleaning.swap_in(one, begun, new)
+        for path in retired:
+            self.remove(one.config.file_delete_delay_ms, path)
+        partition.purgatory.wake_readers()  # who waits has looked at what was there before
+        await self._sync(one.directory)
+        cleaning.settle_group(one, segment)
+        await self._sync(one.directory)
+
+    async def _sync(self, directory: str) -> None:
+        """Names in `directory` are on the medium; what takes a file to open waits for one."""
+        disk = self.broker.log_dir.disk
+        while True:
+            try:
+                await self._in_thread(disk.sync_directory, directory)
+            except OSError as error:
+                if error.errno not in OUT_OF_FILES:
+                    raise
+                await self._pause(SYNC_AGAIN_MS)
+                self._check_online()
+            else:
+                self._check_online()
+                return
+
+    def _check_online(self) -> None:
+        """Raise Stopped when nothing is to be written any more."""
+        if self.broker.log_dir.failure is not None:
+            raise Stopped
 
     async def _note(self, partition: Partition, end: int) -> None:
         """Everything below `end` is clean."""
+        self._check_online()
         log_dir = self.broker.log_dir
         if log_dir.logs.get(partition.name) is partition.log:
             log_dir.cleaned[partition.name] = end

@@ -1,6 +1,7 @@
 """What a coordinator reads and writes: the partitions of its internal topic that are led here."""
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator
 
 from fastbroker.errors import KafkaError, NotCoordinator, NotLeaderOrFollower
@@ -10,6 +11,9 @@ from fastbroker.partition.partition import Partition
 from fastbroker.records.builder import build_batch
 from fastbroker.storage.damage import checked_batches
 from fastbroker.storage.log import AppendInfo
+from fastbroker.storage.space import is_passing
+
+log = logging.getLogger(__name__)
 
 READ_BYTES = 1 << 20
 
@@ -70,28 +74,50 @@ class InternalTopic:
 def committed_batches(partition: Partition) -> Iterator[memoryview]:
     """The log from its start to where it ends now, in chunks of whole batches.
 
-    What is not committed yet is waited for: an empty chunk says that there is nothing now. A
-    coordinator that acted on less than what it wrote itself, in an epoch before, would undo it; one
-    that acted on what a crash may still take would have promised it.
+    What is not committed yet is waited for, and so is what cannot be read for a lack of files or
+    space, which passes: an empty chunk says that there is nothing now. A coordinator that acted on
+    less than what it wrote itself, in an epoch before, would undo it; one that acted on what a
+    crash may still take would have promised it.
     Raises KafkaStorageError, NotLeaderOrFollower when that will not come, CorruptMessage when it
     cannot be read: half of what a coordinator has written is worth nothing.
     """
-    offset, end = partition.log.log_start_offset, partition.log.log_end_offset
     epoch = partition.leader_epoch
-    while offset < end:
-        if offset >= partition.high_watermark:
+    bounds: tuple[int, int] | None = None  # what is still to be read; None: the log is not open
+    has_failed = False
+    while bounds is None or bounds[0] < bounds[1]:
+        try:
+            if bounds is None:
+                bounds = partition.log.log_start_offset, partition.log.log_end_offset
+                continue
+            chunk, offset = _chunk(partition, *bounds)
+        except KafkaError as error:
+            if not is_passing(error):
+                raise
+            if not has_failed:
+                log.warning("%s: not served yet, it is read later: %s", partition.name, error)
+            has_failed = True
             partition.check_leader(epoch)
             yield memoryview(b"")
             continue
-        piece = partition.log.read(
-            offset,
-            max_bytes=READ_BYTES,
-            max_offset=min(end, partition.high_watermark),
-            at_least_one=True,
-        )
-        data = memoryview(partition.log.copy(piece))
-        size = 0
-        for batch in checked_batches(data, piece.segment.path, piece.position):
-            size += batch.header.size
-            offset = batch.header.last_offset + 1
-        yield data[:size]
+        if not len(chunk):
+            partition.check_leader(epoch)
+        bounds = offset, bounds[1]
+        yield chunk
+
+
+def _chunk(partition: Partition, offset: int, end: int) -> tuple[memoryview, int]:
+    """Whole batches from `offset` on, and the offset behind them."""
+    if offset >= partition.high_watermark:
+        return memoryview(b""), offset
+    piece = partition.log.read(
+        offset,
+        max_bytes=READ_BYTES,
+        max_offset=min(end, partition.high_watermark),
+        at_least_one=True,
+    )
+    data = memoryview(partition.log.copy(piece))
+    size = 0
+    for batch in checked_batches(data, piece.segment.path, piece.position):
+        size += batch.header.size
+        offset = batch.header.last_offset + 1
+    return data[:size], offset

@@ -3,9 +3,10 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable
+from math import inf
 
 from fastbroker.config.broker import BrokerConfig
-from fastbroker.errors import KafkaError
+from fastbroker.errors import KafkaError, NotLeaderOrFollower
 from fastbroker.group.coordinator import GroupCoordinator
 from fastbroker.handlers.context import OFFSETS_TOPIC, TRANSACTIONS_TOPIC, Broker
 from fastbroker.metadata.delta import MetadataDelta
@@ -13,10 +14,31 @@ from fastbroker.metadata.image import BROKER, TOPIC, MetadataImage, PartitionIma
 from fastbroker.model import TopicPartition
 from fastbroker.partition.partition import Leadership, Partition
 from fastbroker.storage.log import Log
+from fastbroker.storage.space import is_passing
 from fastbroker.txn.coordinator import TransactionCoordinator
 from fastbroker.worker.internal_topic import committed_batches
 
 log = logging.getLogger(__name__)
+
+OPEN_AGAIN_MS = 1000  # after something that may pass, such as a lack of space or files
+
+
+class Refused:
+    """Why a log could not be opened, and until when that is not looked at again."""
+
+    __slots__ = ("_cause", "_kind", "_message", "until_ms")
+
+    def __init__(self, error: KafkaError, until_ms: float) -> None:
+        self._kind, self._message, self.until_ms = type(error), error.message, until_ms
+        self._cause = error.__cause__
+        if self._cause is not None:
+            self._cause.__traceback__ = None  # it holds what was being opened
+
+    def again(self) -> KafkaError:
+        """The same error."""
+        error = self._kind(self._message)
+        error.__cause__ = self._cause
+        return error
 
 
 class Replicas:
@@ -35,6 +57,7 @@ class Replicas:
     ) -> None:
         self.broker, self.config = broker, config
         self.request_flush, self.remove = request_flush, remove
+        self._refused: dict[Partition, Refused] = {}  # those whose logs could not be opened
 
     def apply(self, delta: MetadataDelta, image: MetadataImage) -> None:
         """Make the partitions here those of `image`."""
@@ -129,7 +152,7 @@ class Replicas:
         partition = Partition(
             name,
             topic_id,
-            lambda: self._open_log(name, topic_id),
+            lambda: self._open_log(partition),
             broker_id=self.broker.broker_id,
             request_flush=self.request_flush,
         )
@@ -138,10 +161,28 @@ class Replicas:
         self.broker.partitions[name] = partition
         return partition
 
-    def _open_log(self, name: TopicPartition, topic_id: bytes) -> Log:
-        return self.broker.log_dir.open_log(
-            name, topic_id, self.broker.topic_config(name.topic), self.broker.timers.now_ms()
-        )
+    def _open_log(self, partition: Partition) -> Log:
+        """Raises NotLeaderOrFollower, NoSpaceLeft, KafkaStorageError.
+
+        One that failed is not tried again with each request: finding out takes long.
+        """
+        name, timers = partition.name, self.broker.timers
+        if self.broker.partitions.get(name) is not partition:
+            raise NotLeaderOrFollower(f"this {name} was deleted, or is not here any more")
+        refused = self._refused.get(partition)
+        if refused is not None and timers.monotonic_ms() < refused.until_ms:
+            raise refused.again()
+        try:
+            opened = self.broker.log_dir.open_log(
+                name, partition.topic_id, self.broker.topic_config(name.topic), timers.now_ms()
+            )
+        except KafkaError as error:
+            # What is damaged stays so for as long as this process has the directory.
+            until_ms = timers.monotonic_ms() + OPEN_AGAIN_MS if is_passing(error) else inf
+            self._refused[partition] = Refused(error, until_ms)
+            raise
+        self._refused.pop(partition, None)
+        return opened
 
     def _remove(self, topic: TopicImage) -> None:
         for number in topic.partitions:
@@ -157,6 +198,7 @@ class Replicas:
         opened = partition.opened
         config = self.broker.topic_config(partition.name.topic) if opened is None else opened.config
         del self.broker.partitions[partition.name]
+        self._refused.pop(partition, None)
         partition.lead(partition.leadership._replace(leader=-1))
         try:
             renamed = self.broker.log_dir.forget_log(partition.name)

@@ -4,7 +4,6 @@ from __future__ import annotations
 import logging
 from asyncio import AbstractEventLoop, Future
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 
 from fastbroker.handlers.context import Broker
 from fastbroker.storage.leader_epochs import LeaderEpochs
@@ -20,7 +19,8 @@ SYNC_ALL_FROM = 64  # files: from here on one sync of the file system does for a
 
 
 class Saving:
-    """Owned by the worker's loop; one is under way at a time. failed(error): a sync failed.
+    """Owned by the worker's loop; one is under way at a time. failed(error): a sync failed,
+    for whatever reason but a lack of files to open.
 
     Logs that have grown write their indexes, a snapshot of producers and their leader epochs, in
     slices; a thread of the loop's executor syncs the epochs, and what of logs only the journal has,
@@ -71,36 +71,38 @@ class Saving:
         if not self._is_closed:
             self.loop.run_in_executor(None, self._sync).add_done_callback(self._synced)
 
-    def _sync(self) -> None:
-        """On a thread."""
+    def _sync(self) -> list[LeaderEpochs]:
+        """On a thread; those that are on the medium: for want of files it may be fewer."""
         disk = self.broker.log_dir.disk
         if self._marks or len(self._written) >= SYNC_ALL_FROM:
             disk.sync_file_system(self._directory.fd)
-            return
+            return self._written
+        synced = []
         for epochs in self._written:
-            with suppress(FileNotFoundError):  # its topic was deleted
+            try:
                 disk.sync_file(epochs.path)
+            except FileNotFoundError:  # its topic was deleted
+                continue
+            except OSError as error:
+                if error.errno in OUT_OF_FILES:
+                    continue
+                raise
+            synced.append(epochs)
+        return synced
 
-    def _synced(self, sync: Future[None]) -> None:
+    def _synced(self, sync: Future[list[LeaderEpochs]]) -> None:
         self._is_under_way = False
         error = sync.exception()
         if error is not None:
-            self._fail(error)
+            self._failed(error if isinstance(error, OSError) else OSError(str(error)))
         elif self.broker.log_dir.failure is None and not self._is_closed:
-            for epochs in self._written:
-                epochs.synced()
+            for epochs in sync.result():
+                epochs.synced()  # recovery points stay below what the others lack
             for unflushed, mark in self._marks:
                 unflushed.synced(mark)
             self._is_under_way = True
             write = self.loop.run_in_executor(None, self.broker.log_dir.write_recovery_points)
             write.add_done_callback(self._wrote)
-
-    def _fail(self, error: BaseException) -> None:
-        """A sync that found no descriptor is made up for the next time."""
-        if isinstance(error, OSError) and error.errno in OUT_OF_FILES:
-            log.warning("%s: recovery points wait: %s", self.broker.log_dir.path, error)
-        else:
-            self._failed(error if isinstance(error, OSError) else OSError(str(error)))
 
     def _wrote(self, write: Future[None]) -> None:
         self._is_under_way = False

@@ -85,9 +85,29 @@ def test_what_is_not_there_yet_is_asked_for_again() -> None:
         shards.at(1)
     assert not done.done
     ready = True
-    shards.timers.advance(topic_shards.LOAD_WAIT_MS)
+    shards.timers.advance(2 * topic_shards.LOAD_WAIT_MS)
     assert done.done
     assert shards.at(1).keys == [b"a"]
+
+
+def test_what_stays_away_is_asked_for_once_a_second() -> None:
+    shards, asked = Shards(), 0
+
+    def chunks() -> Iterator[bytes]:
+        nonlocal asked
+        while True:
+            asked += 1
+            yield b""
+
+    shards.elected(1, 5, chunks())
+    shards.timers.advance(10 * topic_shards.LOAD_WAIT_MAX_MS)
+    before = asked
+    shards.timers.advance(10 * topic_shards.LOAD_WAIT_MAX_MS)
+    assert asked - before == 10
+    shards.resigned(1)
+    shards.timers.advance(topic_shards.LOAD_WAIT_MAX_MS)
+    assert asked - before == 10
+    assert shards.timers.waiting == 0
 
 
 def test_a_load_that_fails_ends_the_shard(caplog: pytest.LogCaptureFixture) -> None:

@@ -12,7 +12,10 @@ from collections.abc import Mapping
 from itertools import count
 from typing import Any
 
+import pytest
+
 from fastbroker.config.broker import BrokerConfig
+from fastbroker.errors import KafkaError
 from fastbroker.group.coordinator import GroupCoordinator
 from fastbroker.group.topics import Topics
 from fastbroker.handlers.context import TRANSACTIONS_TOPIC, Broker, RequestContext
@@ -39,6 +42,7 @@ from fastbroker.protocol.metadata_records import (
 )
 from fastbroker.protocol.schema import Struct
 from fastbroker.storage.disk import Disk
+from fastbroker.storage.log import Log
 from fastbroker.storage.log_dir import LogDir
 from fastbroker.txn.coordinator import TransactionCoordinator
 from fastbroker.worker.internal_topic import InternalTopic
@@ -108,6 +112,15 @@ class Pending:
         if data is None:
             return None
         return decode_response(self.kind, self.version, memoryview(data)[4:])[1]
+
+
+def cannot_open(bench: Bench, monkeypatch: pytest.MonkeyPatch, error: KafkaError) -> None:
+    """No log can be opened from now on."""
+
+    def refuse(*_: object) -> Log:
+        raise error
+
+    monkeypatch.setattr(bench.log_dir, "open_log", refuse)
 
 
 class Bench:

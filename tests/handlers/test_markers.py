@@ -10,7 +10,7 @@ from fastbroker.model import Deferred
 from fastbroker.protocol.messages.describe_producers import DescribeProducersRequest
 from fastbroker.protocol.messages.write_txn_markers import WriteTxnMarkersRequest
 from fastbroker.records.control import EndTransactionMarker
-from tests.handlers.bench import ELSEWHERE, Bench
+from tests.handlers.bench import ELSEWHERE, Bench, cannot_open
 from tests.handlers.test_produce_transaction import PID, of, request
 from tests.storage.logs import batch
 
@@ -199,6 +199,15 @@ def test_offsets_of_groups_go_through_their_coordinator(
 
 
 # ---- DescribeProducers
+
+
+def test_producers_of_a_log_that_cannot_be_opened(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench.create()
+    cannot_open(bench, monkeypatch, errors.KafkaStorageError("damaged"))
+    answer = producers(bench)
+    assert (answer.error_code, answer.error_message) == (errors.KafkaStorageError.code, "damaged")
 
 
 def test_producers_are_told(bench: Bench) -> None:

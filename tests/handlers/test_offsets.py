@@ -13,7 +13,7 @@ from fastbroker.protocol.messages.list_offsets import ListOffsetsRequest
 from fastbroker.protocol.messages.offset_for_leader_epoch import OffsetForLeaderEpochRequest
 from fastbroker.storage.checkpoints import read_offsets
 from fastbroker.storage.offset_checkpoints import LOG_STARTS
-from tests.handlers.bench import ELSEWHERE, ME, Bench, Pending
+from tests.handlers.bench import ELSEWHERE, ME, Bench, Pending, cannot_open
 from tests.storage.logs import batch
 
 Listed = ListOffsetsRequest.ListOffsetsTopic
@@ -114,6 +114,19 @@ def test_the_end_of_an_epoch(bench: Bench, version: int) -> None:
     assert end(4) == (0, -1, -1)
     assert end(1, current=2) == (errors.FencedLeaderEpoch.code, -1, -1)
     assert end(1, number=4) == (errors.UnknownTopicOrPartition.code, -1, -1)
+
+
+def test_the_end_of_an_epoch_in_a_log_that_cannot_be_opened(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench.create()
+    cannot_open(bench, monkeypatch, errors.KafkaStorageError("damaged"))
+    part = Epochs.OffsetForLeaderPartition(partition=0, current_leader_epoch=1, leader_epoch=1)
+    request = OffsetForLeaderEpochRequest(
+        replica_id=-1, topics=[Epochs(topic="t", partitions=[part])]
+    )
+    ((found,),) = [topic.partitions for topic in bench.ask(request, 4).topics]
+    assert found.error_code == errors.KafkaStorageError.code
 
 
 def delete(

@@ -9,7 +9,7 @@ import pytest
 from fastbroker import errors
 from fastbroker.handlers.produce_answer import FLUSH_PATIENCE_MS
 from fastbroker.protocol.messages.produce import ProduceRequest
-from tests.handlers.bench import ELSEWHERE, NEIGHBOUR, Bench
+from tests.handlers.bench import ELSEWHERE, NEIGHBOUR, Bench, cannot_open
 from tests.storage.logs import batch
 
 Topic = ProduceRequest.TopicProduceData
@@ -80,6 +80,30 @@ def test_partitions_fail_one_by_one(bench: Bench) -> None:
         (0, 0, 0), (7, errors.UnknownTopicOrPartition.code, -1),
         (1, errors.InvalidRecord.code, -1), (1, 0, 0),
     ]  # fmt: skip
+
+
+def test_a_log_that_cannot_be_opened_fails_alone(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench.create(partitions=2)
+    bench.append("a")
+    cannot_open(bench, monkeypatch, errors.NoSpaceLeft("full"))
+    response = bench.ask(produce((0, batch("b")), (1, batch("c"))), 9)
+    assert said(response) == [(0, 0, 1), (1, errors.NoSpaceLeft.code, -1)]
+
+
+def test_the_timeout_opens_no_log(slow: Bench) -> None:
+    slow.create(partitions=2)
+    pending = slow.send(produce((0, batch("a")), (1, batch("b"))), 9)
+    first = slow.partition("t", 0)
+    job = first.log.begin_flush()
+    assert job is not None
+    job.run()
+    first.flushed(job)
+    first.forget_log()  # as one does that is idle
+    slow.timers.advance(FLUSH_PATIENCE_MS)
+    assert said(pending.response) == [(0, 0, 0), (1, errors.RequestTimedOut.code, -1)]
+    assert first.opened is None
 
 
 def test_all_failed_is_answered_at_once(slow: Bench) -> None:

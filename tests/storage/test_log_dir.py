@@ -136,10 +136,15 @@ def test_a_name_is_not_used_again_while_checkpoints_tell_of_it(
     assert opened(directory, SECOND).log_start_offset == 0
 
 
+@pytest.mark.parametrize("is_its_first", [False, True])
 def test_a_checkpoint_on_its_way_brings_nothing_back(
-    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch, is_its_first: bool
 ) -> None:
-    directory = grown_and_checkpointed(tmp_path)
+    if is_its_first:
+        directory = started(tmp_path)
+        opened(directory, FIRST)
+    else:
+        directory = grown_and_checkpointed(tmp_path)
     fill(directory.logs[TP], 1)
     began, go = threading.Event(), threading.Event()
     write = directory.disk.replace_file
@@ -159,6 +164,40 @@ def test_a_checkpoint_on_its_way_brings_nothing_back(
     opened(directory, SECOND)  # waits for the write that is under way
     thread.join()
     assert said(directory, RECOVERY_POINTS) == {}
+
+
+class Listed(dict[TopicPartition, Log]):
+    """Open logs, one of which is closed just before or just after they are listed."""
+
+    def __init__(self, directory: LogDir, *, is_before: bool) -> None:
+        super().__init__(directory.logs)
+        self.directory, self.is_before = directory, is_before
+
+    def items(self):  # type: ignore[no-untyped-def]
+        if self.is_before:
+            self.close()
+        found = list(super().items())
+        self.close()
+        return found
+
+    def close(self) -> None:
+        if TP in self:
+            self.directory.close_log(TP)
+
+
+@pytest.mark.parametrize("is_before", [False, True])
+def test_a_log_that_is_closed_meanwhile_is_in_the_checkpoints(
+    tmp_path: pathlib.Path, is_before: bool
+) -> None:
+    directory = grown_and_checkpointed(tmp_path)
+    for write in (directory.write_recovery_points, directory.write_log_starts):
+        if TP not in directory.logs:
+            opened(directory, FIRST)
+        directory.logs = directory.checkpoints.logs = Listed(directory, is_before=is_before)
+        write()
+        assert TP not in directory.logs
+    assert said(directory, RECOVERY_POINTS) == {TP: 20}
+    assert said(directory, LOG_STARTS) == {TP: 5}
 
 
 def test_names_that_are_as_long_as_can_be(tmp_path: pathlib.Path) -> None:

@@ -1,6 +1,7 @@
 """Transactions in a log: whatever happens to it, it knows of them what its batches say."""
 from __future__ import annotations
 
+import errno
 import os
 import pathlib
 import random
@@ -9,7 +10,7 @@ import shutil
 import pytest
 
 from fastbroker.config.topic import TopicConfig
-from fastbroker.errors import InvalidTxnState, RecordListTooLarge
+from fastbroker.errors import InvalidTxnState, KafkaStorageError, RecordListTooLarge
 from fastbroker.records.control import EndTransactionMarker, read_marker
 from fastbroker.storage.disk import Disk
 from fastbroker.storage.log import Log
@@ -325,3 +326,36 @@ def test_a_guard_does_not_survive_a_truncation(tmp_path: pathlib.Path) -> None:
             batch("x", producer_id=pid, producer_epoch=0, base_sequence=0, is_transactional=True),
             leader_epoch=0, now_ms=NOW, produce_version=9, verification=guard,
         )  # fmt: skip
+
+
+class OutOfFiles(Disk):
+    """Opens nothing when told so."""
+
+    is_out = False
+
+    def open(self, path: str, *, create: bool = False, write: bool = True) -> int:
+        if self.is_out:
+            raise OSError(errno.EMFILE, os.strerror(errno.EMFILE), path)
+        return super().open(path, create=create, write=write)
+
+
+def test_a_reader_that_gets_no_file_is_told_so(tmp_path: pathlib.Path) -> None:
+    log = open_log(tmp_path)
+    transact(log, "a", pid=1)
+    end(log, pid=1)
+    log.roll(NOW)
+    append(log, "b", at=NOW - 5)
+    found = log.aborted_transactions(0, 3), log.record_of_max_timestamp()
+    assert found[0]
+    log.close()
+    disk, told = OutOfFiles(), list[OSError]()
+    log = open_log(tmp_path, disk=disk, recovery_point=log.log_end_offset, fault=told.append)
+    log.let_go_of_files()
+    disk.is_out = True
+    with pytest.raises(KafkaStorageError):
+        log.aborted_transactions(0, 3)
+    with pytest.raises(KafkaStorageError):
+        log.record_of_max_timestamp()
+    assert [error.errno for error in told] == 2 * [errno.EMFILE]
+    disk.is_out = False
+    assert (log.aborted_transactions(0, 3), log.record_of_max_timestamp()) == found

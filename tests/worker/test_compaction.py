@@ -7,6 +7,7 @@ import os
 import pathlib
 import threading
 import time
+from typing import Any
 
 import pytest
 from confluent_kafka import Consumer, Producer, TopicPartition
@@ -16,7 +17,9 @@ from confluent_kafka.cimpl import NewTopic
 from fastbroker.partition.partition import Partition
 from fastbroker.records.reader import iter_batches
 from fastbroker.storage.checkpoints import read_offsets
+from fastbroker.storage.compaction import cleaning
 from fastbroker.storage.disk import Disk
+from fastbroker.worker import compaction
 from fastbroker.worker.compaction import Compaction
 from fastbroker.worker.internal_topic import committed_batches
 from fastbroker.worker.rounds import Rounds
@@ -151,6 +154,81 @@ def test_a_disk_that_fails_is_told_of(fixture: Fixture) -> None:
     broken.number = errno.EIO
     assert not fixture.turn()
     assert [error.errno for error in fixture.failures] == [errno.EIO]
+
+
+@pytest.mark.parametrize("where", ["dirty_part", "plan"])
+@pytest.mark.parametrize("number", [errno.EMFILE, errno.EIO])
+def test_a_log_that_cannot_be_looked_at_ends_nothing(
+    fixture: Fixture, monkeypatch: pytest.MonkeyPatch, where: str, number: int
+) -> None:
+    partition = fixture.filled()
+
+    def broken(*_: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(compaction if where == "dirty_part" else cleaning, where, broken)
+        assert not fixture.turn()
+    assert [error.errno for error in fixture.failures] == [number] * (number == errno.EIO)
+    assert fixture.turn()
+    assert offsets(partition) == [2]
+
+
+def test_a_swap_waits_for_a_file_to_sync_its_names(
+    fixture: Fixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    partition, bench, refused = fixture.filled(), fixture.bench, list[str]()
+    sync = bench.log_dir.disk.sync_directory
+
+    def scarce(path: str) -> None:
+        if path == partition.log.directory and len(refused) % 2 == 0:
+            refused.append(path)
+            raise OSError(errno.EMFILE, os.strerror(errno.EMFILE), path)
+        refused.append("")
+        sync(path)
+
+    async def pause(delay_ms: int) -> None:
+        assert delay_ms == compaction.SYNC_AGAIN_MS
+
+    monkeypatch.setattr(fixture.compaction, "_pause", pause)
+    swap = fixture.compaction._swap
+
+    async def swap_with_few_files(*args: Any) -> None:
+        monkeypatch.setattr(bench.log_dir.disk, "sync_directory", scarce)
+        await swap(*args)
+
+    monkeypatch.setattr(fixture.compaction, "_swap", swap_with_few_files)
+    assert fixture.turn()
+    assert refused.count(partition.log.directory) == 3
+    assert offsets(partition) == [2]
+    assert not [name for name in os.listdir(partition.log.directory) if name.endswith(".swap")]
+
+
+def test_nothing_is_swapped_once_the_directory_is_offline(fixture: Fixture) -> None:
+    partition, log_dir = fixture.filled(), fixture.bench.log_dir
+    write = log_dir.write_recovery_points
+
+    def fail_meanwhile() -> None:
+        write()
+        log_dir.failure = OSError(errno.EIO, os.strerror(errno.EIO))
+
+    log_dir.write_recovery_points = fail_meanwhile  # type: ignore[method-assign]
+    assert not fixture.turn()
+    assert [one.base_offset for one in partition.log.segments] == [0, 3]
+    assert not [name for name in os.listdir(partition.log.directory) if name.endswith(".swap")]
+
+
+def test_names_that_cannot_be_synced_are_the_end(
+    fixture: Fixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fixture.filled()
+
+    async def full(_: str) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(fixture.compaction, "_sync", full)
+    assert not fixture.turn()
+    assert [error.errno for error in fixture.failures] == [errno.ENOSPC]
 
 
 def test_what_retention_takes_meanwhile_is_let_go(fixture: Fixture) -> None:

@@ -1,6 +1,7 @@
 """What a coordinator writes and reads."""
 from __future__ import annotations
 
+import errno
 import os
 import pathlib
 from itertools import takewhile
@@ -10,8 +11,11 @@ import pytest
 from fastbroker.errors import KafkaStorageError, NotCoordinator, NotLeaderOrFollower
 from fastbroker.handlers.context import OFFSETS_TOPIC
 from fastbroker.records.reader import iter_records
+from fastbroker.storage.log import Log
+from fastbroker.storage.segments import Segments
 from fastbroker.worker import internal_topic
 from fastbroker.worker.internal_topic import InternalTopic, committed_batches
+from fastbroker.worker.replicas import OPEN_AGAIN_MS
 from tests.handlers.bench import ELSEWHERE, Bench
 
 
@@ -94,3 +98,44 @@ def test_what_never_comes_is_not_waited_for(bench: Bench) -> None:
     bench.partition(OFFSETS_TOPIC).fail(OSError(5, os.strerror(5)))
     with pytest.raises(KafkaStorageError):
         next(chunks)
+
+
+@pytest.mark.parametrize("method", ["_load", "read"])
+def test_what_cannot_be_read_now_is_read_later(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, method: str
+) -> None:
+    topic = InternalTopic(bench.broker, OFFSETS_TOPIC)
+    topic.append(0, [(b"a", b"1")])
+    bench.flush()
+    partition = bench.partition(OFFSETS_TOPIC)
+    if method == "_load":
+        assert partition.log.save_when_due()
+        partition.log.epochs.synced()
+        bench.log_dir.close_log(partition.name)
+        partition.forget_log()
+
+    def no_files(*_: object, **__: object) -> None:
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+
+    chunks = committed_batches(partition)
+    with monkeypatch.context() as patch:
+        patch.setattr(Log if method == "_load" else Segments, method, no_files)
+        for _ in range(3):
+            assert bytes(next(chunks)) == b""
+    bench.timers.advance(OPEN_AGAIN_MS)
+    assert [record.key for data in chunks for record in iter_records(data)] == [b"a"]
+    assert bench.log_dir.failure is None
+
+
+def test_nothing_is_waited_for_when_the_disk_has_failed(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    InternalTopic(bench.broker, OFFSETS_TOPIC).append(0, [(b"a", b"1")])
+    bench.flush()
+
+    def broken(*_: object, **__: object) -> None:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    monkeypatch.setattr(Segments, "read", broken)
+    with pytest.raises(KafkaStorageError):
+        next(committed_batches(bench.partition(OFFSETS_TOPIC)))

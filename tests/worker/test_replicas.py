@@ -1,12 +1,13 @@
 """Partitions follow the image: opened, led, configured, dropped."""
 from __future__ import annotations
 
+import errno
 import os
 import pathlib
 
 import pytest
 
-from fastbroker.errors import KafkaStorageError
+from fastbroker.errors import KafkaStorageError, NotLeaderOrFollower
 from fastbroker.handlers.context import OFFSETS_TOPIC
 from fastbroker.metadata.image import BROKER, TOPIC
 from fastbroker.model import TopicPartition
@@ -18,6 +19,9 @@ from fastbroker.protocol.metadata_records import (
     TopicRecord,
 )
 from fastbroker.protocol.schema import Struct
+from fastbroker.storage.damage import Damaged
+from fastbroker.storage.log import Log
+from fastbroker.worker.replicas import OPEN_AGAIN_MS
 from tests.handlers.bench import ELSEWHERE, ME, Bench
 
 
@@ -134,6 +138,52 @@ def test_a_log_in_an_offline_directory_promises_nothing(bench: Bench) -> None:
     bench.create()
     with pytest.raises(KafkaStorageError):
         bench.partition().check_leader()
+
+
+@pytest.mark.parametrize("passes", [False, True])
+def test_a_log_that_cannot_be_opened_is_not_tried_with_each_request(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, passes: bool
+) -> None:
+    tried = 0
+
+    def broken(*_: object) -> None:
+        nonlocal tried
+        tried += 1
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE)) if passes else Damaged("a byte")
+
+    bench.create()
+    with monkeypatch.context() as patch:
+        patch.setattr(Log, "_load", broken)
+        for _ in range(3):
+            with pytest.raises(KafkaStorageError) as told:
+                bench.append("a")
+            assert "open files" in str(told.value) if passes else "a byte" in str(told.value)
+        assert tried == 1
+        bench.timers.advance(OPEN_AGAIN_MS)
+        with pytest.raises(KafkaStorageError):
+            bench.append("a")
+        assert tried == (2 if passes else 1)
+    bench.timers.advance(OPEN_AGAIN_MS)
+    if passes:
+        bench.append("a")
+    else:
+        with pytest.raises(KafkaStorageError):
+            bench.append("a")
+        bench.delete()
+        bench.create()
+        bench.append("a")
+
+
+def test_a_dropped_partition_opens_no_log_of_that_name(bench: Bench) -> None:
+    bench.create()
+    old = bench.partition()
+    bench.delete()
+    bench.create()
+    bench.append("new")
+    with pytest.raises(NotLeaderOrFollower):
+        _ = old.high_watermark
+    assert bench.partition().log.log_end_offset == 1
+    assert not [name for name in os.listdir(bench.log_dir.path) if name.endswith("-stray")]
 
 
 def test_a_directory_of_an_older_topic_of_that_name_is_kept_as_a_stray(bench: Bench) -> None:

@@ -1,6 +1,7 @@
 """Recovery points and what makes the next recovery short, saved from time to time."""
 from __future__ import annotations
 
+import errno
 import os
 import pathlib
 from collections.abc import Callable
@@ -142,3 +143,44 @@ class LaterLoop(Loop):
     def run(self) -> None:
         future, call, args = self.waiting.pop()
         future.set_result(call(*args))
+def test_epochs_that_get_no_file_to_sync_are_synced_the_next_time(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench = Bench(tmp_path)
+    failures: list[OSError] = []
+    saving = Saving(Loop(), bench.broker, failures.append)  # type: ignore[arg-type]
+    bench.create(partitions=2)
+    for number in (0, 1):
+        bench.append("a", number=number)
+    scarce, disk = bench.partition().log.epochs.path, bench.log_dir.disk
+    sync_file = disk.sync_file
+
+    def sync(path: str) -> None:
+        if path == scarce:
+            raise OSError(errno.EMFILE, os.strerror(errno.EMFILE), path)
+        sync_file(path)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(disk, "sync_file", sync)
+        saving.begin()
+    assert not failures
+    assert points(bench) == {TopicPartition("t", 0): 0, TopicPartition("t", 1): 1}
+    saving.begin()
+    assert points(bench) == {TopicPartition("t", 0): 1, TopicPartition("t", 1): 1}
+
+
+def test_a_sync_that_finds_no_space_is_the_end(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench = Bench(tmp_path)
+    failures: list[OSError] = []
+    saving = Saving(Loop(), bench.broker, failures.append)  # type: ignore[arg-type]
+    bench.create()
+    bench.append("a")
+
+    def full(_: str) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(bench.log_dir.disk, "sync_file", full)
+    saving.begin()
+    assert [error.errno for error in failures] == [errno.ENOSPC]
