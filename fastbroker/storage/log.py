@@ -353,8 +353,9 @@ class Log:
     def roll(self, now_ms: int) -> Segment:
         """Begin a segment at the log's end; the one before it will not change any more."""
         changed = self.segments[-1].close_indexes()
-        for path in [*changed, self._write_snapshot(changed)]:
+        for path in changed:
             self.unflushed.wrote_file(path)
+        self.unflushed.wrote_file(self._write_snapshot())
         segment = self._new_segment(self.log_end_offset, now_ms)
         segment.create()
         self.segments.append(segment)
@@ -364,12 +365,13 @@ class Log:
     def _new_segment(self, base_offset: int, now_ms: int) -> Segment:
         return Segment(self.disk, self.directory, base_offset, created_ms=now_ms)
 
-    def _write_snapshot(self, indexes: list[str]) -> str:
-        """Of producers, at the log's end, unsynced; its path. indexes: those written before it."""
-        transactions = self.segments[-1].txn_index.file.path
-        if transactions in indexes:
+    def _write_snapshot(self) -> str:
+        """Of producers, at the log's end, unsynced; its path. The indexes were written before."""
+        transactions = self.segments[-1].txn_index
+        if not transactions.is_synced:
             # Whoever finds a snapshot believes that this has every marker before it.
-            self.disk.sync_file(transactions)
+            self.disk.sync_file(transactions.file.path)
+            transactions.synced()
         return self.snapshots.write(self.log_end_offset, self.producers)
 
     # ---- flushing
@@ -607,16 +609,17 @@ class Log:
         first that it lacked until it was, see LeaderEpochs.synced. Raises OSError.
         """
         if self._unsaved >= SAVE_BYTES:
-            self._save(self.segments[-1].write_indexes())
+            self.segments[-1].write_indexes()
+            self._save()
         if self.epochs.is_synced or not self._is_made:
             return False
         if self.epochs.is_dirty:
             self.epochs.write()
         return True
 
-    def _save(self, indexes: list[str]) -> None:
-        """Follow up `indexes`, which were written, with a snapshot."""
-        self._write_snapshot(indexes)
+    def _save(self) -> None:
+        """Follow up the indexes, which were written, with a snapshot."""
+        self._write_snapshot()
         self._unsaved = 0
         self._drop_snapshots(self.disk.list(self.directory))
 
@@ -627,7 +630,8 @@ class Log:
             return
         if self.epochs.is_dirty:
             self.epochs.write()
-        self._save(self.segments[-1].close_indexes())
+        self.segments[-1].close_indexes()
+        self._save()
         for segment in self.segments:
             segment.let_go()
 

@@ -1,6 +1,7 @@
 """Transactions in a log: whatever happens to it, it knows of them what its batches say."""
 from __future__ import annotations
 
+import errno
 import os
 import pathlib
 import random
@@ -325,3 +326,48 @@ def test_a_guard_does_not_survive_a_truncation(tmp_path: pathlib.Path) -> None:
             batch("x", producer_id=pid, producer_epoch=0, base_sequence=0, is_transactional=True),
             leader_epoch=0, now_ms=NOW, produce_version=9, verification=guard,
         )  # fmt: skip
+
+
+class FailingDisk(Disk):
+    """Calls in `broken` fail for want of descriptors; synced: paths that `sync_file` was called
+    with, and did not fail for."""
+
+    def __init__(self) -> None:
+        self.broken: set[str] = set()
+        self.synced: list[str] = []
+
+    def _may_fail(self, call: str, path: str) -> None:
+        if call in self.broken:
+            raise OSError(errno.EMFILE, os.strerror(errno.EMFILE), path)
+
+    def sync_file(self, path: str) -> None:
+        self._may_fail("sync_file", path)
+        super().sync_file(path)
+        self.synced.append(path)
+
+    def write_file(self, path: str, data: bytes) -> None:
+        self._may_fail("write_file", path)
+        super().write_file(path, data)
+
+    def size(self, path: str) -> int:
+        self._may_fail("size", path)
+        return super().size(path)
+
+
+def test_no_snapshot_follows_a_transaction_index_that_was_not_synced(
+    tmp_path: pathlib.Path,
+) -> None:
+    disk = FailingDisk()
+    log = open_log(tmp_path, disk=disk)
+    transact(log, "one")
+    end(log)
+    log.flush()
+    disk.broken = {"sync_file"}
+    for _ in range(2):
+        with pytest.raises(OSError, match="open files"):
+            log.end()
+    assert not [name for name in os.listdir(log.directory) if name.endswith(".snapshot")]
+    disk.broken = set()
+    log.end()
+    assert log.segments[-1].txn_index.file.path in disk.synced
+    assert [name for name in os.listdir(log.directory) if name.endswith(".snapshot")]
