@@ -290,6 +290,10 @@ class Log:
         self.producers.check_marker(marker)
         batch = marker_batch(marker, now_ms=now_ms)
         offset = self.log_end_offset
+        try:
+            self.segments[-1].load_indexes()  # once the marker is written, nothing may fail
+        except OSError as error:
+            raise self._failed("reading", error) from error
         self._write(batch, read_header(batch), leader_epoch, now_ms, now_ms)
         aborted = self.producers.ended(marker, offset, now_ms)
         if aborted is not None:
@@ -351,13 +355,17 @@ class Log:
         return int(self._jitter * min(self.config.segment_jitter_ms, self.config.roll_ms))
 
     def roll(self, now_ms: int) -> Segment:
-        """Begin a segment at the log's end; the one before it will not change any more."""
-        changed = self.segments[-1].close_indexes()
-        for path in changed:
+        """Begin a segment at the log's end; the one before it will not change any more.
+
+        Raises OSError; the segment before it goes on then.
+        """
+        last = self.segments[-1]
+        for path in last.complete_indexes():
             self.unflushed.wrote_file(path)
         self.unflushed.wrote_file(self._write_snapshot())
         segment = self._new_segment(self.log_end_offset, now_ms)
         segment.create()
+        last.forget_indexes()
         self.segments.append(segment)
         self.unflushed.made(self.directory)
         return segment
@@ -609,7 +617,6 @@ class Log:
         first that it lacked until it was, see LeaderEpochs.synced. Raises OSError.
         """
         if self._unsaved >= SAVE_BYTES:
-            self.segments[-1].write_indexes()
             self._save()
         if self.epochs.is_synced or not self._is_made:
             return False
@@ -618,7 +625,8 @@ class Log:
         return True
 
     def _save(self) -> None:
-        """Follow up the indexes, which were written, with a snapshot."""
+        """Write the indexes, and a snapshot behind them."""
+        self.segments[-1].write_indexes()
         self._write_snapshot()
         self._unsaved = 0
         self._drop_snapshots(self.disk.list(self.directory))
@@ -630,7 +638,7 @@ class Log:
             return
         if self.epochs.is_dirty:
             self.epochs.write()
-        self.segments[-1].close_indexes()
+        self.segments[-1].complete_indexes()
         self._save()
         for segment in self.segments:
             segment.let_go()
