@@ -6,6 +6,7 @@ leaders; nothing here knows of replicas.
 """
 from __future__ import annotations
 
+import errno
 import os.path
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -65,7 +66,7 @@ class AppendInfo(NamedTuple):
 
 
 class SegmentsChanged(Exception):
-    """Segments that were to be replaced were dropped meanwhile."""
+    """Segments that were to be replaced were dropped meanwhile, or cannot be: all is as it was."""
 
 
 class Log:
@@ -571,16 +572,24 @@ class Log:
         point.
 
         Readers see the old ones before, the new ones after. Returns paths of files to remove later.
-        Raises SegmentsChanged when `old` are not all there any more; OSError.
+        Raises SegmentsChanged when `old` are not all there any more, or cannot be renamed; OSError,
+        EIO, when some were: what is in the directory is not what readers are told then.
         """
         if self.is_gone or not self.segments.are_closed(old):
             raise SegmentsChanged
-        for segment in old:
-            _ = segment.file  # for who is about to read from it: soon its name is another's
         bases = [segment.base_offset for segment in old]
-        retired = retire(self.disk, self.directory, bases, new[0].base_offset)
-        for segment in new:
-            segment.txn_index.load()
+        try:
+            for segment in old:
+                _ = segment.file  # for who is about to read from it: soon its name is another's
+            retired = retire(self.disk, self.directory, bases, new[0].base_offset)
+        except OSError as error:
+            if self.disk.exists(old[0].path):  # the first name that goes
+                self.fault(error)
+                raise SegmentsChanged from error
+            # A fault, whatever the reason was: the old segments would be read by the new indexes.
+            halfway = OSError(errno.EIO, f"replaced halfway: {error}", self.directory)
+            self.fault(halfway)
+            raise halfway from error
         self.segments.replace(old, new)
         self.last_abort = self.segments.last_abort
         return retired
