@@ -16,8 +16,9 @@ from fastbroker.records.compression import CODECS, GZIP, LZ4, ZSTD, Buffer, comp
 from fastbroker.records.control import kind_of
 from fastbroker.records.reader import Batch
 from fastbroker.storage.compaction.offset_map import body_of
-from fastbroker.storage.compaction.source import Damaged, Pace, Source, damaged_at, walk
+from fastbroker.storage.compaction.source import Pace, Source, damaged_at, walk
 from fastbroker.storage.compaction.transactions import CleanedTransactions
+from fastbroker.storage.damage import Damaged
 from fastbroker.storage.disk import Disk
 from fastbroker.storage.segment import (
     INDEX,
