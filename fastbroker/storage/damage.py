@@ -30,8 +30,8 @@ EPOCHS_AHEAD = 3  # later leader epochs that are looked for, too
 
 
 class Damaged(Exception):
-    """Files that are not what a crash leaves; the message names them, and the remedy. Nothing has
-    been done to them."""
+    """Files that are not what a crash leaves; the message names them, and the remedy if there is
+    one. Nothing has been done to them."""
 
 
 def checked_batches(data: Buffer, path: str, position: int) -> Iterator[Batch]:

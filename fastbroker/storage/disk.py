@@ -9,7 +9,6 @@ import contextlib
 import fcntl
 import mmap
 import os
-from collections.abc import Sequence
 from struct import Struct as Layout
 
 from fastbroker._c.sync_thread import sync_file_system
@@ -59,12 +58,6 @@ class Disk:
             data = memoryview(data)[written:]
             offset += written
             written = os.pwrite(fd, data, offset)
-
-    def pwritev(self, fd: int, parts: Sequence[Buffer], offset: int) -> None:
-        """All of `parts`, one behind the other, at `offset`."""
-        total = sum(len(part) for part in parts)
-        if os.pwritev(fd, parts, offset) != total:
-            self.pwrite(fd, b"".join(parts), offset)
 
     def sync(self, fd: int) -> None:
         """Data and size of the file are on the medium when this returns."""

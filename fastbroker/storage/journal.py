@@ -79,7 +79,7 @@ class Half:
 
 
 class Journal:
-    """Owned by one worker's loop. It is empty, or not there, when this is made: see replay.py.
+    """Owned by one worker's loop. Empty, or not there, when this is made: see journal_replay.py.
 
     Bounded: two files of at most `half_bytes`, which grow when they are first written.
     """

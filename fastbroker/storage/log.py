@@ -6,6 +6,7 @@ leaders; nothing here knows of replicas.
 """
 from __future__ import annotations
 
+import errno
 import os.path
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -65,7 +66,7 @@ class AppendInfo(NamedTuple):
 
 
 class SegmentsChanged(Exception):
-    """Segments that were to be replaced were dropped meanwhile."""
+    """Segments that were to be replaced were dropped meanwhile, or cannot be: all is as it was."""
 
 
 class Log:
@@ -290,6 +291,10 @@ class Log:
         self.producers.check_marker(marker)
         batch = marker_batch(marker, now_ms=now_ms)
         offset = self.log_end_offset
+        try:
+            self.segments[-1].load_indexes()  # once the marker is written, nothing may fail
+        except OSError as error:
+            raise self._failed("reading", error) from error
         self._write(batch, read_header(batch), leader_epoch, now_ms, now_ms)
         aborted = self.producers.ended(marker, offset, now_ms)
         if aborted is not None:
@@ -351,12 +356,17 @@ class Log:
         return int(self._jitter * min(self.config.segment_jitter_ms, self.config.roll_ms))
 
     def roll(self, now_ms: int) -> Segment:
-        """Begin a segment at the log's end; the one before it will not change any more."""
-        changed = self.segments[-1].close_indexes()
-        for path in [*changed, self._write_snapshot(changed)]:
+        """Begin a segment at the log's end; the one before it will not change any more.
+
+        Raises OSError; the segment before it goes on then.
+        """
+        last = self.segments[-1]
+        for path in last.complete_indexes():
             self.unflushed.wrote_file(path)
+        self.unflushed.wrote_file(self._write_snapshot())
         segment = self._new_segment(self.log_end_offset, now_ms)
         segment.create()
+        last.forget_indexes()
         self.segments.append(segment)
         self.unflushed.made(self.directory)
         return segment
@@ -364,12 +374,13 @@ class Log:
     def _new_segment(self, base_offset: int, now_ms: int) -> Segment:
         return Segment(self.disk, self.directory, base_offset, created_ms=now_ms)
 
-    def _write_snapshot(self, indexes: list[str]) -> str:
-        """Of producers, at the log's end, unsynced; its path. indexes: those written before it."""
-        transactions = self.segments[-1].txn_index.file.path
-        if transactions in indexes:
+    def _write_snapshot(self) -> str:
+        """Of producers, at the log's end, unsynced; its path. The indexes were written before."""
+        transactions = self.segments[-1].txn_index
+        if not transactions.is_synced:
             # Whoever finds a snapshot believes that this has every marker before it.
-            self.disk.sync_file(transactions)
+            self.disk.sync_file(transactions.file.path)
+            transactions.synced()
         return self.snapshots.write(self.log_end_offset, self.producers)
 
     # ---- flushing
@@ -581,16 +592,24 @@ class Log:
         point.
 
         Readers see the old ones before, the new ones after. Returns paths of files to remove later.
-        Raises SegmentsChanged when `old` are not all there any more; OSError.
+        Raises SegmentsChanged when `old` are not all there any more, or cannot be renamed; OSError,
+        EIO, when some were: what is in the directory is not what readers are told then.
         """
         if self.is_gone or not self.segments.are_closed(old):
             raise SegmentsChanged
-        for segment in old:
-            _ = segment.file  # for who is about to read from it: soon its name is another's
         bases = [segment.base_offset for segment in old]
-        retired = retire(self.disk, self.directory, bases, new[0].base_offset)
-        for segment in new:
-            segment.txn_index.load()
+        try:
+            for segment in old:
+                _ = segment.file  # for who is about to read from it: soon its name is another's
+            retired = retire(self.disk, self.directory, bases, new[0].base_offset)
+        except OSError as error:
+            if self.disk.exists(old[0].path):  # the first name that goes
+                self.fault(error)
+                raise SegmentsChanged from error
+            # A fault, whatever the reason was: the old segments would be read by the new indexes.
+            halfway = OSError(errno.EIO, f"replaced halfway: {error}", self.directory)
+            self.fault(halfway)
+            raise halfway from error
         self.segments.replace(old, new)
         self.last_abort = self.segments.last_abort
         return retired
@@ -627,16 +646,17 @@ class Log:
         first that it lacked until it was, see LeaderEpochs.synced. Raises OSError.
         """
         if self._unsaved >= SAVE_BYTES:
-            self._save(self.segments[-1].write_indexes())
+            self._save()
         if self.epochs.is_synced or not self._is_made:
             return False
         if self.epochs.is_dirty:
             self.epochs.write()
         return True
 
-    def _save(self, indexes: list[str]) -> None:
-        """Follow up `indexes`, which were written, with a snapshot."""
-        self._write_snapshot(indexes)
+    def _save(self) -> None:
+        """Write the indexes, and a snapshot behind them."""
+        self.segments[-1].write_indexes()
+        self._write_snapshot()
         self._unsaved = 0
         self._drop_snapshots(self.disk.list(self.directory))
 
@@ -647,7 +667,8 @@ class Log:
             return
         if self.epochs.is_dirty:
             self.epochs.write()
-        self._save(self.segments[-1].close_indexes())
+        self.segments[-1].complete_indexes()
+        self._save()
         for segment in self.segments:
             segment.let_go()
 

@@ -441,17 +441,25 @@ class Segment:
         return last
 
     def close_indexes(self) -> list[str]:
-        """The last time entry, and the index files complete: the segment will not grow. The files
-        that have changed and are not synced."""
+        """`complete_indexes`, and let go of them: the segment will not grow."""
+        paths = self.complete_indexes()
+        self.forget_indexes()
+        return paths
+
+    def complete_indexes(self) -> list[str]:
+        """The last time entry, and the index files complete; the segment may grow all the same. The
+        files that have changed and are not synced."""
         if self._is_torn:
             self.disk.truncate(self.fd, self.size)
             self._is_torn = False
         if self.max_timestamp >= 0:
             self.time_index.append(self._max_timestamp, self._offset_of_max)
-        paths = self.write_indexes()
+        return self.write_indexes()
+
+    def forget_indexes(self) -> None:
+        """Let go of their memory; they are in the files, and loaded again when needed."""
         for index in (self.offset_index, self.time_index, self.txn_index):
             index.file.forget()
-        return paths
 
     def write_indexes(self) -> list[str]:
         """Bring the index files up to what is in memory; those that have changed, unsynced."""
@@ -481,8 +489,7 @@ class Segment:
         They are opened again when needed. A mapped index holds a descriptor, too.
         """
         self._file = None
-        for index in (self.offset_index, self.time_index, self.txn_index):
-            index.file.forget()
+        self.forget_indexes()
 
     def remove(self) -> None:
         """Delete the files."""

@@ -43,14 +43,16 @@ class TxnIndex:
     recovery makes them anew from the batches.
 
     last_marker: offset of the last abort marker; -1: none. is_there: whether a file may be.
+    is_synced: what `write` has brought to the file is on the medium, see `synced`.
     """
 
-    __slots__ = ("_is_there", "base_offset", "file", "last_marker")
+    __slots__ = ("_is_there", "base_offset", "file", "is_synced", "last_marker")
 
     def __init__(self, disk: Disk, path: str, base_offset: int, *, is_there: bool) -> None:
         self.base_offset = base_offset
         self.file = IndexFile(disk, path, width=_ENTRY.size, key_bytes=8)
         self.last_marker = -1
+        self.is_synced = True
         self._is_there = is_there
         if not is_there:
             self.file.begin()
@@ -113,5 +115,9 @@ class TxnIndex:
         """Bring the file up to the entries in memory, unsynced; whether it had to change."""
         if self.last_marker < 0 or not self.file.write():
             return False
-        self._is_there = True
+        self._is_there, self.is_synced = True, False
         return True
+
+    def synced(self) -> None:
+        """The file was synced after the last `write`."""
+        self.is_synced = True

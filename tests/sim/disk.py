@@ -23,7 +23,7 @@ import contextlib
 import errno
 import os.path
 import random
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator
 
 from fastbroker.storage.disk import Buffer, Disk
 
@@ -265,9 +265,6 @@ class SimulatedDisk(Disk):
         file = self._file(fd)
         file.change(offset, bytes(data))
         file.modified_ms = self.now_ms
-
-    def pwritev(self, fd: int, parts: Sequence[Buffer], offset: int) -> None:
-        self.pwrite(fd, b"".join(parts), offset)
 
     def sync(self, fd: int) -> None:
         self._call("sync", fd)

@@ -66,7 +66,7 @@ def test_only_the_tail_is_read(tmp_path: pathlib.Path) -> None:
     for index in range(300):
         append(log, "x" * 10_000, now=NOW + index)
     log.flush()
-    log._save(log.segments[-1].write_indexes())
+    log._save()
     append(log, "not synced")
     disk = CountingDisk()
     again = open_log(tmp_path, disk=disk, recovery_point=log.flushed_offset)
@@ -89,7 +89,7 @@ def test_index_files_that_are_damaged_or_gone_are_made_anew(
             log.flush()
             log.end()
         else:
-            log._save(log.segments[-1].write_indexes())
+            log._save()
         for name in os.listdir(log.directory):
             if name.endswith("index") and dice.random() < 0.7:
                 file = pathlib.Path(log.directory, name)
@@ -118,7 +118,7 @@ def test_a_later_timestamp_before_the_last_entry_is_not_forgotten(tmp_path: path
     for index in range(20):
         append(log, f"value {index}", now=NOW + index)
     log.flush()
-    log._save(log.segments[-1].write_indexes())
+    log._save()
     again = open_log(tmp_path, TopicConfig(index_interval_bytes=100), recovery_point=21)
     assert (again.segments[-1].max_timestamp, again.segments[-1].offset_of_max) == (NOW + 1000, 0)
 
@@ -198,7 +198,7 @@ def test_a_snapshot_above_the_recovery_point_is_not_believed(tmp_path: pathlib.P
     append(log, "a", producer_id=1, producer_epoch=0, base_sequence=0)
     log.flush()
     append(log, "b", producer_id=1, producer_epoch=0, base_sequence=1)
-    log._save(log.segments[-1].write_indexes())
+    log._save()
     os.truncate(log.segments[0].path, log.segments[0].size - 1)
     again = open_log(tmp_path, recovery_point=1)
     assert again.log_end_offset == 1

@@ -359,3 +359,92 @@ def test_a_reader_that_gets_no_file_is_told_so(tmp_path: pathlib.Path) -> None:
     assert [error.errno for error in told] == 2 * [errno.EMFILE]
     disk.is_out = False
     assert (log.aborted_transactions(0, 3), log.record_of_max_timestamp()) == found
+
+
+class FailingDisk(Disk):
+    """Calls in `broken` fail for want of descriptors; synced: paths that `sync_file` was called
+    with, and did not fail for."""
+
+    def __init__(self) -> None:
+        self.broken: set[str] = set()
+        self.synced: list[str] = []
+
+    def _may_fail(self, call: str, path: str) -> None:
+        if call in self.broken:
+            raise OSError(errno.EMFILE, os.strerror(errno.EMFILE), path)
+
+    def sync_file(self, path: str) -> None:
+        self._may_fail("sync_file", path)
+        super().sync_file(path)
+        self.synced.append(path)
+
+    def write_file(self, path: str, data: bytes) -> None:
+        self._may_fail("write_file", path)
+        super().write_file(path, data)
+
+    def open(self, path: str, *, create: bool = False, write: bool = True) -> int:
+        if create and path.endswith(".log"):
+            self._may_fail("create", path)
+        return super().open(path, create=create, write=write)
+
+    def size(self, path: str) -> int:
+        if path.endswith(".txnindex"):
+            self._may_fail("size", path)
+        return super().size(path)
+
+
+def test_no_snapshot_follows_a_transaction_index_that_was_not_synced(
+    tmp_path: pathlib.Path,
+) -> None:
+    disk = FailingDisk()
+    log = open_log(tmp_path, disk=disk)
+    transact(log, "one")
+    end(log)
+    log.flush()
+    disk.broken = {"sync_file"}
+    for _ in range(2):
+        with pytest.raises(OSError, match="open files"):
+            log.end()
+    assert not [name for name in os.listdir(log.directory) if name.endswith(".snapshot")]
+    disk.broken = set()
+    log.end()
+    assert log.segments[-1].txn_index.file.path in disk.synced
+    assert [name for name in os.listdir(log.directory) if name.endswith(".snapshot")]
+
+
+@pytest.mark.parametrize("call", ["write_file", "create"])
+def test_a_marker_after_a_failed_roll_is_known(tmp_path: pathlib.Path, call: str) -> None:
+    disk = FailingDisk()
+    log = open_log(tmp_path, disk=disk)
+    transact(log, "one")
+    disk.broken = {call}
+    with pytest.raises(OSError, match="open files"):
+        log.roll(NOW)
+    disk.broken = {"size"}  # it is not read any more
+    at = end(log)
+    assert log.last_abort == at
+    assert [one[:3] for one in log.aborted_transactions(0, at)] == [(1, 0, at)]
+    disk.broken = set()
+    log.roll(NOW)
+    assert [one[:3] for one in log.aborted_transactions(0, at)] == [(1, 0, at)]
+    log.close()
+    assert open_log(tmp_path, is_clean=True).last_abort == at
+
+
+def test_a_marker_whose_index_cannot_be_read_is_not_written(tmp_path: pathlib.Path) -> None:
+    disk = FailingDisk()
+    log = open_log(tmp_path, disk=disk)
+    transact(log, "one")
+    end(log)
+    transact(log, "two", sequence=1)
+    log.roll(NOW)
+    append(log, "cut off")
+    log.truncate_to(3)  # the segment before it is written again
+    disk.broken = {"size"}
+    size, begun = log.size, dict(log.producers.begun)
+    with pytest.raises(KafkaStorageError):
+        end(log)
+    assert (log.size, log.log_end_offset, log.producers.begun) == (size, 3, begun)
+    disk.broken = set()
+    assert log.last_abort == 1
+    assert end(log) == log.last_abort == 3

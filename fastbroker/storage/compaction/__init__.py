@@ -1,6 +1,6 @@
 """Compaction: of each key the last record stays, as Kafka's cleaner has it (KIP-98, KIP-534).
 
-    candidates.py     which part of a log can be cleaned, and which log is due first
+    candidates.py     which part of a log can be cleaned, and whether it is due
     cleaning.py       one cleaning of one log, step by step; begin here
     source.py         batches of old segments, read in chunks
     offset_map.py     keys of the dirty part -> their last offsets; how much memory that takes

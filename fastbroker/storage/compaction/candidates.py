@@ -1,7 +1,7 @@
-"""Which part of a log can be cleaned, and which log is due first. Pure."""
+"""Which part of a log can be cleaned, and whether it is due. Pure."""
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from fastbroker.config.topic import TopicConfig
@@ -65,13 +65,3 @@ def candidate(
         clean_bytes=sum(one.size for one in closed if one.base_offset < first_dirty),
         is_overdue=min(begun, default=now_ms) < now_ms - config.max_compaction_lag_ms,
     )
-
-
-def dirtiest(logs: Iterable[tuple[Candidate, TopicConfig]]) -> int | None:
-    """Number of the log to clean first; None: none is due."""
-    due = [
-        (one.dirty_ratio, number)
-        for number, (one, config) in enumerate(logs)
-        if one.is_due(config)
-    ]
-    return max(due)[1] if due else None

@@ -16,8 +16,9 @@ from fastbroker.records.compression import CODECS, GZIP, LZ4, ZSTD, Buffer, comp
 from fastbroker.records.control import kind_of
 from fastbroker.records.reader import Batch
 from fastbroker.storage.compaction.offset_map import body_of
-from fastbroker.storage.compaction.source import Damaged, Pace, Source, damaged_at, walk
+from fastbroker.storage.compaction.source import Pace, Source, damaged_at, walk
 from fastbroker.storage.compaction.transactions import CleanedTransactions
+from fastbroker.storage.damage import Damaged
 from fastbroker.storage.disk import Disk
 from fastbroker.storage.segment import (
     INDEX,
@@ -57,7 +58,7 @@ class NewSegment(NamedTuple):
     old: list[Source]
     size: int
     largest_batch: int
-    has_txn_index: bool
+    last_abort: int
     is_same: bool
     records_read: int
     records_kept: int
@@ -242,7 +243,7 @@ class Rewriting:
             old=self.old,
             size=self.filter.size,
             largest_batch=self.filter.largest_batch,
-            has_txn_index=bool(self._aborted),
+            last_abort=self._aborted[-1].last_offset if self._aborted else -1,
             is_same=is_same,
             records_read=self.filter.records_read,
             records_kept=self.filter.records_kept,
@@ -271,8 +272,9 @@ def replacement(new: NewSegment, created_ms: int, disk: Disk) -> Segment:
     """The new segment as a log has it, for Log.replace."""
     directory = new.old[0].directory
     segment = Segment(
-        disk, directory, new.base_offset, size=new.size, has_txn_index=new.has_txn_index
+        disk, directory, new.base_offset, size=new.size, has_txn_index=new.last_abort >= 0
     )
+    segment.txn_index.last_marker = new.last_abort  # not read: its file has another's name yet
     segment.path = swap_path(directory, new.base_offset)
     segment.created_ms, segment.largest_batch = created_ms, new.largest_batch
     return segment

@@ -8,6 +8,7 @@ from typing import NamedTuple
 from fastbroker._c.cleaner import DamagedBatch
 from fastbroker._c.record_batch import HEADER_BYTES, CorruptBatch, read_header
 from fastbroker.errors import CorruptMessage
+from fastbroker.storage.damage import Damaged as Damaged
 from fastbroker.storage.disk import Disk
 from fastbroker.storage.segment import INDEX, TIME_INDEX, Segment, file_name
 from fastbroker.storage.txn_index import AbortedTransaction
@@ -18,10 +19,6 @@ Pace = Callable[[int], None]
 # batches it has used, or ENOUGH.
 Use = Callable[[bytes, int], int]
 ENOUGH = -1
-
-
-class Damaged(Exception):
-    """A file of the log that is not what was written; the message names file and position."""
 
 
 class Source(NamedTuple):

@@ -7,7 +7,6 @@ this. Every call of Disk has to be here, or it would reach the real files: a tes
 from __future__ import annotations
 
 import os.path
-from collections.abc import Sequence
 from enum import Enum
 
 from fastbroker.storage.disk import Buffer, Disk
@@ -118,9 +117,6 @@ class RehearsalDisk(Disk):
         if at > len(file.tail):
             file.tail += bytes(at - len(file.tail))
         file.tail[at : at + len(data)] = data
-
-    def pwritev(self, fd: int, parts: Sequence[Buffer], offset: int) -> None:
-        self.pwrite(fd, b"".join(parts), offset)
 
     def sync(self, fd: int) -> None:
         """Nothing: there is nothing to lose."""

@@ -26,10 +26,11 @@ from fastbroker.config.topic import TopicConfig
 from fastbroker.records.builder import build_batch
 from fastbroker.records.compression import NAMES
 from fastbroker.records.reader import iter_batches
-from fastbroker.storage.compaction.candidates import candidate, dirtiest
+from fastbroker.storage.compaction.candidates import candidate
 from fastbroker.storage.compaction.grouping import GROUP_MAX, groups
 from fastbroker.storage.compaction.offset_map import MapSize
-from fastbroker.storage.compaction.source import Damaged, Source
+from fastbroker.storage.compaction.source import Source
+from fastbroker.storage.damage import Damaged
 from fastbroker.storage.log import Log
 from tests.apache_kafka import tools
 from tests.storage.compaction.cleanings import SEED, batches_of, clean, records_of
@@ -214,12 +215,12 @@ def test_a_checkpoint_outside_the_log_is_not_believed(tmp_path: pathlib.Path) ->
     assert due(log, cleaned=1, log_start_offset=4).first_dirty == 4
 
 
-def test_the_dirtiest_comes_first(tmp_path: pathlib.Path) -> None:
+def test_the_dirty_ratio_makes_it_due(tmp_path: pathlib.Path) -> None:
     log = dirty_log(tmp_path)
     all_dirty, half = due(log), due(log, cleaned=4)
-    config = changed(COMPACT, min_cleanable_dirty_ratio=0.1)
-    assert dirtiest([(half, config), (all_dirty, config)]) == 1
-    assert dirtiest([(half, COMPACT)]) is None
+    assert all_dirty.dirty_ratio == 1 > half.dirty_ratio == 0.5
+    assert not half.is_due(COMPACT)
+    assert half.is_due(changed(COMPACT, min_cleanable_dirty_ratio=0.1))
 
 
 # ---- what goes together

@@ -49,7 +49,6 @@ def step(disk: Disk, root: str, dice: random.Random) -> None:
         lambda: a != b and disk.exists(a) and disk.rename(a, b),
         lambda: disk.close(disk.open(a, create=True)),
         lambda: with_fd(lambda fd: disk.pwrite(fd, data, at)),
-        lambda: with_fd(lambda fd: disk.pwritev(fd, [data, data], at)),
         lambda: with_fd(lambda fd: disk.truncate(fd, at)),
     ]
     dice.choice(calls)()
