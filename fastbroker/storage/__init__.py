@@ -3,7 +3,7 @@
     disk.py             the only door to files
     log.py              one partition's log; begin here
     segments.py         the log's segments in their order: where offsets are, what is read
-    segment.py          one .log file with its indexes, and which of these can be trusted
+    segment.py good_batches.py  one .log file with its indexes, and what of it can be trusted
     index.py            .index and .timeindex
     recovery.py         what is on disk when a log is opened, and how much of it is good
     snapshots.py        .snapshot files: producers as they were at an offset

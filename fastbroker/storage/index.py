@@ -21,6 +21,7 @@ from fastbroker.storage.disk import Buffer, Disk
 
 _OFFSET = Layout(">II")
 _TIME = Layout(">qI")
+RELATIVE_MAX = 2**31 - 1  # Kafka takes them for signed
 
 
 class IndexFile:

@@ -30,8 +30,9 @@ from fastbroker.storage.checkpoints import UnknownVersion
 from fastbroker.storage.damage import Damaged, checked_batches
 from fastbroker.storage.disk import Buffer, Disk
 from fastbroker.storage.flush_job import FlushJob
+from fastbroker.storage.index import RELATIVE_MAX
 from fastbroker.storage.leader_epochs import LeaderEpochs
-from fastbroker.storage.partition_metadata import METADATA_FILE
+from fastbroker.storage.partition_metadata import has_topic_id, write_topic_id
 from fastbroker.storage.producer_state import ProducerState, Verification
 from fastbroker.storage.recovery import (
     find_epochs,
@@ -41,7 +42,7 @@ from fastbroker.storage.recovery import (
     set_aside,
 )
 from fastbroker.storage.retention import expired, next_due_ms
-from fastbroker.storage.segment import RELATIVE_MAX, Segment
+from fastbroker.storage.segment import Segment
 from fastbroker.storage.segments import Segments, Slice
 from fastbroker.storage.snapshots import Snapshots
 from fastbroker.storage.space import LIMITS, refusal
@@ -50,7 +51,6 @@ from fastbroker.storage.time_search import Found, first_since
 from fastbroker.storage.txn_index import AbortedTransaction
 from fastbroker.storage.unflushed import Unflushed
 from fastbroker.storage.validator import validate
-from fastbroker.uuids import uuid_text
 
 EPOCHS_FILE = "leader-epoch-checkpoint"
 SAVE_BYTES = 256 << 10  # written since the last save, for the next to be worth it
@@ -169,8 +169,8 @@ class Log:
             self.producers = ProducerState()
         self._is_made = bool(found) and self.segments[0] is found[0]
         topic_id = self.unflushed.topic_id
-        if topic_id is not None and found and not self._has_topic_id(names):
-            self._write_topic_id(topic_id)
+        if topic_id is not None and found and not has_topic_id(self.disk, self.directory, names):
+            write_topic_id(self.disk, self.directory, topic_id)
         self.log_end_offset = end
         self.unflushed.opened(end)
         self.epochs.cut_from(end)
@@ -211,20 +211,10 @@ class Log:
         self.disk.make_directory(self.directory)
         self.unflushed.made(os.path.dirname(self.directory))
         if self.unflushed.topic_id is not None:
-            self._write_topic_id(self.unflushed.topic_id)
+            write_topic_id(self.disk, self.directory, self.unflushed.topic_id)
         self.segments[0].create()
         self.unflushed.made(self.directory)
         self._is_made = True
-
-    def _has_topic_id(self, names: list[str]) -> bool:
-        path = os.path.join(self.directory, METADATA_FILE)
-        return METADATA_FILE in names and self.disk.size(path) > 0
-
-    def _write_topic_id(self, topic_id: bytes) -> None:
-        path = os.path.join(self.directory, METADATA_FILE)
-        text = uuid_text(topic_id)
-        # Lost in a power cut, it would make a deleted topic's directory the next one's.
-        self.disk.replace_file(path, f"version: 0\ntopic_id: {text}\n".encode())
 
     # ---- appending
 

@@ -5,11 +5,12 @@
 from __future__ import annotations
 
 import os.path
+from collections.abc import Collection
 
 from fastbroker.storage.checkpoints import UnknownVersion
 from fastbroker.storage.damage import Damaged
 from fastbroker.storage.disk import Disk
-from fastbroker.uuids import uuid_bytes
+from fastbroker.uuids import uuid_bytes, uuid_text
 
 METADATA_FILE = "partition.metadata"
 VERSION = "0"
@@ -40,3 +41,17 @@ def topic_id_text(disk: Disk, directory: str) -> str | None:
             " made anew; otherwise restore it"
         ) from None
     return topic_id
+
+
+def has_topic_id(disk: Disk, directory: str, names: Collection[str]) -> bool:
+    """Whether there is a file, and not an empty one; names: of the files there. Raises OSError."""
+    return METADATA_FILE in names and disk.size(os.path.join(directory, METADATA_FILE)) > 0
+
+
+def write_topic_id(disk: Disk, directory: str, topic_id: bytes) -> None:
+    """On the medium when this returns. Raises OSError.
+
+    Lost in a power cut, it would make a deleted topic's directory the next one's.
+    """
+    text = f"version: {VERSION}\ntopic_id: {uuid_text(topic_id)}\n"
+    disk.replace_file(os.path.join(directory, METADATA_FILE), text.encode())

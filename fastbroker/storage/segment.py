@@ -11,12 +11,12 @@ from fastbroker._c.record_batch import (
     HEADER_BYTES,
     BatchHeader,
     CorruptBatch,
-    crc_is_right,
     read_header,
     skip_batches,
 )
 from fastbroker.storage.damage import Damaged, report_cut
 from fastbroker.storage.disk import Buffer, Disk
+from fastbroker.storage.good_batches import WALK_BYTES, good_batches
 from fastbroker.storage.index import OffsetIndex, TimeIndex
 from fastbroker.storage.txn_index import TxnIndex
 
@@ -26,9 +26,7 @@ LOG, INDEX, TIME_INDEX, TXN_INDEX, SNAPSHOT, DELETED = (
     ".log", ".index", ".timeindex", ".txnindex", ".snapshot", ".deleted",
 )  # fmt: skip
 SCAN_BYTES = 4096  # read at once to find a batch near an index entry
-WALK_BYTES = 1 << 20  # read at once to walk over all batches
 INDEX_INTERVAL_BYTES = 4096  # of indexes that are made anew
-RELATIVE_MAX = 2**31 - 1
 UNKNOWN_SIZE = 2**31
 
 
@@ -350,7 +348,7 @@ class Segment:
         end = self.disk.size(self.path)
         next_offset, epoch = self.base_offset, -1
         self.disk.forget_cached(self.fd, position)
-        for batch in self._good_batches(position, end, recovery_point):
+        for batch in good_batches(self, position, end, recovery_point):
             if position == 0:
                 self._first_timestamp = batch.max_timestamp
             self._passed(batch, position, index_interval_bytes)
@@ -379,58 +377,6 @@ class Segment:
         """The latest record was at `offset` or later, and is gone."""
         self.time_index.cut(offset)
         self._max_timestamp, self._offset_of_max = self.time_index.last()
-
-    def _good_batches(
-        self, position: int, end: int, recovery_point: int
-    ) -> Iterator[BatchHeader]:
-        """Headers of the batches before the first that is not whole, checked and in order."""
-        next_offset, need = self.base_offset, HEADER_BYTES
-        while end - position >= need:
-            size = min(max(WALK_BYTES, need), end - position)
-            data = memoryview(self.disk.pread(self.fd, size, position))
-            at, need = 0, HEADER_BYTES
-            while len(data) - at >= HEADER_BYTES:
-                try:
-                    header = read_header(data, at)
-                except CorruptBatch:
-                    return
-                if header.base_offset < next_offset or header.last_offset < header.base_offset:
-                    return
-                if self._is_elsewhere(header, next_offset, data, at + header.size):
-                    return
-                if at + header.size > len(data):
-                    need = header.size  # it goes on behind what was read
-                    break
-                if not crc_is_right(data, header, at):
-                    if header.last_offset >= recovery_point:
-                        return
-                    log.error(
-                        "%s: the batch at position %d, offsets %d to %d, is damaged: its CRC is"
-                        " wrong; it was good when it was acknowledged, and is kept for its readers"
-                        " to refuse",
-                        self.path, position + at, header.base_offset, header.last_offset,
-                    )  # fmt: skip
-                yield header
-                at += header.size
-                next_offset = header.last_offset + 1
-            position += at
-
-    def _is_elsewhere(
-        self, header: BatchHeader, next_offset: int, data: Buffer, behind: int
-    ) -> bool:
-        """Whether the offset of a batch, which no CRC covers, cannot be right: the next begins
-        below its end, or it is too far away for this segment.
-
-        Gaps alone are what compaction leaves.
-        """
-        if header.last_offset - self.base_offset > RELATIVE_MAX:
-            return True
-        if header.base_offset == next_offset or len(data) - behind < HEADER_BYTES:
-            return False
-        try:
-            return read_header(data, behind).base_offset <= header.last_offset
-        except CorruptBatch:
-            return False
 
     def next_offset(self) -> int:
         """The offset behind the last batch; read from the file's end."""

@@ -9,7 +9,8 @@ import pytest
 
 from fastbroker._c.record_batch import CorruptBatch
 from fastbroker.errors import KafkaError
-from fastbroker.storage import segment as segment_module
+from fastbroker.storage import good_batches
+from fastbroker.storage import log as log_module
 from fastbroker.storage.flush_job import FlushJob
 from fastbroker.storage.index import IndexFile
 from fastbroker.storage.journal_replay import JournalReplay
@@ -92,7 +93,7 @@ def points_beyond_what_is_flushed(patch: pytest.MonkeyPatch) -> None:
 
 
 def believes_every_batch(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(segment_module, "crc_is_right", lambda *_: True)
+    patch.setattr(good_batches, "crc_is_right", lambda *_: True)
 
 
 def believes_old_indexes(patch: pytest.MonkeyPatch) -> None:
@@ -133,10 +134,7 @@ def stays_clean(patch: pytest.MonkeyPatch) -> None:
 
 
 def takes_any_directory(patch: pytest.MonkeyPatch) -> None:
-    def create(self: Log, topic_id: bytes) -> None:
-        pass
-
-    patch.setattr(Log, "_write_topic_id", create)
+    patch.setattr(log_module, "write_topic_id", lambda *_: None)
 
 
 @pytest.mark.timeout(300)

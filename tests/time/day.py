@@ -17,8 +17,8 @@ from fastbroker.records.builder import build_batch
 from fastbroker.records.control import EndTransactionMarker, marker_batch
 from fastbroker.records.reader import iter_batches
 from fastbroker.storage.log import Log
-from fastbroker.storage.recovery import SAVED_KEPT
 from fastbroker.storage.segment import Segment
+from fastbroker.storage.snapshots import SAVED_KEPT
 from tests.handlers.bench import Pending
 from tests.recordings.scenario import make
 from tests.time.model import ModelLog, Policy

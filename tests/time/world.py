@@ -26,6 +26,7 @@ from fastbroker.protocol.schema import Struct
 from fastbroker.storage.disk import Buffer, Disk
 from fastbroker.worker.removal import Removal
 from fastbroker.worker.rounds import Rounds
+from fastbroker.worker.saving import Saving
 from fastbroker.worker.upkeep import Upkeep
 from tests.handlers.bench import ME, Bench
 
@@ -148,7 +149,8 @@ class World:
         for name in self.topics:
             self._tell(name)
         assert not bench.log_dir.unknown_directories(bench.broker.partitions)
-        Upkeep(loop, bench.broker, bench._request_flush).start()
+        saving = Saving(loop, bench.broker, print)
+        Upkeep(loop, bench.broker, bench._request_flush, saving.begin).start()
         Rounds(bench.broker, remove).start()
 
     def _tell(self, name: str) -> None:

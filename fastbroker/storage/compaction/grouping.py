@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from fastbroker.config.topic import TopicConfig
 from fastbroker.storage.compaction.source import Source
-from fastbroker.storage.segment import RELATIVE_MAX
+from fastbroker.storage.index import RELATIVE_MAX
 
 # A group is replaced in one go, which renames all of its files while clients wait.
 GROUP_MAX = 16

@@ -20,10 +20,10 @@ from fastbroker.storage.compaction.source import Pace, Source, damaged_at, walk
 from fastbroker.storage.compaction.transactions import CleanedTransactions
 from fastbroker.storage.damage import Damaged
 from fastbroker.storage.disk import Disk
+from fastbroker.storage.index import RELATIVE_MAX
 from fastbroker.storage.segment import (
     INDEX,
     LOG,
-    RELATIVE_MAX,
     TIME_INDEX,
     TXN_INDEX,
     Segment,
