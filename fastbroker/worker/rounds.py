@@ -111,6 +111,7 @@ class Rounds:
             opened = partition.opened
             if opened is None:
                 return
+            opened.let_go_of_files()  # what was opened to learn how old it is
             if not opened.unflushed.is_synced:
                 self.request_flush(partition)
             was_used = opened.segments.forget_recent() and one is not None

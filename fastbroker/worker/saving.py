@@ -68,6 +68,7 @@ class Saving:
             self.broker.log_dir.fault(error)
             log.error("%s: the next recovery will take longer: %s",
                       self.broker.log_dir.path, error)  # fmt: skip
+        self._logs = iter(())  # closed ones are not held
         if not self._is_closed:
             self.loop.run_in_executor(None, self._sync).add_done_callback(self._synced)
 
@@ -100,6 +101,7 @@ class Saving:
                 epochs.synced()  # recovery points stay below what the others lack
             for unflushed, mark in self._marks:
                 unflushed.synced(mark)
+            self._written, self._marks = [], []
             self._is_under_way = True
             write = self.loop.run_in_executor(None, self.broker.log_dir.write_recovery_points)
             write.add_done_callback(self._wrote)

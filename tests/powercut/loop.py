@@ -42,7 +42,7 @@ def mounted(path: str, target: str) -> Iterator[None]:
     device, fd = _attach(path)
     try:
         if _LIBC.mount(device.encode(), target.encode(), b"ext4", 0, b""):
-            _fail(f"mounting {path}")
+            _fail(f"mounting {path}", Unmountable)
     finally:
         os.close(fd)
     try:
@@ -85,6 +85,10 @@ def _attach(path: str) -> tuple[str, int]:
         os.close(file)
 
 
-def _fail(what: str) -> None:
+class Unmountable(OSError):
+    """There is no file system any more."""
+
+
+def _fail(what: str, kind: type[OSError] = OSError) -> None:
     number = ctypes.get_errno()
-    raise OSError(number, f"{what}: {os.strerror(number)}")
+    raise kind(number, f"{what}: {os.strerror(number)}")

@@ -184,7 +184,13 @@ class Run:
             for number, cut in enumerate(cuts):
                 is_start = number % options.starts == options.starts - 1
                 begun = time.monotonic()
-                verdict = self._check(mount / str(number), cut, journal, is_start=is_start)
+                try:
+                    verdict = self._check(mount / str(number), cut, journal, is_start=is_start)
+                except loop.Unmountable as error:
+                    if not options.lies:
+                        raise
+                    # What a disk that lies leaves of a file system.
+                    verdict = Verdict(lost=[f"everything: {error}"])
                 if is_start:
                     starts += time.monotonic() - begun
                     self.outcome.started += 1

@@ -433,7 +433,8 @@ class Day:
         }  # fmt: skip
         active = {f"{world.directory}/{name}/{log.pieces[-1].base:020d}.log"
                   for name, log in in_use.items()}  # fmt: skip
-        allowed = active | {f"{world.directory}/.lock"}
+        # The directory itself: by it the file system is synced.
+        allowed = active | {f"{world.directory}/.lock", str(world.directory)}
         files = world.open_files()
         self.held = len(files), len(in_use)
         if len(files) > len(set(files)) or not set(files) <= allowed:

@@ -151,7 +151,7 @@ class World:
         assert not bench.log_dir.unknown_directories(bench.broker.partitions)
         saving = Saving(loop, bench.broker, print)
         Upkeep(loop, bench.broker, bench._request_flush, saving.begin).start()
-        Rounds(bench.broker, remove).start()
+        Rounds(bench.broker, remove, bench._request_flush).start()
 
     def _tell(self, name: str) -> None:
         topic_id, partitions, configs = self.topics[name]
