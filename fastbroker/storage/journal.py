@@ -151,6 +151,7 @@ class Journal:
         for half in self._halves:
             if half.fd >= 0:
                 self.disk.truncate(half.fd, 0)
+                self.disk.sync(half.fd)  # its frames would come back beside those of the next run
                 self.disk.close(half.fd)
                 half.fd = -1
 

@@ -347,7 +347,8 @@ class Segment:
         self.load_indexes()
         end = self.disk.size(self.path)
         next_offset, epoch = self.base_offset, -1
-        self.disk.forget_cached(self.fd, position)
+        if self._has_behind(position, recovery_point, end):
+            self.disk.forget_cached(self.fd, position)
         for batch in good_batches(self, position, end, recovery_point):
             if position == 0:
                 self._first_timestamp = batch.max_timestamp
@@ -372,6 +373,15 @@ class Segment:
             if self._offset_of_max >= next_offset:
                 self._forget_latest(next_offset)
         self.size = position
+
+    def _has_behind(self, position: int, recovery_point: int, end: int) -> bool:
+        """Whether anything from `position` on is not a whole batch below `recovery_point`: what is
+        below was synced without an error, and what is in the page cache of it is right."""
+        for at, header in self.headers(position):
+            position = at + header.size
+            if header.last_offset >= recovery_point:
+                return True
+        return position < end
 
     def _forget_latest(self, offset: int) -> None:
         """The latest record was at `offset` or later, and is gone."""

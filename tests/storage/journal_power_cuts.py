@@ -16,6 +16,7 @@ from fastbroker.model import TopicPartition
 from fastbroker.partition.partition import Partition
 from fastbroker.storage.journal import FILES, Frame, Journal
 from fastbroker.storage.journal_frames import read_frames
+from fastbroker.storage.log_dir import CLEAN
 from fastbroker.worker.checkpoint import Checkpoint
 from fastbroker.worker.flusher import Flusher
 from tests.sim.disk import SimulatedDisk
@@ -34,6 +35,9 @@ class Loop:
 
     def call_soon(self, call: Callable[[], object]) -> None:
         self.soon.append(call)
+
+    def call_later(self, _: float, call: Callable[..., object], *args: object) -> None:
+        self.soon.append(lambda: call(*args))
 
     def add_reader(self, fd: int, call: Callable[[], object]) -> None:
         self.readers[fd] = call
@@ -265,4 +269,4 @@ class JournalSchedule(Schedule):
         if self.log_dir.failure is not None:
             raise KafkaStorageError("offline")
         self.log_dir.close(1)
-        self.was_closed = True
+        self.was_closed = self.disk.exists(f"{PATH}/{CLEAN}")  # not on a full disk
