@@ -20,10 +20,13 @@ class LeaderEpochs:
     is_dirty: they have changed, and the file has not. Batches have their epochs themselves, so the
         file can wait, as long as batches from `unsynced_from` on are looked at after a crash.
     is_synced: what is on the medium is what they are.
+    may_be_lost: a power cut may leave the file empty, they are made anew from the batches; False in
+        a log that was cut: the journal may have batches of what was behind the cut.
     """
 
     __slots__ = (
-        "_written", "disk", "entries", "is_dirty", "is_synced", "path", "unsynced_from",
+        "_written", "disk", "entries", "is_dirty", "is_synced", "may_be_lost", "path",
+        "unsynced_from",
     )  # fmt: skip
 
     def __init__(self, disk: Disk, path: str) -> None:
@@ -31,6 +34,7 @@ class LeaderEpochs:
         self.entries: list[tuple[int, int]] = []
         self.is_dirty, self.is_synced = False, True
         self.unsynced_from = LONG_MAX
+        self.may_be_lost = True
         self._written = -1  # the last epoch in the file
 
     def load(self) -> bool:
@@ -102,7 +106,8 @@ class LeaderEpochs:
 
     def write(self) -> None:
         """Bring the file up to the entries; `synced` follows when it is."""
-        self.disk.write_file(self.path, pairs_file(self.entries))
+        write = self.disk.write_file if self.may_be_lost else self.disk.replace_file
+        write(self.path, pairs_file(self.entries))
         self.is_dirty, self._written = False, self.latest
 
     def synced(self) -> None:

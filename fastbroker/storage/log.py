@@ -620,6 +620,7 @@ class Log:
         self.log_end_offset = max(last.next_offset(), self.log_start_offset)
         self.unflushed.cut(last, self.log_end_offset)
         self._was_cut = True
+        self.epochs.may_be_lost = False
         self.epochs.cut_from(self.log_end_offset)
         self.last_abort = self.segments.last_abort
         names = self.disk.list(self.directory)
