@@ -77,6 +77,8 @@ def read_image(data_dir: pathlib.Path, journal: Journal, dice: random.Random) ->
 def _read(log: Log, found: Found, decided: dict[str, int], dice: random.Random) -> None:
     batches: list[Batch] = []
     for segment in log.segments:
+        if not segment.size:
+            continue  # the first one has no file before the first batch
         size = 0
         for batch in iter_batches(segment.read(0, segment.size)):
             batches.append(batch)
