@@ -18,6 +18,7 @@ import statistics
 import tempfile
 import time
 from collections.abc import Sequence
+from functools import partial
 
 from fastbroker._c.record_batch import stamp
 from fastbroker._c.sync_thread import SyncThread
@@ -27,6 +28,7 @@ from fastbroker.model import TopicPartition
 from fastbroker.partition.partition import Leadership, Partition
 from fastbroker.storage.disk import Disk
 from fastbroker.storage.journal import HALF_BYTES, Frame
+from fastbroker.storage.log import Log
 from fastbroker.storage.log_dir import LogDir
 from fastbroker.worker.checkpoint import Checkpoint
 from fastbroker.worker.flusher import Flusher
@@ -57,6 +59,10 @@ class CountingThread:
         return self._thread.close()
 
 
+def _itself(log: Log) -> Log:
+    return log
+
+
 class Side:
     """A broker's log directory and its flusher, with or without the journal."""
 
@@ -85,7 +91,8 @@ class Side:
             name = TopicPartition(topic, number)
             opened = self.log_dir.open_log(name, os.urandom(16), config, NOW_MS)
             one = Partition(
-                name, bytes(16), opened, broker_id=1, request_flush=self.flusher.request
+                name, bytes(16), partial(_itself, opened), broker_id=1,
+                request_flush=self.flusher.request,
             )
             one.lead(Leadership(1, 0, 0, (1,), (1,)))
             self.partitions.append(one)
