@@ -19,7 +19,7 @@ from fastbroker.storage.compaction.candidates import Candidate, candidate
 from fastbroker.storage.compaction.cleaning import Cleaning, Means, Plan
 from fastbroker.storage.compaction.offset_map import MapSize
 from fastbroker.storage.compaction.rewriting import NewSegment
-from fastbroker.storage.compaction.source import Damaged
+from fastbroker.storage.damage import Damaged
 from fastbroker.storage.log import SegmentsChanged
 from fastbroker.storage.space import OUT_OF_FILES, is_fault
 from fastbroker.storage.swap import discard

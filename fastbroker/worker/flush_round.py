@@ -8,18 +8,17 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from errno import EDQUOT, ENOSPC
 
 from fastbroker._c.sync_thread import DATA, WHOLE
 from fastbroker.partition.partition import Partition
 from fastbroker.storage.flush_job import FlushJob
 from fastbroker.storage.journal import RANGE_BYTES, Journal, JournalWrite
+from fastbroker.storage.space import LIMITS
 from fastbroker.worker.syncing import Syncing
 
 # Partitions in a round that have written a little. A sync takes as long as copying some 200 KiB;
 # two of them cost less than a copy that must be synced in its segment later, too.
 JOURNAL_FROM = 3
-NO_SPACE = (ENOSPC, EDQUOT)
 
 
 class Part:
@@ -100,7 +99,7 @@ class FlushRound:
         number = failures[at]
         if number == 0:
             journal.written(write)
-        elif number in NO_SPACE:
+        elif number in LIMITS:
             journal.gave_up(write)
             for part in journaled:
                 part.is_journaled, part.is_lacking = False, True

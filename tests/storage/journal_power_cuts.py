@@ -22,33 +22,9 @@ from fastbroker.worker.flusher import Flusher
 from tests.sim.disk import SimulatedDisk
 from tests.sim.schedules import Broken
 from tests.storage.power_cuts import PATH, PLAIN, Schedule
+from tests.worker.loops import TurnedLoop
 
 HALF_BYTES = (2 * FRAME_ALIGN, 3 * FRAME_ALIGN, 6 * FRAME_ALIGN)
-
-
-class Loop:
-    """Calls wait until `turn`."""
-
-    def __init__(self) -> None:
-        self.soon: list[Callable[[], object]] = []
-        self.readers: dict[int, Callable[[], object]] = {}
-
-    def call_soon(self, call: Callable[[], object]) -> None:
-        self.soon.append(call)
-
-    def call_later(self, _: float, call: Callable[..., object], *args: object) -> None:
-        self.soon.append(lambda: call(*args))
-
-    def add_reader(self, fd: int, call: Callable[[], object]) -> None:
-        self.readers[fd] = call
-
-    def remove_reader(self, fd: int) -> None:
-        del self.readers[fd]
-
-    def turn(self) -> None:
-        waiting, self.soon = self.soon, []
-        for call in waiting:
-            call()
 
 
 class SteppedThread:
@@ -157,7 +133,7 @@ class JournalSchedule(Schedule):
         super()._open()
         assert self.log_dir is not None
         self.log_dir.journal = Journal(self.disk, PATH, half_bytes=self.half_bytes)
-        self.loop: Any = Loop()
+        self.loop: Any = TurnedLoop()
         self.thread, self.other = SteppedThread(self.disk, 1), SteppedThread(self.disk, 2)
         self.checkpoint = Checkpoint(
             self.loop, self.other, self.log_dir, failed=self._failed,

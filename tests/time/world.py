@@ -10,7 +10,6 @@ import os
 import pathlib
 import uuid
 from collections.abc import Callable, Mapping
-from concurrent.futures import Future
 from typing import Any
 
 from fastbroker.metadata.image import TOPIC
@@ -29,6 +28,7 @@ from fastbroker.worker.rounds import Rounds
 from fastbroker.worker.saving import Saving
 from fastbroker.worker.upkeep import Upkeep
 from tests.handlers.bench import ME, Bench
+from tests.worker.loops import InstantLoop
 
 MINUTE, HOUR = 60_000, 3_600_000
 RETENTION_CHECK_MS = 5 * MINUTE
@@ -88,18 +88,6 @@ class TimedDisk(Disk):
         super().rename(source, target)
 
 
-class Loop:
-    """A loop whose executor works at once."""
-
-    def run_in_executor(self, _: object, call: Callable[..., Any], *args: Any) -> Future[Any]:
-        future: Future[Any] = Future()
-        try:
-            future.set_result(call(*args))
-        except Exception as error:
-            future.set_exception(error)
-        return future
-
-
 class World:
     """The broker as it is now, and what lives longer than it: the clock and the metadata.
 
@@ -143,7 +131,7 @@ class World:
         self._set_clock()
         self.disk = TimedDisk(bench.timers.now_ms)
         bench.log_dir.disk = bench.log_dir.checkpoints.disk = self.disk
-        loop: Any = Loop()
+        loop: Any = InstantLoop()
         remove = Removal(loop, bench.timers, self.disk)
         bench.replicas.remove = remove
         for name in self.topics:

@@ -22,28 +22,7 @@ from fastbroker.storage.log_dir import LogDir
 from fastbroker.worker.checkpoint import POINTS_BYTES, Checkpoint
 from fastbroker.worker.flusher import Flusher
 from tests.storage.logs import NOW, batch
-
-
-class Loop:
-    """Calls wait until `turn`."""
-
-    def __init__(self) -> None:
-        self.soon: list[Callable[[], object]] = []
-        self.readers: dict[int, Callable[[], object]] = {}
-
-    def call_soon(self, call: Callable[[], object]) -> None:
-        self.soon.append(call)
-
-    def add_reader(self, fd: int, call: Callable[[], object]) -> None:
-        self.readers[fd] = call
-
-    def remove_reader(self, fd: int) -> None:
-        del self.readers[fd]
-
-    def turn(self) -> None:
-        waiting, self.soon = self.soon, []
-        for call in waiting:
-            call()
+from tests.worker.loops import TurnedLoop
 
 
 class Syncing:
@@ -90,7 +69,7 @@ class Bench:
     """half_bytes: of the journal; 0: there is none."""
 
     def __init__(self, path: pathlib.Path, half_bytes: int = 0) -> None:
-        self.loop, self.thread, self.other = Loop(), Syncing(), Syncing(98)
+        self.loop, self.thread, self.other = TurnedLoop(), Syncing(), Syncing(98)
         self.failures: list[OSError] = []
         self.points_written = 0
         self.path = path

@@ -13,7 +13,7 @@ from fastbroker.protocol.metadata_records import ConfigRecord
 from fastbroker.worker.rounds import Rounds
 from fastbroker.worker.saving import Saving
 from tests.handlers.bench import ELSEWHERE, Bench
-from tests.worker.test_upkeep import Loop
+from tests.worker.loops import InstantLoop
 
 DAY_MS = 86_400_000
 
@@ -23,7 +23,7 @@ class Fixture:
         self.bench = Bench(path)
         self.removed: list[tuple[int, str]] = []
         self.flushed: list[Partition] = []
-        self.saving = Saving(Loop(), self.bench.broker, print)  # type: ignore[arg-type]
+        self.saving = Saving(InstantLoop(), self.bench.broker, print)  # type: ignore[arg-type]
         self.rounds = Rounds(
             self.bench.broker, lambda delay_ms, path: self.removed.append((delay_ms, path)),
             self.flushed.append,

@@ -16,7 +16,7 @@ from fastbroker.storage.log import SAVE_BYTES
 from fastbroker.storage.offset_checkpoints import RECOVERY_POINTS
 from fastbroker.worker.saving import SYNC_ALL_FROM, Saving
 from tests.handlers.bench import Bench
-from tests.worker.test_upkeep import Loop
+from tests.worker.loops import InstantLoop
 
 
 def points(bench: Bench) -> dict[TopicPartition, int]:
@@ -27,7 +27,7 @@ def points(bench: Bench) -> dict[TopicPartition, int]:
 @pytest.mark.parametrize("partitions", [2, SYNC_ALL_FROM])
 def test_a_recovery_point_follows_its_epochs(tmp_path: pathlib.Path, partitions: int) -> None:
     bench = Bench(tmp_path)
-    saving = Saving(Loop(), bench.broker, print)  # type: ignore[arg-type]
+    saving = Saving(InstantLoop(), bench.broker, print)  # type: ignore[arg-type]
     bench.create(partitions=partitions)
     for number in range(partitions):
         bench.append("a", number=number)
@@ -47,7 +47,7 @@ def test_logs_that_have_grown_save_their_indexes_in_slices(
     tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     bench = Bench(tmp_path)
-    saving = Saving(Loop(), bench.broker, print)  # type: ignore[arg-type]
+    saving = Saving(InstantLoop(), bench.broker, print)  # type: ignore[arg-type]
     bench.create(partitions=4, max_message_bytes=2 * SAVE_BYTES)
     for number in range(4):
         bench.append("x" * SAVE_BYTES, number=number)
@@ -71,7 +71,7 @@ def test_a_failed_write_is_made_up_for_and_a_failed_sync_is_not(
 ) -> None:
     bench = Bench(tmp_path)
     failures: list[OSError] = []
-    saving = Saving(Loop(), bench.broker, failures.append)  # type: ignore[arg-type]
+    saving = Saving(InstantLoop(), bench.broker, failures.append)  # type: ignore[arg-type]
     bench.create()
     bench.append("a")
 
@@ -100,7 +100,7 @@ def test_what_only_the_journal_has_is_synced_from_time_to_time(
     tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     bench = Bench(tmp_path)
-    saving = Saving(Loop(), bench.broker, print)  # type: ignore[arg-type]
+    saving = Saving(InstantLoop(), bench.broker, print)  # type: ignore[arg-type]
     bench.create()
     bench.instant = False
     bench.append("a")
@@ -129,7 +129,7 @@ def test_nothing_is_begun_at_the_end(tmp_path: pathlib.Path) -> None:
     assert not points(bench)
 
 
-class LaterLoop(Loop):
+class LaterLoop(InstantLoop):
     """An executor that runs when told to."""
 
     def __init__(self) -> None:
@@ -148,7 +148,7 @@ def test_epochs_that_get_no_file_to_sync_are_synced_the_next_time(
 ) -> None:
     bench = Bench(tmp_path)
     failures: list[OSError] = []
-    saving = Saving(Loop(), bench.broker, failures.append)  # type: ignore[arg-type]
+    saving = Saving(InstantLoop(), bench.broker, failures.append)  # type: ignore[arg-type]
     bench.create(partitions=2)
     for number in (0, 1):
         bench.append("a", number=number)
@@ -174,7 +174,7 @@ def test_a_sync_that_finds_no_space_is_the_end(
 ) -> None:
     bench = Bench(tmp_path)
     failures: list[OSError] = []
-    saving = Saving(Loop(), bench.broker, failures.append)  # type: ignore[arg-type]
+    saving = Saving(InstantLoop(), bench.broker, failures.append)  # type: ignore[arg-type]
     bench.create()
     bench.append("a")
 

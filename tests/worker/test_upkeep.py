@@ -3,9 +3,6 @@ from __future__ import annotations
 
 import os
 import pathlib
-from collections.abc import Callable
-from concurrent.futures import Future
-from typing import Any
 
 import pytest
 
@@ -16,20 +13,9 @@ from fastbroker.worker.removal import Removal
 from fastbroker.worker.saving import Saving
 from fastbroker.worker.upkeep import Upkeep
 from tests.handlers.bench import Bench
+from tests.worker.loops import InstantLoop
 
 DAY_MS = 86_400_000
-
-
-class Loop:
-    """An executor that runs at once."""
-
-    def run_in_executor(self, _: object, call: Callable[..., Any], *args: Any) -> Future[Any]:
-        future: Future[Any] = Future()
-        try:
-            future.set_result(call(*args))
-        except Exception as error:
-            future.set_exception(error)
-        return future
 
 
 class Fixture:
@@ -37,8 +23,8 @@ class Fixture:
         self.bench = Bench(path)
         self.flushed: list[Partition] = []
         self.upkeep = Upkeep(
-            Loop(), self.bench.broker, self.flushed.append,  # type: ignore[arg-type]
-            Saving(Loop(), self.bench.broker, print).begin,  # type: ignore[arg-type]
+            InstantLoop(), self.bench.broker, self.flushed.append,  # type: ignore[arg-type]
+            Saving(InstantLoop(), self.bench.broker, print).begin,  # type: ignore[arg-type]
         )  # fmt: skip
 
 
@@ -109,7 +95,7 @@ def test_files_and_directories_are_removed_later(
     fixture: Fixture, tmp_path: pathlib.Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     bench = fixture.bench
-    remove = Removal(Loop(), bench.timers, bench.log_dir.disk)  # type: ignore[arg-type]
+    remove = Removal(InstantLoop(), bench.timers, bench.log_dir.disk)  # type: ignore[arg-type]
     directory, file = tmp_path / "t-0.x-delete", tmp_path / "0.log.deleted"
     directory.mkdir()
     for path in (directory / "one", file):

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from fastbroker._c.cleaner import DamagedBatch
 from fastbroker._c.record_batch import HEADER_BYTES, CorruptBatch, read_header
 from fastbroker.errors import CorruptMessage
-from fastbroker.storage.damage import Damaged as Damaged
+from fastbroker.storage.damage import Damaged
 from fastbroker.storage.disk import Disk
 from fastbroker.storage.segment import INDEX, TIME_INDEX, Segment, file_name
 from fastbroker.storage.txn_index import AbortedTransaction

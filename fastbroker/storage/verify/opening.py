@@ -13,7 +13,8 @@ from typing import NamedTuple
 from fastbroker.config.topic import TopicConfig
 from fastbroker.errors import KafkaError
 from fastbroker.model import ZERO_UUID, TopicPartition
-from fastbroker.storage.checkpoints import read_properties
+from fastbroker.storage.checkpoints import UnknownVersion, read_properties
+from fastbroker.storage.damage import Damaged
 from fastbroker.storage.disk import Disk
 from fastbroker.storage.log import Log
 from fastbroker.storage.log_dir import META, LogDir, LogDirError
@@ -156,7 +157,7 @@ def _topic_id(disk: Disk, directory: str, known: Circumstances) -> bytes:
         text = topic_id_text(disk, directory) or ""
         found = uuid_bytes(text)
         return found if uuid_text(found) == text else ZERO_UUID
-    except Exception:  # a damaged file is told of elsewhere
+    except (UnknownVersion, Damaged, ValueError, OSError):  # told of elsewhere
         return ZERO_UUID
 
 
