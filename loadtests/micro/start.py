@@ -1,15 +1,21 @@
 """How long from the command to the first acknowledged record, and what an idle broker weighs.
 
-    python -m loadtests.micro.start [--rounds 7] [--workers 2]
+    python -m loadtests.micro.start [--rounds 7] [--workers 2] [--beside DIR]
 
 Each round starts `fastbroker start` on an empty directory, creates a topic by asking for its
 metadata, produces one record with acks=all over a plain socket and stops the clock at the answer.
-Memory is the sum of the proportional set sizes (PSS) of all processes of the last round, idle for
-two seconds: shared pages count once. One line a round, then medians.
+CPU is what all its processes have used by then; other load on the machine changes it less than it
+does the clock. Memory is the sum of the proportional set sizes (PSS) of all processes of the last
+round, idle for two seconds: shared pages count once. One line a round, then medians.
+
+The bytecode of all modules is cached, as pip leaves it, whatever the environment says: a start that
+is not measured writes it to a directory of this run's. --beside: another checkout, measured in
+turns with this one.
 """
 from __future__ import annotations
 
 import argparse
+import os
 import pathlib
 import signal
 import socket
@@ -18,6 +24,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from typing import NamedTuple
 
 import psutil
 
@@ -81,14 +88,27 @@ def first_ack(address: tuple[str, int], deadline: float) -> None:
     raise SystemExit("no record was acknowledged in time")
 
 
-def once(workers: int, *, weigh: bool) -> tuple[float, float, dict[str, float]]:
-    """(ms to `ready`, ms to the first ack, MiB of PSS by process) of one fresh broker."""
+class Start(NamedTuple):
+    """One start: ms to `ready` and to the first ack, ms of CPU until then, MiB by process."""
+
+    ready: float
+    acked: float
+    cpu: float
+    sizes: list[float]
+
+
+def once(tree: str, cache: str, *, workers: int, weigh: bool) -> Start:
+    """Start a fresh broker of the checkout `tree`; `cache`: where its bytecode lies."""
+    environment = {**os.environ, "PYTHONPATH": tree, "PYTHONPYCACHEPREFIX": cache}
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)
     with tempfile.TemporaryDirectory() as data:
         port = free_ports(workers)
         command = [sys.executable, "-m", "fastbroker", "start", "--data-dir", data]
         command += ["--port", str(port), "--workers", str(workers)]
         begun = time.perf_counter()
-        broker = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+        broker = subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, cwd=tree, env=environment
+        )
         try:
             assert broker.stdout is not None
             line = broker.stdout.readline()
@@ -97,39 +117,68 @@ def once(workers: int, *, weigh: bool) -> tuple[float, float, dict[str, float]]:
             ready = time.perf_counter() - begun
             first_ack(("127.0.0.1", port), time.monotonic() + DEADLINE_S)
             acked = time.perf_counter() - begun
-            sizes = weights(broker.pid) if weigh else {}
+            cpu = sum(cpu_s(process.pid) for process in family(broker.pid))
+            sizes = weights(broker.pid) if weigh else []
         finally:
             broker.send_signal(signal.SIGTERM)
             broker.wait(DEADLINE_S)
-    return ready * 1000, acked * 1000, sizes
+    return Start(ready * 1000, acked * 1000, cpu * 1000, sizes)
 
 
-def weights(pid: int) -> dict[str, float]:
+def family(pid: int) -> list[psutil.Process]:
+    """A process and its children."""
+    root = psutil.Process(pid)
+    return [root, *root.children(recursive=True)]
+
+
+def cpu_s(pid: int) -> float:
+    """Seconds that a process has run; psutil has them in hundredths only."""
+    threads = pathlib.Path(f"/proc/{pid}/task").glob("*/schedstat")
+    return sum(int(thread.read_text().split()[0]) for thread in threads) / 1e9
+
+
+def weights(pid: int) -> list[float]:
     """PSS in MiB of a process and its children, after two idle seconds."""
     time.sleep(2)
-    root = psutil.Process(pid)
-    return {
-        f"{process.pid}": process.memory_full_info().pss / 2**20
-        for process in [root, *root.children(recursive=True)]
-    }
+    return [process.memory_full_info().pss / 2**20 for process in family(pid)]
+
+
+def show(tree: str, starts: list[Start]) -> None:
+    """The medians of one checkout."""
+    ready, acked, cpu = (
+        statistics.median(values)
+        for values in zip(*((s.ready, s.acked, s.cpu) for s in starts), strict=True)
+    )
+    sizes = starts[-1].sizes
+    each = " + ".join(f"{size:.1f}" for size in sizes)
+    print(f"{tree}")
+    print(f"  median: ready {ready:6.0f} ms   first ack {acked:6.0f} ms   CPU {cpu:6.0f} ms")
+    print(f"  idle  : {sum(sizes):.1f} MiB PSS in {len(sizes)} processes ({each})")
 
 
 def main() -> None:
     options = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     options.add_argument("--rounds", type=int, default=7)
     options.add_argument("--workers", type=int, default=2)
+    options.add_argument("--beside", metavar="DIR", help="another checkout")
     args = options.parse_args()
-    readies, acks = [], []
-    sizes: dict[str, float] = {}
-    for n in range(args.rounds):
-        ready, acked, sizes = once(args.workers, weigh=n == args.rounds - 1)
-        readies.append(ready)
-        acks.append(acked)
-        print(f"round {n + 1}: ready {ready:6.0f} ms   first ack {acked:6.0f} ms", flush=True)
-    print(f"median : ready {statistics.median(readies):6.0f} ms   "
-          f"first ack {statistics.median(acks):6.0f} ms   ({args.workers} workers)")
-    each = " + ".join(f"{size:.1f}" for size in sizes.values())
-    print(f"idle   : {sum(sizes.values()):.1f} MiB PSS in {len(sizes)} processes ({each})")
+    trees = [os.path.abspath(tree) for tree in (args.beside, ".") if tree]
+    starts: dict[str, list[Start]] = {tree: [] for tree in trees}
+    with tempfile.TemporaryDirectory() as cache:
+        for tree in trees:
+            once(tree, cache, workers=args.workers, weigh=False)  # writes the bytecode
+        for n in range(args.rounds):
+            for tree in trees:
+                weigh = n == args.rounds - 1
+                start = once(tree, cache, workers=args.workers, weigh=weigh)
+                starts[tree].append(start)
+                print(
+                    f"round {n + 1}: ready {start.ready:6.0f} ms   first ack {start.acked:6.0f} ms"
+                    f"   CPU {start.cpu:6.0f} ms   {tree}",
+                    flush=True,
+                )
+    for tree in trees:
+        show(tree, starts[tree])
 
 
 if __name__ == "__main__":
