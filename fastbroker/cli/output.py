@@ -1,9 +1,7 @@
 """What people are told: failures, tables, sizes."""
 from __future__ import annotations
 
-import shutil
 import sys
-import textwrap
 from collections.abc import Sequence
 
 import click
@@ -25,6 +23,8 @@ class Failure(Exception):
 
 def screen_width(*, err: bool = False) -> int | None:
     """Columns of the terminal that stdout, or stderr, is; None: it is none, and nothing is cut."""
+    import shutil  # it brings three compressions, which `start` has no use for
+
     stream = sys.stderr if err else sys.stdout
     return shutil.get_terminal_size().columns if stream.isatty() else None
 
@@ -79,6 +79,8 @@ def wrapped(text: str, width: int | None, *, indent: str = "") -> str:
     """`text`, its lines broken at `width`; those after a break begin with `indent`."""
     if width is None or len(text) <= width:
         return text
+    import textwrap
+
     begin = text[: len(text) - len(text.lstrip())]
     return textwrap.fill(
         text[len(begin) :], max(width, len(indent) + 20), initial_indent=begin,
