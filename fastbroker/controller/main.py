@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import gc
 import logging
 import os
 import signal
@@ -24,7 +23,6 @@ from fastbroker.storage.space import DiskFault, is_fault
 log = logging.getLogger(__name__)
 
 FRAME_MAX_BYTES = 100 * 1024 * 1024
-GC_THRESHOLD = 20_000  # objects made, less objects freed, between two looks at the youngest
 
 
 def run(config: BrokerConfig, ready: Callable[[], object], lifeline_fd: int) -> None:
@@ -33,8 +31,6 @@ def run(config: BrokerConfig, ready: Callable[[], object], lifeline_fd: int) -> 
     ready: called once requests are accepted and the quorum has a leader.
     SIGINT is left to whoever started us. Raises what ended it otherwise.
     """
-    # An image of many partitions is many objects and no garbage: the collector looks less often.
-    gc.set_threshold(GC_THRESHOLD, 20, 20)
     loop = uvloop.new_event_loop()
     failures: list[BaseException] = []
 
@@ -58,12 +54,14 @@ def run(config: BrokerConfig, ready: Callable[[], object], lifeline_fd: int) -> 
     loop.add_signal_handler(signal.SIGTERM, loop.stop)
     loop.add_reader(lifeline_fd, lifeline)
     home = Home(config, Disk())
+    # Workers connect while the log is opened, and wait; they would have to try again otherwise.
+    socket = listen(home.socket_path)
     node = Node(loop, home, home.identity(), fatal=fatal)
     node.start()
     requests = Requests(node, config)
     listener = Listener(
         loop,
-        listen(home.socket_path),
+        socket,
         name="controller",
         dispatch=requests.dispatch,
         closed=requests.closed,

@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from fastbroker.config.broker import BrokerConfig
@@ -74,6 +75,7 @@ class Broker:
     allocate_producer_id(): a Deferred of a fresh producer id.
     workers: brokers of this host, which their supervisor starts again when they end.
     enlist: asks the coordinator of a transaction about its partitions; see Enlist.
+    new_groups(), new_transactions(): make the coordinators, see `groups` and `transactions`.
     save_log_starts(): a Deferred, done when the starts of logs are on disk, failed with an OSError.
     """
 
@@ -96,13 +98,36 @@ class Broker:
         self._configs_of = config  # the broker's values that they were made with
         self.image = MetadataImage.empty()
         self.partitions: dict[TopicPartition, Partition] = {}
-        self.groups: GroupCoordinator
-        self.transactions: TransactionCoordinator
+        self.new_groups: Callable[[], GroupCoordinator]
+        self.new_transactions: Callable[[], TransactionCoordinator]
         self.enlist: Enlist
         self.save_log_starts: Callable[[], Deferred[None]]
         self.clients: dict[Any, tuple[str, str]] = {}  # connection -> software name and version
         self._conditions: dict[Deferred[None], Callable[[], bool]] = {}
         self._on_close: dict[Any, Callable[[], object]] = {}
+
+    # ---- coordinators
+
+    @cached_property
+    def groups(self) -> GroupCoordinator:
+        """Made when it is first asked for, or when its topic is there: it is half of all the code,
+        and many brokers coordinate nothing."""
+        return self.new_groups()
+
+    @cached_property
+    def transactions(self) -> TransactionCoordinator:
+        """Made as `groups` is."""
+        return self.new_transactions()
+
+    @property
+    def has_groups(self) -> bool:
+        """Whether `groups` was made: otherwise there is nothing that it could be told of."""
+        return "groups" in self.__dict__
+
+    @property
+    def has_transactions(self) -> bool:
+        """Whether `transactions` was made."""
+        return "transactions" in self.__dict__
 
     # ---- connections
 

@@ -13,7 +13,6 @@ from collections.abc import Callable
 from functools import partial
 
 from fastbroker.config.broker import BrokerConfig
-from fastbroker.controller.main import run as run_controller
 from fastbroker.model import broker_id
 from fastbroker.supervisor.child import EXIT_CONFIG, EXIT_DISK, Child, set_process_name
 
@@ -45,19 +44,23 @@ def run(config: BrokerConfig) -> int:
     _log_to_stderr()
     for note in config.notes:
         log.warning("%s", note)
-    os.makedirs(os.path.join(config.data_dir, "run"), exist_ok=True)
-    return _Supervisor(config, begun).run()
+    run_path = os.path.join(config.data_dir, "run")
+    is_first = not os.path.exists(run_path)
+    os.makedirs(run_path, exist_ok=True)
+    return _Supervisor(config, begun, is_first=is_first).run()
 
 
 class _Supervisor:
-    def __init__(self, config: BrokerConfig, begun: float) -> None:
-        self.config, self.begun = config, begun
+    """is_first: no broker has run in this directory before."""
+
+    def __init__(self, config: BrokerConfig, begun: float, *, is_first: bool) -> None:
+        self.config, self.begun, self.is_first = config, begun, is_first
         self.workers = config["fastbroker.workers"] or default_workers()
         self._signals, wakeup = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         self._wakeup = wakeup
         lifeline, self._lifeline = os.pipe()  # kept open here; its end means that we are gone
         own = [self._signals, self._wakeup, self._lifeline]
-        self.controller = Child("controller", partial(run_controller, config), lifeline, own)
+        self.controller = Child("controller", partial(_run_controller, config), lifeline, own)
         self.children = [self.controller]
         for index in range(self.workers):
             main = partial(_run_worker, config, index, self.workers)
@@ -68,14 +71,14 @@ class _Supervisor:
 
     def run(self) -> int:
         set_process_name("fb-supervisor")
+        import_common()
         signal.set_wakeup_fd(self._wakeup)
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: None)
         gc.freeze()  # what is here now is shared with every child: the collector leaves it alone
         self.controller.start()
-        # The controller opens its log while the workers' modules are imported, once for all.
-        import fastbroker.worker.main  # noqa: F401
-
+        # The controller imports what is its own while we import what is the workers', once for all.
+        import_for_workers(coordinators=not self.is_first)
         gc.freeze()
         gc.enable()
         for child in self.children[1:]:
@@ -167,6 +170,29 @@ class _Supervisor:
                     log.error("%s did not stop in %.0f s: killed", child.role, within_s)
                     child.kill(signal.SIGKILL)
                     deadline = time.monotonic() + within_s
+
+
+def import_common() -> None:
+    """What every child needs."""
+    import uvloop  # noqa: F401
+
+
+
+def import_for_workers(*, coordinators: bool) -> None:
+    """What every worker needs. coordinators: what they need once there are groups or transactions,
+    which a new broker is ready without."""
+    import fastbroker.worker.main
+
+    if coordinators:
+        import fastbroker.worker.coordinators  # noqa: F401
+
+
+def _run_controller(
+    config: BrokerConfig, ready: Callable[[], object], lifeline_fd: int
+) -> None:
+    from fastbroker.controller.main import run
+
+    run(config, ready, lifeline_fd)
 
 
 def _run_worker(

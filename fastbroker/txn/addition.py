@@ -77,17 +77,6 @@ def response(results: Iterable[tuple[Asked, Codes]], api_version: int) -> Any:
     )
 
 
-def topics_of(partitions: Iterable[TopicPartition]) -> list[AddPartitionsToTxnTopic]:
-    """Partitions as a request names them."""
-    by_topic: dict[str, list[int]] = defaultdict(list)
-    for topic, number in partitions:
-        by_topic[topic].append(number)
-    return [
-        AddPartitionsToTxnTopic(name=topic, partitions=numbers)
-        for topic, numbers in by_topic.items()
-    ]
-
-
 def _partitions(topics: Iterable[AddPartitionsToTxnTopic]) -> tuple[TopicPartition, ...]:
     return tuple(TopicPartition(one.name, n) for one in topics for n in one.partitions)
 

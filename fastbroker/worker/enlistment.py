@@ -5,6 +5,7 @@ partitions of this broker is one request.
 """
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
@@ -16,9 +17,9 @@ from fastbroker.model import Deferred, TopicPartition
 from fastbroker.protocol.messages.add_partitions_to_txn import (
     AddPartitionsToTxnRequest,
     AddPartitionsToTxnResponse,
+    AddPartitionsToTxnTopic,
 )
 from fastbroker.protocol.schema import Struct
-from fastbroker.txn.addition import topics_of
 
 ADD_VERSION = 5
 # Partitions that calls of one turn ask for; a further call is told to come back. One alone may ask
@@ -155,6 +156,17 @@ class Enlistment:
                 wanted.answer(by_id.get(key.transactional_id, {}), otherwise)
 
         self._call(coordinator, request, ADD_VERSION).then(answered)
+
+
+def topics_of(partitions: Iterable[TopicPartition]) -> list[AddPartitionsToTxnTopic]:
+    """Partitions as a request names them."""
+    by_topic: dict[str, list[int]] = defaultdict(list)
+    for topic, number in partitions:
+        by_topic[topic].append(number)
+    return [
+        AddPartitionsToTxnTopic(name=topic, partitions=numbers)
+        for topic, numbers in by_topic.items()
+    ]
 
 
 def _codes(topics: Iterable[Any]) -> Codes:

@@ -1,7 +1,6 @@
 """The worker process, from its first file to its last."""
 from __future__ import annotations
 
-import gc
 import logging
 import os
 import signal
@@ -14,8 +13,6 @@ from fastbroker.config.broker import BrokerConfig
 from fastbroker.worker.worker import Worker
 
 log = logging.getLogger(__name__)
-
-GC_THRESHOLD = 20_000  # objects made, less objects freed, between two looks at the youngest
 
 
 def run(
@@ -53,8 +50,6 @@ def run(
     loop.add_signal_handler(signal.SIGTERM, worker.stop, loop.stop)
     loop.add_reader(lifeline_fd, lifeline)
     worker.start()
-    # Requests make few cycles: the collector looks less often than it does by default.
-    gc.set_threshold(GC_THRESHOLD, 20, 20)
     loop.run_forever()
     if failures:
         raise failures[0]

@@ -4,10 +4,10 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterable
 from math import inf
+from typing import TYPE_CHECKING
 
 from fastbroker.config.broker import BrokerConfig
 from fastbroker.errors import KafkaError, NotLeaderOrFollower
-from fastbroker.group.coordinator import GroupCoordinator
 from fastbroker.handlers.context import OFFSETS_TOPIC, TRANSACTIONS_TOPIC, Broker
 from fastbroker.metadata.delta import MetadataDelta
 from fastbroker.metadata.image import BROKER, TOPIC, MetadataImage, PartitionImage, TopicImage
@@ -15,8 +15,11 @@ from fastbroker.model import TopicPartition
 from fastbroker.partition.partition import Leadership, Partition
 from fastbroker.storage.log import Log
 from fastbroker.storage.space import is_passing
-from fastbroker.txn.coordinator import TransactionCoordinator
 from fastbroker.worker.internal_topic import committed_batches
+
+if TYPE_CHECKING:
+    from fastbroker.group.coordinator import GroupCoordinator
+    from fastbroker.txn.coordinator import TransactionCoordinator
 
 log = logging.getLogger(__name__)
 
@@ -78,12 +81,13 @@ class Replicas:
                     self._update(topic, number, partition, image)
         changed = [name for kind, name in delta.changed_configs if kind == TOPIC]
         self._configure([image.topics[name] for name in changed if name in image.topics], image)
-        if delta.removed_topics:
-            self.broker.groups.on_topics_deleted(topic.name for topic in delta.removed_topics)
-        self._tell_groups(delta, image)
+        if self.broker.has_groups:
+            self._tell_groups(delta, image)
 
     def _tell_groups(self, delta: MetadataDelta, image: MetadataImage) -> None:
         """Consumer groups look at topics that are others than they were; leaders do not matter."""
+        if delta.removed_topics:
+            self.broker.groups.on_topics_deleted(topic.name for topic in delta.removed_topics)
         before = delta.base.topics
         names = {*delta.changed_topics, *(topic.name for topic in delta.removed_topics)}
         came_or_went = {
@@ -102,7 +106,8 @@ class Replicas:
         overrides = dict(image.configs.get((BROKER, ""), {}))
         overrides.update(image.configs.get((BROKER, str(self.broker.broker_id)), {}))
         self.broker.config = self.config.with_dynamic(overrides)
-        self.broker.groups.reconfigure(self.broker.config)
+        if self.broker.has_groups:
+            self.broker.groups.reconfigure(self.broker.config)
 
     def _configure(self, topics: Iterable[TopicImage], image: MetadataImage) -> None:
         for topic in topics:

@@ -46,17 +46,14 @@ class Upkeep:
             config["replica.high.watermark.checkpoint.interval.ms"], self.write_high_watermarks
         )
         self._every(config["producer.id.expiration.check.interval.ms"], self.expire_producers)
-        self._every(
-            config["offsets.retention.check.interval.ms"],
-            lambda: self.broker.groups.expire(self.broker.timers.now_ms()),
-        )
+        self._every(config["offsets.retention.check.interval.ms"], self.expire_groups)
         self._every(
             config["transaction.abort.timed.out.transaction.cleanup.interval.ms"],
-            lambda: self.broker.transactions.abort_timed_out(self.broker.timers.now_ms()),
+            self.abort_timed_out,
         )
         self._every(
             config["transaction.remove.expired.transaction.cleanup.interval.ms"],
-            lambda: self.broker.transactions.expire(self.broker.timers.now_ms()),
+            self.expire_transactions,
         )
         self._every(config["log.flush.scheduler.interval.ms"], self.flush_old)
         self._every(LET_GO_MS, self.let_go_of_files)
@@ -107,6 +104,21 @@ class Upkeep:
         before = self.broker.timers.now_ms() - self.broker.config["producer.id.expiration.ms"]
         for one in self.broker.log_dir.logs.values():
             one.producers.expire(before)
+
+    def expire_groups(self) -> None:
+        """Give up offsets past retention, and groups that nothing is left of."""
+        if self.broker.has_groups:
+            self.broker.groups.expire(self.broker.timers.now_ms())
+
+    def abort_timed_out(self) -> None:
+        """Abort transactions that have been open for longer than their producers said."""
+        if self.broker.has_transactions:
+            self.broker.transactions.abort_timed_out(self.broker.timers.now_ms())
+
+    def expire_transactions(self) -> None:
+        """Forget transactional ids that nothing has been heard of for long."""
+        if self.broker.has_transactions:
+            self.broker.transactions.expire(self.broker.timers.now_ms())
 
     def flush_old(self) -> None:
         """Partitions whose topics do not flush before each acknowledgement, once a batch has waited

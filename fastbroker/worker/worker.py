@@ -7,19 +7,17 @@ import uuid
 from asyncio import AbstractEventLoop
 from collections.abc import Callable
 from os.path import join
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fastbroker._c.connection import limit_receive_bytes
 from fastbroker._c.sync_thread import SyncThread
 from fastbroker.config.broker import BrokerConfig, ListenerAddress
-from fastbroker.group.coordinator import GroupCoordinator
-from fastbroker.group.topics import Topics
-from fastbroker.handlers.context import TRANSACTIONS_TOPIC, Broker
+from fastbroker.handlers.context import Broker
 from fastbroker.handlers.dispatch import Dispatch
 from fastbroker.metadata.delta import MetadataDelta
-from fastbroker.metadata.features import SUPPORTED, TRANSACTION_VERSION
+from fastbroker.metadata.features import SUPPORTED
 from fastbroker.metadata.image import MetadataImage
-from fastbroker.model import Deferred, TopicPartition, broker_id
+from fastbroker.model import Deferred, broker_id
 from fastbroker.net.address import listen
 from fastbroker.net.client import BrokerClient
 from fastbroker.net.listener import Listener, connections_max
@@ -31,16 +29,13 @@ from fastbroker.protocol.messages.describe_cluster import (
 )
 from fastbroker.storage.disk import Disk
 from fastbroker.storage.log_dir import LogDir
-from fastbroker.txn.coordinator import TransactionCoordinator
 from fastbroker.worker.checkpoint import Checkpoint
 from fastbroker.worker.compaction import Compaction
 from fastbroker.worker.controller import Forwarding, Lifecycle, ProducerIds
 from fastbroker.worker.enlistment import Enlistment
 from fastbroker.worker.flusher import Flusher
-from fastbroker.worker.internal_topic import InternalTopic
 from fastbroker.worker.log_starts import LogStarts
 from fastbroker.worker.observer import Observer
-from fastbroker.worker.offsets_topic import OffsetsTopic
 from fastbroker.worker.peers import Peers
 from fastbroker.worker.removal import Removal
 from fastbroker.worker.replicas import Replicas
@@ -50,12 +45,14 @@ from fastbroker.worker.space import SpaceWatch
 from fastbroker.worker.timers import TimerWheel
 from fastbroker.worker.upkeep import Upkeep
 
+if TYPE_CHECKING:
+    from fastbroker.group.coordinator import GroupCoordinator
+    from fastbroker.txn.coordinator import TransactionCoordinator
+
 log = logging.getLogger(__name__)
 
 PROTOCOL_NUMBERS = {"PLAINTEXT": 0, "SSL": 1, "SASL_PLAINTEXT": 2, "SASL_SSL": 3}
 STOP_DEADLINE_MS = 5000
-MARKERS_VERSION = 2  # of WriteTxnMarkers
-MEMBER_NAME_MAX = 1_000  # characters of a client's or an instance's id that begin a member id
 
 
 class Worker:
@@ -116,34 +113,10 @@ class Worker:
                 self.client, self.id, lambda: self.lifecycle.broker_epoch
             ),
         )
-        offsets = OffsetsTopic(self.broker)
-        self.broker.groups = GroupCoordinator(
-            config,
-            self.timers,
-            append=offsets.append,
-            transactions=offsets.transactions,
-            new_member_id=lambda name: f"{name[:MEMBER_NAME_MAX]}-{uuid.uuid4()}",
-            topics=Topics(
-                self._topic_id,
-                self._topic_name,
-                self._has_partition,
-                self._partition_count,
-                lambda: self.broker.image.topics,
-            ),
-            overrides=lambda group_id: self.broker.image.group_configs(group_id),
-        )
         self.peers = Peers(loop, self.broker, config.data_dir)
         self.broker.enlist = Enlistment(self.broker, call=self.peers.call, soon=loop.call_soon)
-        self.broker.transactions = TransactionCoordinator(
-            config,
-            self.timers,
-            append=InternalTopic(self.broker, TRANSACTIONS_TOPIC).append,
-            allocate_producer_id=self.broker.allocate_producer_id,
-            write_markers=lambda to, request: self.peers.call(to, request, MARKERS_VERSION),
-            leader_of=self._leader_of,
-            offsets_partition=self.broker.groups.partition_for,
-            version=lambda: self.broker.image.features.get(TRANSACTION_VERSION, 0),
-        )
+        self.broker.new_groups = self._group_coordinator
+        self.broker.new_transactions = self._transaction_coordinator
         self.log_starts = LogStarts(loop, self.log_dir)
         self.broker.save_log_starts = self.log_starts.save
         self.saving = Saving(loop, self.broker, self.log_dir.take_offline)
@@ -220,6 +193,16 @@ class Worker:
             idle_ms=config["connections.max.idle.ms"],
         )
 
+    def _group_coordinator(self) -> GroupCoordinator:
+        from fastbroker.worker.coordinators import group_coordinator
+
+        return group_coordinator(self.broker)
+
+    def _transaction_coordinator(self) -> TransactionCoordinator:
+        from fastbroker.worker.coordinators import transaction_coordinator
+
+        return transaction_coordinator(self.broker, self.peers.call)
+
     # ---- the beginning
 
     def start(self) -> None:
@@ -282,29 +265,6 @@ class Worker:
         for listener in self.listeners:
             listener.start()
         self._ready()
-
-    # ---- lookups and failures
-
-    def _topic_id(self, name: str) -> bytes | None:
-        topic = self.broker.image.topics.get(name)
-        return topic.id if topic is not None else None
-
-    def _topic_name(self, topic_id: bytes) -> str | None:
-        topic = self.broker.image.topics_by_id.get(topic_id)
-        return topic.name if topic is not None else None
-
-    def _has_partition(self, topic: str, number: int) -> bool:
-        found = self.broker.image.topics.get(topic)
-        return found is not None and number in found.partitions
-
-    def _leader_of(self, partition: TopicPartition) -> int | None:
-        topic = self.broker.image.topics.get(partition.topic)
-        found = topic.partitions.get(partition.partition) if topic is not None else None
-        return found.leader if found is not None else None
-
-    def _partition_count(self, topic: str) -> int:
-        found = self.broker.image.topics.get(topic)
-        return 0 if found is None else len(found.partitions)
 
     def _log_dir_failed(self, error: BaseException) -> None:
         """Who waits for one of its partitions is told."""

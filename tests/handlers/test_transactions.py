@@ -14,7 +14,7 @@ from fastbroker.protocol.messages.describe_transactions import DescribeTransacti
 from fastbroker.protocol.messages.end_txn import EndTxnRequest
 from fastbroker.protocol.messages.init_producer_id import InitProducerIdRequest
 from fastbroker.protocol.messages.list_transactions import ListTransactionsRequest
-from fastbroker.txn.addition import topics_of
+from fastbroker.worker.enlistment import topics_of
 from tests.handlers.bench import ELSEWHERE, ME, Bench
 
 

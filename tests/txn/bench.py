@@ -30,10 +30,10 @@ from fastbroker.protocol.messages.write_txn_markers import (
     WriteTxnMarkersRequest,
     WriteTxnMarkersResponse,
 )
-from fastbroker.txn.addition import topics_of
 from fastbroker.txn.coordinator import TransactionCoordinator
 from fastbroker.txn.entry import Entry
 from fastbroker.txn.transaction import Transaction
+from fastbroker.worker.enlistment import topics_of
 from tests.group.bench import Log, now
 from tests.group.virtual_timers import VirtualTimers
 

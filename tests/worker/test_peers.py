@@ -19,7 +19,7 @@ from fastbroker.protocol.messages.add_partitions_to_txn import AddPartitionsToTx
 from fastbroker.protocol.messages.init_producer_id import InitProducerIdRequest
 from fastbroker.protocol.messages.metadata import MetadataRequest
 from fastbroker.protocol.schema import Struct
-from fastbroker.txn.addition import topics_of
+from fastbroker.worker.enlistment import topics_of
 from fastbroker.worker.peers import Peers
 from tests.handlers.bench import ME, Bench
 
