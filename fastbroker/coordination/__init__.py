@@ -11,6 +11,7 @@ Reading order
     topic_shards.py   elections, loading, finding the shard of a key
     append_error.py   what a client is told when a write has failed
     regex.py          expressions that clients bring
+    added_partitions.py  partitions as a request to add them to a transaction names them
     rated_log.py      lines in the log, few whatever clients do
 
 Invariants

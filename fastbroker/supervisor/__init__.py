@@ -3,8 +3,9 @@
     supervisor.py   run(): from the configuration to the exit status
     child.py        one forked process: how it is started, named and ended
 
-Children are forked from a parent that has imported everything and has neither loop nor thread: they
-start in milliseconds and share the parent's pages. Each holds the reading end of a pipe, the
+Children are forked from a parent that has imported what they share and has neither loop nor thread:
+they start in milliseconds and share the parent's pages. What only the controller needs it imports
+itself, while the parent imports what only workers need. Each holds the reading end of a pipe, the
 lifeline; when the supervisor is gone, however that came, they read its end and stop.
 
 Invariants

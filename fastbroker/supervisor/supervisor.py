@@ -179,8 +179,8 @@ def import_common() -> None:
 
 
 def import_for_workers(*, coordinators: bool) -> None:
-    """What every worker needs. coordinators: what they need once there are groups or transactions,
-    which a new broker is ready without."""
+    """What every worker needs. coordinators: also what groups and transactions need, if there may be
+    some; a new broker is ready without."""
     import fastbroker.worker.main
 
     if coordinators:

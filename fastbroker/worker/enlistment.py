@@ -5,11 +5,11 @@ partitions of this broker is one request.
 """
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
 from fastbroker import errors
+from fastbroker.coordination.added_partitions import topics_of
 from fastbroker.coordination.hashing import partition_of
 from fastbroker.errors import KafkaError
 from fastbroker.handlers.context import TRANSACTIONS_TOPIC, Broker
@@ -17,7 +17,6 @@ from fastbroker.model import Deferred, TopicPartition
 from fastbroker.protocol.messages.add_partitions_to_txn import (
     AddPartitionsToTxnRequest,
     AddPartitionsToTxnResponse,
-    AddPartitionsToTxnTopic,
 )
 from fastbroker.protocol.schema import Struct
 
@@ -156,17 +155,6 @@ class Enlistment:
                 wanted.answer(by_id.get(key.transactional_id, {}), otherwise)
 
         self._call(coordinator, request, ADD_VERSION).then(answered)
-
-
-def topics_of(partitions: Iterable[TopicPartition]) -> list[AddPartitionsToTxnTopic]:
-    """Partitions as a request names them."""
-    by_topic: dict[str, list[int]] = defaultdict(list)
-    for topic, number in partitions:
-        by_topic[topic].append(number)
-    return [
-        AddPartitionsToTxnTopic(name=topic, partitions=numbers)
-        for topic, numbers in by_topic.items()
-    ]
 
 
 def _codes(topics: Iterable[Any]) -> Codes:

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from fastbroker import errors
+from fastbroker.coordination.added_partitions import topics_of
 from fastbroker.handlers.context import OFFSETS_TOPIC, TRANSACTIONS_TOPIC
 from fastbroker.model import TopicPartition
 from fastbroker.protocol.messages.add_offsets_to_txn import AddOffsetsToTxnRequest
@@ -14,7 +15,6 @@ from fastbroker.protocol.messages.describe_transactions import DescribeTransacti
 from fastbroker.protocol.messages.end_txn import EndTxnRequest
 from fastbroker.protocol.messages.init_producer_id import InitProducerIdRequest
 from fastbroker.protocol.messages.list_transactions import ListTransactionsRequest
-from fastbroker.worker.enlistment import topics_of
 from tests.handlers.bench import ELSEWHERE, ME, Bench
 
 

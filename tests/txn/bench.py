@@ -19,6 +19,7 @@ from typing import Any, NamedTuple
 
 from fastbroker import errors
 from fastbroker.config.broker import BrokerConfig
+from fastbroker.coordination.added_partitions import topics_of
 from fastbroker.model import Deferred, TopicPartition
 from fastbroker.protocol.messages.add_offsets_to_txn import AddOffsetsToTxnRequest
 from fastbroker.protocol.messages.add_partitions_to_txn import AddPartitionsToTxnRequest
@@ -33,7 +34,6 @@ from fastbroker.protocol.messages.write_txn_markers import (
 from fastbroker.txn.coordinator import TransactionCoordinator
 from fastbroker.txn.entry import Entry
 from fastbroker.txn.transaction import Transaction
-from fastbroker.worker.enlistment import topics_of
 from tests.group.bench import Log, now
 from tests.group.virtual_timers import VirtualTimers
 

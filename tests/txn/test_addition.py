@@ -6,11 +6,11 @@ from typing import Any
 import pytest
 
 from fastbroker import errors
+from fastbroker.coordination.added_partitions import topics_of
 from fastbroker.model import TopicPartition
 from fastbroker.protocol.messages.add_partitions_to_txn import AddPartitionsToTxnRequest
 from fastbroker.txn.state import State
 from fastbroker.txn.transaction import Transaction
-from fastbroker.worker.enlistment import topics_of
 from tests.txn.bench import Bench, Producer
 
 CONCURRENT = errors.ConcurrentTransactions.code

@@ -11,6 +11,7 @@ import pytest
 import uvloop
 
 from fastbroker import errors
+from fastbroker.coordination.added_partitions import topics_of
 from fastbroker.handlers.context import TRANSACTIONS_TOPIC
 from fastbroker.model import Deferred, TopicPartition
 from fastbroker.net.address import connect_unix
@@ -19,7 +20,6 @@ from fastbroker.protocol.messages.add_partitions_to_txn import AddPartitionsToTx
 from fastbroker.protocol.messages.init_producer_id import InitProducerIdRequest
 from fastbroker.protocol.messages.metadata import MetadataRequest
 from fastbroker.protocol.schema import Struct
-from fastbroker.worker.enlistment import topics_of
 from fastbroker.worker.peers import Peers
 from tests.handlers.bench import ME, Bench
 
