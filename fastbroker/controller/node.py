@@ -102,10 +102,9 @@ class Node:
         self._reserve()
         self._save_recovery_point()
         self.step(m.Started())
-        self._flush()
         if not self.image.features:
             self.propose(bootstrap_records())
-            self._flush()
+        self._flush()
 
     def propose(self, records: Sequence[Struct]) -> Deferred[None]:
         """Append `records` as one batch; done when it, and all before it, is committed.

@@ -110,8 +110,8 @@ class Quorum:
     def _campaign(self, now_ms: int) -> list[m.Effect]:
         epoch = max(self.state.epoch, self.epochs.last_epoch) + 1
         self.state = QuorumState(epoch, NOBODY, self.own.id)
-        voted = m.SaveState(self.state)
-        return [voted, *self._lead(now_ms)]  # our own vote is a majority
+        # Our own vote is a majority, and nobody hears of it: the victory alone has to be saved.
+        return self._lead(now_ms)
 
     def _lead(self, now_ms: int) -> list[m.Effect]:
         self.state = self.state._replace(leader_id=self.own.id, voted_id=NOBODY)

@@ -176,11 +176,16 @@ def import_common() -> None:
     """What every child needs."""
     import uvloop  # noqa: F401
 
+    import fastbroker.metadata.delta
+    import fastbroker.net.client
+    import fastbroker.net.listener
+    import fastbroker.protocol.header
+    import fastbroker.storage.log  # noqa: F401
 
 
 def import_for_workers(*, coordinators: bool) -> None:
-    """What every worker needs. coordinators: also what groups and transactions need, if there may be
-    some; a new broker is ready without."""
+    """What every worker needs. coordinators: also what groups and transactions need, which a new
+    broker has none of."""
     import fastbroker.worker.main
 
     if coordinators:
