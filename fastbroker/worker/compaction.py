@@ -7,23 +7,23 @@ import os
 from asyncio import AbstractEventLoop, Task
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from fastbroker.config.kinds import LONG_MAX
 from fastbroker.errors import KafkaError
 from fastbroker.handlers.context import Broker
 from fastbroker.model import TopicPartition
 from fastbroker.partition.partition import Partition
-from fastbroker.storage.compaction import cleaning
 from fastbroker.storage.compaction.candidates import Candidate, candidate
-from fastbroker.storage.compaction.cleaning import Cleaning, Means, Plan
-from fastbroker.storage.compaction.offset_map import MapSize
-from fastbroker.storage.compaction.rewriting import NewSegment
 from fastbroker.storage.damage import Damaged
 from fastbroker.storage.log import SegmentsChanged
 from fastbroker.storage.space import OUT_OF_FILES, is_fault
 from fastbroker.storage.swap import discard
 from fastbroker.worker.throttle import Stopped, Throttle
+
+if TYPE_CHECKING:
+    from fastbroker.storage.compaction.cleaning import Means, Plan
+    from fastbroker.storage.compaction.rewriting import NewSegment
 
 log = logging.getLogger(__name__)
 
@@ -128,12 +128,14 @@ class Compaction:
             held.discard(partition.name)
 
     async def _clean(self, partition: Partition, found: Candidate) -> bool:
+        from fastbroker.storage.compaction import cleaning  # a start has no use for it
+
         try:
             begun = cleaning.plan(partition.log, found, self.broker.timers.now_ms())
         except (OSError, KafkaError) as error:
             self._put_off(partition, error)
             return False
-        work = Cleaning(begun, self._means())
+        work = cleaning.Cleaning(begun, self._means())
         try:
             end = await self._in_thread(work.map_keys)
             for group in await self._in_thread(work.groups):
@@ -177,6 +179,9 @@ class Compaction:
         log.error("%s is not compacted until the next start: %s", partition.name, said)
 
     def _means(self) -> Means:
+        from fastbroker.storage.compaction.cleaning import Means
+        from fastbroker.storage.compaction.offset_map import MapSize
+
         config = self.broker.config
         return Means(
             disk=self.broker.log_dir.disk,
@@ -216,6 +221,8 @@ class Compaction:
             raise
 
     async def _swap(self, partition: Partition, begun: Plan, new: NewSegment) -> None:
+        from fastbroker.storage.compaction import cleaning
+
         one = partition.log
         cleaning.commit_group(one, begun, new)
         await self._sync(one.directory)
