@@ -31,6 +31,7 @@ from fastbroker.protocol.messages.list_transactions import (
     ListTransactionsRequest,
     ListTransactionsResponse,
 )
+from fastbroker.txn.producer_ids import fresh_producer
 
 
 @handles(InitProducerIdRequest)
@@ -47,6 +48,8 @@ def init_producer_id(
     Versions: 3 producer id and epoch (KIP-360); 4 PRODUCER_FENCED; 6 (two-phase commit) is not
     served.
     """
+    if request.transactional_id is None:
+        return fresh_producer(request, ctx.broker.allocate_producer_id)
     return ctx.broker.transactions.init_producer_id(request, api_version=ctx.api_version)
 
 

@@ -189,7 +189,8 @@ def import_for_workers(*, coordinators: bool) -> None:
     import fastbroker.worker.main
 
     if coordinators:
-        import fastbroker.worker.coordinators  # noqa: F401
+        import fastbroker.worker.group_coordinator
+        import fastbroker.worker.transaction_coordinator  # noqa: F401
 
 
 def _run_controller(

@@ -18,6 +18,7 @@ Reading order
     state.py         the states, and which follows which: a diagram
     transaction.py   a state as a value, and every transition
     initialize.py, end.py, addition.py   what a request may do: decision tables
+    producer_ids.py  producers without a transactional id
     attempt.py       decisions that are made again once something is there
     record.py        the record of a state
     shard.py         one partition of __transaction_state: writing, replay, recovery, time

@@ -38,6 +38,7 @@ from fastbroker.txn.end import check_owner, ended
 from fastbroker.txn.entry import Entry
 from fastbroker.txn.initialize import created, initialized
 from fastbroker.txn.markers import LeaderOf, Markers, WriteMarkers
+from fastbroker.txn.producer_ids import check_producer
 from fastbroker.txn.settings import TransactionSettings
 from fastbroker.txn.shard import Append, Shard
 from fastbroker.txn.shards import Shards
@@ -140,8 +141,7 @@ class TransactionCoordinator:
     def init_producer_id(
         self, request: InitProducerIdRequest, *, api_version: int
     ) -> Deferred[InitProducerIdResponse]:
-        """InitProducerId 0-5: answered when the epoch is on disk, or with an error."""
-        has_id, has_epoch = request.producer_id != -1, request.producer_epoch != -1
+        """InitProducerId 0-5 of an id: answered when the epoch is on disk, or with an error."""
 
         def failed(error: KafkaError) -> InitProducerIdResponse:
             code = _code(error, InitProducerIdRequest, api_version)
@@ -156,27 +156,14 @@ class TransactionCoordinator:
                 producer_id=following.producer_id, producer_epoch=following.producer_epoch
             )
 
-        if has_id != has_epoch:
-            return _done(failed(errors.InvalidRequest("a producer id comes with its epoch")))
-        if request.transactional_id is not None:
-            return self._answer(
-                lambda fresh_id: self._initialize(request, fresh_id), answered, failed
-            )
-        response: Deferred[InitProducerIdResponse] = Deferred()
-
-        def allocated(answer: Deferred[int]) -> None:
-            if isinstance(answer.error, KafkaError):
-                response.complete(failed(answer.error))
-            else:
-                response.complete(InitProducerIdResponse(producer_id=answer.result()))
-
-        self._allocate().then(allocated)
-        return response
+        return self._answer(lambda fresh_id: self._initialize(request, fresh_id), answered, failed)
 
     def _initialize(
         self, request: InitProducerIdRequest, fresh_id: int | None
     ) -> Deferred[Transaction]:
-        name, timeout_ms = request.transactional_id or "", request.transaction_timeout_ms
+        assert request.transactional_id is not None, "see producer_ids.py"
+        check_producer(request)
+        name, timeout_ms = request.transactional_id, request.transaction_timeout_ms
         if name and not 0 < timeout_ms <= self.settings.max_timeout_ms:
             raise errors.InvalidTransactionTimeout(
                 f"transaction.timeout.ms={timeout_ms} is not within 1 to"

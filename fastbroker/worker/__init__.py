@@ -9,7 +9,7 @@
     flush_round.py  what a round syncs: segments themselves, or one commit journal for many
     checkpoint.py   another thread that makes the journal's full half free again
     syncing.py      what both threads are
-    coordinators.py the coordinators of groups and transactions, wired when they are first needed
+    group_coordinator.py, transaction_coordinator.py   wired when they are first needed
     internal_topic.py  what a coordinator reads and writes in its internal topic
     peers.py        calls between the workers of this host
     enlistment.py   partitions added to transactions, whoever coordinates those

@@ -194,12 +194,12 @@ class Worker:
         )
 
     def _group_coordinator(self) -> GroupCoordinator:
-        from fastbroker.worker.coordinators import group_coordinator
+        from fastbroker.worker.group_coordinator import group_coordinator
 
         return group_coordinator(self.broker)
 
     def _transaction_coordinator(self) -> TransactionCoordinator:
-        from fastbroker.worker.coordinators import transaction_coordinator
+        from fastbroker.worker.transaction_coordinator import transaction_coordinator
 
         return transaction_coordinator(self.broker, self.peers.call)
 

@@ -33,6 +33,7 @@ from fastbroker.protocol.messages.write_txn_markers import (
 )
 from fastbroker.txn.coordinator import TransactionCoordinator
 from fastbroker.txn.entry import Entry
+from fastbroker.txn.producer_ids import fresh_producer
 from fastbroker.txn.transaction import Transaction
 from tests.group.bench import Log, now
 from tests.group.virtual_timers import VirtualTimers
@@ -248,7 +249,11 @@ class Bench:
             producer_id=producer.id,
             producer_epoch=producer.epoch,
         )
-        answer = self.coordinator.init_producer_id(request, api_version=version)
+        answer = (
+            fresh_producer(request, self._allocate)
+            if name is None
+            else self.coordinator.init_producer_id(request, api_version=version)
+        )
         return _mapped(answer, lambda said: _producer(said))
 
     def add(

@@ -9,7 +9,9 @@ import pytest
 
 from fastbroker.handlers.context import OFFSETS_TOPIC, TRANSACTIONS_TOPIC
 from fastbroker.model import Deferred
-from fastbroker.worker.coordinators import group_coordinator, transaction_coordinator
+from fastbroker.protocol.messages.init_producer_id import InitProducerIdRequest
+from fastbroker.worker.group_coordinator import group_coordinator
+from fastbroker.worker.transaction_coordinator import transaction_coordinator
 from fastbroker.worker.upkeep import Upkeep
 from tests.handlers.bench import Bench
 from tests.worker.loops import InstantLoop
@@ -30,7 +32,7 @@ def test_a_worker_does_not_import_them_before() -> None:
     code = """
 import sys
 import fastbroker.worker.main
-late = ("fastbroker.group", "fastbroker.txn", "fastbroker.storage.compaction.cleaning")
+late = ("fastbroker.group", "fastbroker.txn.coordinator", "fastbroker.storage.compaction.cleaning")
 print([name for name in sys.modules if name.startswith(late)])
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
@@ -44,6 +46,7 @@ def test_nothing_makes_them_before_their_topics_are_there(bench: Bench) -> None:
         InstantLoop(), bench.broker, lambda _: None, lambda: None  # type: ignore[arg-type]
     )
     upkeep.start()
+    assert bench.ask(InitProducerIdRequest(transactional_id=None), 4).producer_id == 1001
     bench.timers.advance(24 * 3_600_000)
     assert not bench.broker.has_groups
     assert not bench.broker.has_transactions

@@ -1,20 +1,13 @@
-"""The coordinators of groups and transactions, wired; imported when the first one is made."""
+"""The coordinator of groups, wired; imported when it is made."""
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable
-from typing import Any
 
 from fastbroker.group.coordinator import GroupCoordinator
 from fastbroker.group.topics import Topics
-from fastbroker.handlers.context import TRANSACTIONS_TOPIC, Broker
-from fastbroker.metadata.features import TRANSACTION_VERSION
-from fastbroker.model import Deferred, TopicPartition
-from fastbroker.txn.coordinator import TransactionCoordinator
-from fastbroker.worker.internal_topic import InternalTopic
+from fastbroker.handlers.context import Broker
 from fastbroker.worker.offsets_topic import OffsetsTopic
 
-MARKERS_VERSION = 2  # of WriteTxnMarkers
 MEMBER_NAME_MAX = 1_000  # characters of a client's or an instance's id that begin a member id
 
 
@@ -48,26 +41,4 @@ def group_coordinator(broker: Broker) -> GroupCoordinator:
             topic_id, topic_name, has_partition, partition_count, lambda: broker.image.topics
         ),
         overrides=lambda group_id: broker.image.group_configs(group_id),
-    )
-
-
-def transaction_coordinator(
-    broker: Broker, call: Callable[[int, Any, int], Deferred[Any]]
-) -> TransactionCoordinator:
-    """For the transactional ids of `broker`. call(broker id, request, version): its response."""
-
-    def leader_of(partition: TopicPartition) -> int | None:
-        topic = broker.image.topics.get(partition.topic)
-        found = topic.partitions.get(partition.partition) if topic is not None else None
-        return found.leader if found is not None else None
-
-    return TransactionCoordinator(
-        broker.config,
-        broker.timers,
-        append=InternalTopic(broker, TRANSACTIONS_TOPIC).append,
-        allocate_producer_id=broker.allocate_producer_id,
-        write_markers=lambda to, request: call(to, request, MARKERS_VERSION),
-        leader_of=leader_of,
-        offsets_partition=lambda group_id: broker.groups.partition_for(group_id),
-        version=lambda: broker.image.features.get(TRANSACTION_VERSION, 0),
     )
