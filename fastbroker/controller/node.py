@@ -38,7 +38,7 @@ REPLAY_BYTES = 4 << 20
 FULL_RETRY_S = 0.5  # between two tries to write on a full disk
 SPACE_BYTES = 128 << 10  # what a client's request may need
 SAVE_POINT_S = 60.0  # between two saves of how much of the log is on disk
-SNAPSHOT_CHECK_S = 10.0  # between two looks whether a snapshot is due
+SNAPSHOT_CHECK_S = 5.0  # between two looks whether a snapshot is due
 RESERVE_RETRY_S = 10.0  # between two tries to take the reserve again
 
 
