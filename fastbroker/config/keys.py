@@ -194,6 +194,10 @@ _OWN = (
            "transactions are read in pieces of 1 MiB"),
     # Metadata.
     Key("metadata.log.segment.bytes", integer(8388608), 1073741824, "segment size of its log"),
+    Key("metadata.log.max.record.bytes.between.snapshots", long(1), 2097152,
+        "a start reads so much of its log, beside the snapshot"),
+    Key("metadata.log.max.snapshot.interval.ms", long(0), 3600000,
+        "a change is in a snapshot after that; 0: whenever that may be"),
     # Kafka's keys without a counterpart in one process per core.
     _inert("num.network.threads", integer(1), 3, "workers are processes: fastbroker.workers"),
     _inert("num.io.threads", integer(1), 8, "workers are processes: fastbroker.workers"),

@@ -83,8 +83,6 @@ max.connection.creation.rate
 max.connections.per.ip
 max.connections.per.ip.overrides
 metadata.log.dir
-metadata.log.max.record.bytes.between.snapshots
-metadata.log.max.snapshot.interval.ms
 metadata.log.segment.ms
 metadata.max.idle.interval.ms
 metadata.max.retention.bytes

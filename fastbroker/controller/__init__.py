@@ -2,6 +2,7 @@
 
     main.py       run(): the process from its first file to its last
     node.py       carries out the quorum's effects on the log; holds the image; commits
+    snapshots.py  the image as files, so that a start reads little of the log
     requests.py   frames in, answers out: which API is answered by which rule
     home.py       its directory: meta.properties, quorum-state, the log
 
@@ -13,7 +14,7 @@ Invariants
 - A failed write or flush ends the process: its image may be ahead of its disk.
 - A worker is known by the connection it registers or beats on; when that closes, it is fenced.
 
-Not done: listeners on TCP, several voters, snapshots (the log is replayed from its start), ACLs.
+Not done: listeners on TCP, several voters, ACLs.
 
 Non-obvious: answers on one connection are in order, so a waiting Fetch holds back those behind it:
 a worker fetches on a connection of its own.

@@ -3,7 +3,8 @@
     controller-<id>/meta.properties               version, cluster.id, node.id, directory.id
     controller-<id>/recovery-point-offset-checkpoint   how much of the log was on disk for sure
     controller-<id>/reserve                       space for the log's last writes on a full disk
-    controller-<id>/__cluster_metadata-0/         the log, leader-epoch-checkpoint, quorum-state
+    controller-<id>/__cluster_metadata-0/         the log, leader-epoch-checkpoint, quorum-state,
+                                                  snapshots
 """
 
 from __future__ import annotations

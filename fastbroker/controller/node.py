@@ -19,6 +19,7 @@ from time import time_ns
 
 from fastbroker.config.broker import ConfigError
 from fastbroker.controller.home import Home, Identity
+from fastbroker.controller.snapshots import KEPT, Snapshots
 from fastbroker.errors import CorruptMessage, NoSpaceLeft
 from fastbroker.metadata.delta import MetadataDelta
 from fastbroker.metadata.features import bootstrap_records
@@ -37,6 +38,7 @@ REPLAY_BYTES = 4 << 20
 FULL_RETRY_S = 0.5  # between two tries to write on a full disk
 SPACE_BYTES = 128 << 10  # what a client's request may need
 SAVE_POINT_S = 60.0  # between two saves of how much of the log is on disk
+SNAPSHOT_CHECK_S = 5.0  # between two looks whether a snapshot is due
 RESERVE_RETRY_S = 10.0  # between two tries to take the reserve again
 
 
@@ -66,14 +68,8 @@ class Node:
         self.wait: Callable[[m.Wait], object] = lambda _: None
         self.log = home.open_log(now_ms())
         self.log.fault = self._fault
-        own = m.ReplicaKey(identity.node_id, identity.directory_id)
-        self.quorum = Quorum(
-            own,
-            [own],
-            state=home.quorum_state(),
-            epochs=EpochHistory(OffsetAndEpoch(start, e) for e, start in self.log.epochs.entries),
-            log_start_offset=self.log.log_start_offset,
-            log_end_offset=self.log.log_end_offset,
+        self.snapshots = Snapshots(
+            home.disk, home.log_path, home.config, now_ms=self._monotonic_ms()
         )
         try:
             self.image = self._replayed()
@@ -82,6 +78,16 @@ class Node:
                 f"the metadata log is damaged, {error.message}: restore it from a backup; nothing"
                 " was changed"
             ) from error
+        own = m.ReplicaKey(identity.node_id, identity.directory_id)
+        self.quorum = Quorum(
+            own,
+            [own],
+            state=home.quorum_state(),
+            epochs=EpochHistory(OffsetAndEpoch(start, e) for e, start in self.log.epochs.entries),
+            log_start_offset=self.log.log_start_offset,
+            log_end_offset=self.log.log_end_offset,
+            snapshot=self.snapshots.newest,
+        )
         self._uncommitted: deque[tuple[int, Deferred[None]]] = deque()
         self._flush_due = False
         self._saved_point = 0
@@ -101,6 +107,7 @@ class Node:
         """Become the leader, commit its first record, and the cluster's first ones if it is new."""
         self._reserve()
         self._save_recovery_point()
+        self.loop.call_later(SNAPSHOT_CHECK_S, self._snapshot_when_due)
         self.step(m.Started())
         if not self.image.features:
             self.propose(bootstrap_records())
@@ -203,6 +210,7 @@ class Node:
 
     def close(self) -> None:
         """Flush and close the log; what a full disk leaves undone is done at the next start."""
+        self.loop.run_until_complete(self.loop.shutdown_default_executor())
         try:
             self.log.close()
             self.home.save_recovery_point(self.log.flushed_offset)
@@ -235,6 +243,7 @@ class Node:
             self.fatal(error)
             raise
         assert (info.first_offset, info.last_offset) == (append.first_offset, append.last_offset)
+        self.snapshots.bytes_since += len(append.batch)
         if not self._flush_due:
             self._flush_due = True
             self.loop.call_soon(self._flush)
@@ -252,12 +261,66 @@ class Node:
             raise
 
     def _replayed(self) -> MetadataImage:
-        """The image of the log's end."""
-        delta = MetadataDelta(MetadataImage.empty())
-        offset, end, epoch = self.log.log_start_offset, self.log.log_end_offset, -1
+        """The image of the log's end: the newest snapshot, and what the log has behind it.
+
+        Raises CorruptMessage.
+        """
+        image = self.snapshots.load()
+        offset, end, epoch = image.offset + 1, self.log.log_end_offset, image.epoch
+        if not self.log.log_start_offset <= offset <= end:
+            raise CorruptMessage(
+                f"it has offsets {self.log.log_start_offset} to {end}, what is known without it"
+                f" ends at {offset}"
+            )
+        delta = MetadataDelta(image)
         while offset < end:
             for batch in self.log.batches(offset, REPLAY_BYTES, end):
+                if batch.header.last_offset < offset:
+                    continue
                 if not batch.header.is_control:
                     delta.replay_all(decode_metadata_batch(batch.body(), batch.header.count))
+                self.snapshots.bytes_since += batch.header.size
                 offset, epoch = batch.header.last_offset + 1, batch.header.leader_epoch
         return delta.image(offset - 1, epoch)
+
+    # ---- snapshots
+
+    def _snapshot_when_due(self) -> None:
+        """From time to time, and only of what is committed: the image is that of the log's end."""
+        self.loop.call_later(SNAPSHOT_CHECK_S, self._snapshot_when_due)
+        end, now = self.quorum.log_end_offset, self._monotonic_ms()
+        if self.quorum.high_watermark < end or self._held or not self.snapshots.is_due(now):
+            return
+        self.snapshots.begin(
+            self.loop,
+            self.image,
+            OffsetAndEpoch(end, self.quorum.epochs.last_epoch),
+            now_ms=now,
+            timestamp_ms=self.log.segments[-1].max_timestamp,
+            done=self._snapshot_done,
+        )
+
+    def _snapshot_done(self, error: OSError | None) -> None:
+        if error is not None:
+            self._fault(error)
+            log.warning("%s: no snapshot of the metadata was written: %s", self.home.path, error)
+            return
+        self.quorum.snapshot = self.snapshots.newest
+        if len(self.snapshots.ids) < KEPT:
+            return
+        try:
+            self._drop_segments(self.snapshots.ids[0].offset)
+        except OSError as failed:
+            self._fault(failed)
+            log.warning("%s: old segments stay for now: %s", self.home.path, failed)
+
+    def _drop_segments(self, offset: int) -> None:
+        """Those that end before `offset`."""
+        first = max(s.base_offset for s in self.log.segments if s.base_offset <= offset)
+        if self.log.advance_start(first):
+            for path in self.log.retain(now_ms(), self.quorum.high_watermark):
+                self.home.disk.remove(path)
+            self.quorum.log_start_offset = self.log.log_start_offset
+
+    def _monotonic_ms(self) -> int:
+        return int(self.loop.time() * 1000)

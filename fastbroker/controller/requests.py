@@ -11,6 +11,7 @@ from fastbroker import errors
 from fastbroker._c.connection import Connection
 from fastbroker.config.broker import BrokerConfig
 from fastbroker.controller.node import Node, now_ms
+from fastbroker.controller.snapshots import fetch_snapshot
 from fastbroker.metadata.controller.brokers import Brokers
 from fastbroker.metadata.controller.configs import alter_configs, incremental_alter_configs
 from fastbroker.metadata.controller.features import update_features
@@ -38,6 +39,7 @@ from fastbroker.protocol.messages.describe_cluster import (
 from fastbroker.protocol.messages.describe_quorum import DescribeQuorumRequest
 from fastbroker.protocol.messages.envelope import EnvelopeRequest, EnvelopeResponse
 from fastbroker.protocol.messages.fetch import FetchRequest, FetchResponse
+from fastbroker.protocol.messages.fetch_snapshot import FetchSnapshotRequest
 from fastbroker.protocol.schema import Struct
 from fastbroker.raft import messages as m
 from fastbroker.uuids import new_uuid
@@ -88,6 +90,7 @@ class Requests:
             "BrokerRegistration": self._register,
             "BrokerHeartbeat": self._heartbeat,
             "Fetch": self._fetch,
+            "FetchSnapshot": self._fetch_snapshot,
             "Envelope": self._envelope,
             "AllocateProducerIds": self._rule(
                 lambda image, request, _: allocate_producer_ids(image, request)
@@ -306,6 +309,10 @@ class Requests:
             out.diverging_epoch = Partition.EpochEndOffset(
                 epoch=answer.diverging.epoch, end_offset=answer.diverging.offset
             )
+        elif answer.snapshot is not None:
+            out.snapshot_id = Partition.SnapshotId(
+                end_offset=answer.snapshot.offset, epoch=answer.snapshot.epoch
+            )
         elif answer.start < answer.end:
             piece = self.node.log.read(
                 answer.start,
@@ -316,6 +323,13 @@ class Requests:
             out.records = self.node.log.copy(piece)
         topic = Topic(topic_id=METADATA_TOPIC_ID, partitions=[out])
         pending.response.complete(FetchResponse(responses=[topic]))
+
+    def _fetch_snapshot(
+        self, _: Connection, __: RequestHeader, request: FetchSnapshotRequest
+    ) -> Reply:
+        if request.cluster_id not in (None, self.node.identity.cluster_id):
+            raise errors.InconsistentClusterId(f"this is cluster {self.node.identity.cluster_id}")
+        return fetch_snapshot(self.node.snapshots, self.node.quorum.state, request)
 
     def _describe_quorum(
         self, _: Connection, __: RequestHeader, request: DescribeQuorumRequest

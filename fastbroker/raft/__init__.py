@@ -4,6 +4,7 @@
     messages.py   the messages and the effects
     leader.py     what a leader knows of its voters and observers; the high watermark
     epochs.py     which leader epoch wrote which offsets
+    snapshot.py   the bytes of a snapshot, which stands for the log before an offset
     state.py      what must outlive the process, in the file quorum-state
 
 Replicas pull: whoever follows sends Fetch, and its fetch offset is its acknowledgement. The
@@ -16,7 +17,7 @@ Invariants
 - Observers are given committed records only.
 
 Not done: several voters (Vote, BeginQuorumEpoch, EndQuorumEpoch, following a leader, resigning),
-kraft.version 1 (voters in the log), snapshots.
+kraft.version 1 (voters in the log).
 
 Non-obvious: the only voter still raises its epoch at every start, so that no two lives of the
 process write in the same epoch.

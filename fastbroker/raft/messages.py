@@ -84,13 +84,15 @@ class Committed(NamedTuple):
 
 
 class Answer(NamedTuple):
-    """Answer the fetch: with the error, the place to truncate to, or records [start, end)."""
+    """Answer the fetch: with the error, the place to truncate to, the snapshot to begin with, or
+    records [start, end)."""
 
     ticket: Hashable
     start: int
     end: int
     error: KafkaError | None = None
     diverging: OffsetAndEpoch | None = None
+    snapshot: OffsetAndEpoch | None = None
 
 
 class Wait(NamedTuple):

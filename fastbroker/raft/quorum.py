@@ -33,6 +33,7 @@ class Quorum:
 
     own: this node. voters: all of them, this node among them.
     epochs, log_start_offset, log_end_offset: of the log as found at the start.
+    snapshot: the newest, which replicas that have nothing begin with.
     Owned by the controller process.
     """
 
@@ -45,6 +46,7 @@ class Quorum:
         epochs: EpochHistory,
         log_start_offset: int,
         log_end_offset: int,
+        snapshot: OffsetAndEpoch | None = None,
     ) -> None:
         if [voter.id for voter in voters] != [own.id]:
             raise errors.UnsupportedVersion(
@@ -53,6 +55,7 @@ class Quorum:
         self.own, self.voters = own, tuple(voters)
         self.state, self.epochs = state, epochs
         self.log_start_offset, self.log_end_offset = log_start_offset, log_end_offset
+        self.snapshot = snapshot
         self.leader: LeaderState | None = None
         self._parked: dict[Hashable, m.Fetch] = {}
 
@@ -155,8 +158,9 @@ class Quorum:
 
     def _fetch(self, fetch: m.Fetch, now_ms: int) -> list[m.Effect]:
         answer = self._answer(fetch, now_ms)
-        empty = answer.error is None and answer.diverging is None and answer.start >= answer.end
-        if not empty or fetch.max_wait_ms <= 0 or len(self._parked) >= PARKED_MAX:
+        if answer.error or answer.diverging or answer.snapshot or answer.start < answer.end:
+            return [answer]
+        if fetch.max_wait_ms <= 0 or len(self._parked) >= PARKED_MAX:
             return [answer]
         self._parked[fetch.ticket] = fetch
         return [m.Wait(fetch.ticket, fetch.max_wait_ms)]
@@ -168,11 +172,18 @@ class Quorum:
             return m.Answer(fetch.ticket, fetch.offset, fetch.offset, error)
         if diverging is not None:
             return m.Answer(fetch.ticket, fetch.offset, fetch.offset, diverging=diverging)
+        if self._needs_snapshot(fetch):
+            return m.Answer(fetch.ticket, fetch.offset, fetch.offset, snapshot=self.snapshot)
         assert self.leader is not None
         self.leader.fetched(
             fetch.replica, fetch.offset, leader_end=self.log_end_offset, now_ms=now_ms
         )
         return m.Answer(fetch.ticket, fetch.offset, max(fetch.offset, self.high_watermark))
+
+    def _needs_snapshot(self, fetch: m.Fetch) -> bool:
+        """Whether the replica has nothing yet, or what it lacks is not in the log any more."""
+        is_new = fetch.offset == 0 or fetch.offset < self.log_start_offset
+        return is_new and self.snapshot is not None
 
     def _check(self, fetch: m.Fetch) -> OffsetAndEpoch | None:
         """Where the replica has to truncate to, if its log has parted from ours."""
@@ -184,6 +195,8 @@ class Quorum:
             raise errors.FencedLeaderEpoch(f"The quorum is in epoch {self.state.epoch} by now")
         if fetch.leader_epoch > self.state.epoch:
             raise errors.UnknownLeaderEpoch(f"The quorum is in epoch {self.state.epoch} yet")
+        if self._needs_snapshot(fetch):
+            return None
         if fetch.offset < self.log_start_offset:
             raise errors.OffsetOutOfRange(f"The log starts at {self.log_start_offset}")
         if fetch.offset == 0:

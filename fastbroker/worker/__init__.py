@@ -4,6 +4,7 @@
     worker.py       wires everything below; begin here
     controller.py   the connections to the controller: registration, heartbeats, forwarding
     observer.py     follows the metadata log, one image after the other
+    snapshot_fetch.py  the snapshot that it begins with
     replicas.py     partitions opened, led, configured and dropped as the image says
     flusher.py      one thread that syncs; everything appended meanwhile is the next flush
     flush_round.py  what a round syncs: segments themselves, or one commit journal for many

@@ -1,5 +1,7 @@
 """Follows the metadata log as an observer: fetch, replay, one image after the other.
 
+It begins with the newest snapshot, if the controller has one.
+
     read, nothing applied --own registration--> its image applied, in parts --> every change applied
 
 What the log says before the registration of this process is of the past: topics that were deleted
@@ -16,13 +18,14 @@ from typing import NamedTuple
 from fastbroker.errors import of
 from fastbroker.metadata.delta import MetadataDelta
 from fastbroker.metadata.image import MetadataImage
-from fastbroker.model import Deferred, Timers
+from fastbroker.model import Deferred, OffsetAndEpoch, Timers
 from fastbroker.net.client import BrokerClient
 from fastbroker.protocol.messages.fetch import FetchRequest, FetchResponse
 from fastbroker.protocol.metadata_records import TopicRecord
 from fastbroker.protocol.record_frames import decode_metadata_batch
 from fastbroker.protocol.schema import Struct
 from fastbroker.records.reader import Batch, iter_batches
+from fastbroker.worker.snapshot_fetch import SnapshotFetch
 
 log = logging.getLogger(__name__)
 
@@ -126,10 +129,37 @@ class Observer:
                 )
             )
             return
-        if data.records:
+        if data.snapshot_id is not None:
+            self._read_snapshot(
+                OffsetAndEpoch(data.snapshot_id.end_offset, data.snapshot_id.epoch)
+            )
+        elif data.records:
             self._go_on(self._follow(data.records))
         else:
             self._fetch()
+
+    def _read_snapshot(self, snapshot: OffsetAndEpoch) -> None:
+        if self._is_current:
+            self._fatal(
+                RuntimeError(
+                    f"the metadata log has no offset {self._read.offset + 1} any more, which is the"
+                    " next for this worker"
+                )
+            )
+            return
+
+        def done(image: MetadataImage | None) -> None:
+            if not self._is_open:
+                return
+            if image is None:
+                self.timers.after(RETRY_MS * 10, self._fetch)
+                return
+            self._read = image
+            self._go_on(self._begin(image) if self._is_registered(image) else iter(()))
+
+        SnapshotFetch(
+            self.client, snapshot, broker_id=self.broker_id, done=done, fatal=self._fatal
+        ).start()
 
     def _go_on(self, steps: Iterator[None]) -> None:
         """As many of `steps` as one turn has time for; the rest after others had theirs, then fetch

@@ -10,13 +10,12 @@ import tempfile
 import time
 from typing import Any
 
-from loadtests.limit.sides import KAFKA_FLUSH_MESSAGES
 from loadtests.recovery.build import fill
 from loadtests.recovery.cache import drop
 from loadtests.recovery.cluster import Place, create, leaders
 from loadtests.recovery.idle import idle
 from loadtests.recovery.load import Load
-from loadtests.recovery.serving import DEADLINE_S, serve
+from loadtests.recovery.serving import DEADLINE_S, Serving
 from tests.broker_process import BrokerProcess
 
 AIM_S, AIM_BYTES = 2.0, 2048
@@ -29,13 +28,15 @@ def say(text: str) -> None:
 
 async def restart(broker: BrokerProcess, led: dict[int, list[Place]]) -> dict[str, Any]:
     """Start a broker that is down; seconds until it is ready, acknowledges, has served all."""
+    serving = Serving(broker.port, led)
     begun = time.perf_counter()
     starting = asyncio.ensure_future(asyncio.to_thread(broker.start, DEADLINE_S))
-    served = await serve(broker.port, led, begun)
+    served = await serving.serve(begun)
     return {
         "ready_s": await starting,
         "first_ack_s": served.first_ack_s,
         "all_s": served.all_s,
+        "client_cpu_s": served.client_cpu_s,
         "offsets": served.offsets,
     }
 
@@ -93,16 +94,14 @@ async def empty_broker(folder: pathlib.Path, workers: int) -> list[dict[str, Any
 def show(what: str, found: dict[str, Any]) -> None:
     say(
         f"{what:<40} {found['ready_s']:8.2f} {found['first_ack_s']:10.2f} {found['all_s']:8.2f}"
-        f" {found['acked_batches']:10,}"
+        f" {found['client_cpu_s']:10.2f} {found['acked_batches']:10,}"
     )
 
 
 async def recover(folder: pathlib.Path, args: argparse.Namespace) -> dict[str, Any]:
     """Everything but the idle partitions."""
     count = args.partitions
-    # Built without a sync for each batch: it is the files that count, not how they came about.
-    quick = [f"log.flush.interval.messages={KAFKA_FLUSH_MESSAGES}"]
-    with BrokerProcess(folder / "full", workers=args.workers, settings=quick) as broker:
+    with BrokerProcess(folder / "full", workers=args.workers) as broker:
         begun = time.perf_counter()
         await create(broker.port, count, args.each)
         created = time.perf_counter()
@@ -113,10 +112,15 @@ async def recover(folder: pathlib.Path, args: argparse.Namespace) -> dict[str, A
             f"built: {count} partitions in {created - begun:.1f} s,"
             f" {args.bytes / 1e9:g} GB in {time.perf_counter() - created:.1f} s"
         )
-        broker.stop()  # writes its checkpoints, as a broker that has been up for long has
-        broker.settings.clear()
+        # Stopping writes its checkpoints, as a broker that has been up for long has.
+        if broker.stop():
+            raise SystemExit("it did not stop in time, all of it would be checked:\n"
+                             + "\n".join(broker.lines[-5:]))  # fmt: skip
         broker.start(DEADLINE_S)
-        say(f"{'seconds until':<40} {'ready':>8} {'first ack':>10} {'all':>8} {'acked':>10}")
+        say(
+            f"{'seconds until':<40} {'ready':>8} {'first ack':>10} {'all':>8}"
+            f" {'client CPU':>10} {'acked':>10}"
+        )
         empty = await empty_broker(folder / "empty", args.workers)
         found = await rounds(broker, led, args)
     worst = max(one["all_s"] for one in found["kept"])

@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import struct
 from collections import deque
 from typing import Any
@@ -23,6 +24,11 @@ class Pipe:
     async def open(port: int) -> Pipe:
         """Raises OSError."""
         return Pipe(*await asyncio.open_connection("127.0.0.1", port, limit=RECEIVE_BYTES))
+
+    @staticmethod
+    async def over(connected: socket.socket) -> Pipe:
+        """A pipe over a connection that is made."""
+        return Pipe(*await asyncio.open_connection(sock=connected, limit=RECEIVE_BYTES))
 
     def send(self, frame: bytes) -> asyncio.Future[bytes]:
         """The answer's frame, later; ConnectionError when the connection ends before."""

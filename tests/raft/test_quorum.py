@@ -185,6 +185,26 @@ def test_a_log_that_has_parted_is_told_where() -> None:
     assert node.fetch(0, last_epoch=0) == m.Answer("f", 0, 3)
 
 
+def test_who_has_nothing_begins_with_the_snapshot() -> None:
+    node = Node().lead()
+    assert (node.fetch(0).start, node.fetch(0).end) == (0, 1)
+    node.quorum.snapshot = snapshot = OffsetAndEpoch(1, 1)
+    answer = node.fetch(0, wait=100)
+    assert (answer.snapshot, answer.start, answer.end) == (snapshot, 0, 0)
+    assert isinstance(node.fetch(1, 1, wait=100), m.Wait)
+
+
+def test_what_is_not_in_the_log_any_more_is_in_the_snapshot() -> None:
+    node = Node().lead()
+    node.step(m.Propose([b"a", b"b"]))
+    node.flush()
+    node.quorum.snapshot, node.quorum.log_start_offset = OffsetAndEpoch(3, 1), 2
+    assert node.fetch(1, 1).snapshot == node.quorum.snapshot
+    assert node.fetch(2, 1).snapshot is None
+    node.quorum.snapshot = None
+    assert isinstance(node.fetch(1, 1).error, errors.OffsetOutOfRange)
+
+
 def test_epochs_of_the_sender_are_fenced() -> None:
     node = Node().lead()
     node.restart()

@@ -8,10 +8,13 @@ import pytest
 from fastbroker import errors
 from fastbroker.metadata.delta import MetadataDelta
 from fastbroker.metadata.image import MetadataImage
+from fastbroker.model import OffsetAndEpoch
 from fastbroker.protocol.messages.fetch import FetchResponse
+from fastbroker.protocol.messages.fetch_snapshot import FetchSnapshotResponse
 from fastbroker.protocol.metadata_records import NoOpRecord, RemoveTopicRecord, TopicRecord
 from fastbroker.protocol.record_frames import encode_metadata_record
 from fastbroker.protocol.schema import Struct
+from fastbroker.raft.snapshot import batches_of
 from fastbroker.records.builder import build_batch
 from fastbroker.worker.observer import (
     CHANGE_RECORDS,
@@ -213,3 +216,94 @@ def test_closed_it_asks_no_more(bench: Bench) -> None:
     bench.answer(batch(NoOpRecord(), offset=0))
     assert bench.applied == []
     assert not bench.client.calls
+
+
+SNAPSHOT = OffsetAndEpoch(5, 2)
+TOPICS = [TopicRecord(name=f"t{n}", topic_id=n.to_bytes(16, "big")) for n in (1, 2)]
+SNAPSHOT_DATA = b"".join(
+    batches_of([encode_metadata_record(topic) for topic in TOPICS], epoch=2, timestamp_ms=0)
+)
+
+
+def told_of_snapshot(bench: Bench) -> None:
+    """The controller says that the log is to be begun with it."""
+    bench.answer(snapshot_id=Part.SnapshotId(end_offset=SNAPSHOT.offset, epoch=SNAPSHOT.epoch))
+
+
+def answer_snapshot(bench: Bench, data: bytes, *, size: int = len(SNAPSHOT_DATA)) -> int:
+    """Give a piece of it; the position that was asked for."""
+    Topic = FetchSnapshotResponse.TopicSnapshot
+    request, answer = bench.client.take("FetchSnapshotRequest")
+    [partition] = request.topics[0].partitions
+    assert (request.topics[0].name, partition.partition) == ("__cluster_metadata", 0)
+    asked = partition.snapshot_id
+    assert OffsetAndEpoch(asked.end_offset, asked.epoch) == SNAPSHOT
+    piece = Topic.PartitionSnapshot(
+        position=partition.position,
+        size=size,
+        unaligned_records=memoryview(data),
+        snapshot_id=Topic.PartitionSnapshot.SnapshotId(),
+    )
+    answer.complete(FetchSnapshotResponse(topics=[Topic(partitions=[piece])]))
+    return int(partition.position)
+
+
+def test_it_begins_with_the_snapshot(bench: Bench) -> None:
+    bench.registered_from = 6
+    told_of_snapshot(bench)
+    assert answer_snapshot(bench, SNAPSHOT_DATA[:100]) == 0
+    assert answer_snapshot(bench, SNAPSHOT_DATA[100:]) == 100
+    assert not bench.applied
+    assert bench.asked() == (5, 2)
+    bench.answer(batch(RemoveTopicRecord(topic_id=TOPICS[0].topic_id), NoOpRecord(), offset=5))
+    assert bench.applied == [({"t2"}, 6, 1)]
+
+
+def test_a_snapshot_may_have_the_registration(bench: Bench) -> None:
+    told_of_snapshot(bench)
+    answer_snapshot(bench, SNAPSHOT_DATA)
+    assert bench.applied == [({"t1", "t2"}, 4, 2)]
+    assert bench.asked() == (5, 2)
+
+
+@pytest.mark.parametrize("is_lost", [True, False])
+def test_a_snapshot_that_is_not_to_be_had_is_asked_for_anew(bench: Bench, is_lost: bool) -> None:
+    told_of_snapshot(bench)
+    answer_snapshot(bench, SNAPSHOT_DATA[:100])
+    _, answer = bench.client.take("FetchSnapshotRequest")
+    if is_lost:
+        answer.fail(errors.NetworkException("gone"))
+    else:
+        Topic = FetchSnapshotResponse.TopicSnapshot
+        piece = Topic.PartitionSnapshot(
+            error_code=errors.SnapshotNotFound.code,
+            snapshot_id=Topic.PartitionSnapshot.SnapshotId(),
+        )
+        answer.complete(FetchSnapshotResponse(topics=[Topic(partitions=[piece])]))
+    assert not bench.client.calls
+    bench.timers.advance(RETRY_MS * 10)
+    assert bench.asked() == (0, 0)
+    told_of_snapshot(bench)
+    assert answer_snapshot(bench, SNAPSHOT_DATA) == 0
+    assert bench.asked() == (5, 2)
+
+
+@pytest.mark.parametrize(
+    ("data", "size"),
+    [
+        (SNAPSHOT_DATA[:-1], len(SNAPSHOT_DATA) - 1),
+        (b"", len(SNAPSHOT_DATA)),
+        (SNAPSHOT_DATA[:-1] + b"\xff", len(SNAPSHOT_DATA)),
+    ],
+)
+def test_a_damaged_snapshot_is_fatal(bench: Bench, data: bytes, size: int) -> None:
+    told_of_snapshot(bench)
+    answer_snapshot(bench, data, size=size)
+    assert len(bench.fatal) == 1
+    assert not bench.client.calls
+
+
+def test_a_log_that_has_gone_on_without_us_is_fatal(bench: Bench) -> None:
+    bench.answer(batch(*TOPICS, offset=0))
+    told_of_snapshot(bench)
+    assert "has no offset 2 any more" in str(bench.fatal[0])
