@@ -1,12 +1,11 @@
 """Where the time of a test run went: by folder, and the files that took longest.
 
-`pytest --durations=25` tells it, after the slowest tests. Times are those that tests took, set-up and
-end included; tests that ran side by side count each.
+`pytest --durations=25` tells it, before the slowest tests: set-up and end of tests included; tests
+that ran side by side count each.
 """
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
 
 import pytest
 
