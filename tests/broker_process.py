@@ -25,6 +25,7 @@ START_DEADLINE_S = 30.0
 STOP_DEADLINE_S = 30.0
 # Consecutive ports are taken from here upwards, below Linux's ephemeral range (32768...).
 FIRST_PORT, LAST_PORT = 23000, 32000
+BLOCK = 16
 
 
 def wait_until(condition: Callable[[], object], deadline_s: float, what: str) -> None:
@@ -36,11 +37,17 @@ def wait_until(condition: Callable[[], object], deadline_s: float, what: str) ->
 
 
 def free_ports(count: int) -> int:
-    """The first of `count` consecutive free ports; processes begin at different places."""
-    span = LAST_PORT - FIRST_PORT
-    begin = os.getpid() * 16 % span
-    for step in range(0, span, 16):
-        base = FIRST_PORT + (begin + step) % span
+    """The first of `count` (at most BLOCK) consecutive free ports.
+
+    Test processes that run side by side have ports of their own: what one has found free, or lets
+    go while its broker restarts, no other takes. Processes begin at different places.
+    """
+    lanes = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+    lane = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % lanes
+    span = (LAST_PORT - FIRST_PORT) // BLOCK // lanes * BLOCK
+    first, begin = FIRST_PORT + lane * span, os.getpid() * BLOCK
+    for step in range(0, span, BLOCK):
+        base = first + (begin + step) % span
         try:
             for port in range(base, base + count):
                 with socket.socket() as probe:

@@ -16,18 +16,12 @@ import time
 from collections.abc import Mapping
 
 from tests.apache_kafka.tools import command, run
+from tests.broker_process import free_ports
 
 CLUSTER_ID = "MkU3OEVBNTcwNTJENDM2Qg"
 START_DEADLINE_S = 90.0
 STOP_DEADLINE_S = 60.0
 HEAP = "512m"
-
-
-def free_port() -> int:
-    """A port that is free now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 class KafkaNode:
@@ -42,8 +36,8 @@ class KafkaNode:
         settings: Mapping[str, str] | None = None,
     ) -> None:
         self.directory = pathlib.Path(directory)
-        self.port = port if port is not None else free_port()
-        self.controller_port = self.port + 1 if port is not None else free_port()
+        self.port = port if port is not None else free_ports(2)
+        self.controller_port = self.port + 1
         self.node_id = node_id
         self.settings = dict(settings or {})
         self._process: subprocess.Popen[bytes] | None = None

@@ -15,7 +15,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.apache_kafka.broker import KafkaNode
-from tests.broker_process import ROOT, BrokerProcess, free_ports
+from tests.broker_process import ROOT, BrokerProcess
 from tests.interop.installs import kafka_jars
 
 TIMEOUT_S = 60
@@ -103,7 +103,7 @@ def anywhere(
         return
     kafka_jars()
     directory = tmp_path_factory.mktemp("kafka")
-    with KafkaNode(directory, port=free_ports(2), settings=UNVERIFIED) as kafka:
+    with KafkaNode(directory, settings=UNVERIFIED) as kafka:
         yield CommandLine(kafka.bootstrap)
 
 

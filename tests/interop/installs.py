@@ -5,6 +5,7 @@ the files that it was made from, so that it is made again when one of them chang
 """
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import functools
 import hashlib
@@ -13,7 +14,7 @@ import pathlib
 import platform
 import shutil
 import subprocess
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import pytest
 
@@ -142,13 +143,10 @@ def go(name: str) -> pathlib.Path:
 def kafka_jars() -> None:
     """Apache Kafka's jars are where tests.apache_kafka looks for them."""
     require("java")
-    if jars.version() is not None:
-        return
-    require("mvn")
-    INTEROP.mkdir(exist_ok=True)
-    with open(INTEROP / "kafka-libs.lock", "w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        jars.resolve()
+    with _maven():
+        if jars.version() is None:
+            require("mvn")
+            jars.resolve()
 
 
 @functools.cache
@@ -159,7 +157,8 @@ def java(program: pathlib.Path) -> str:
 
     def install(folder: pathlib.Path) -> None:
         command = ["mvn", "-q", "-B", "-f", str(pom), "dependency:copy-dependencies"]
-        _run([*command, f"-DoutputDirectory={folder}/lib"], cwd=folder)
+        with _maven():
+            _run([*command, f"-DoutputDirectory={folder}/lib"], cwd=folder)
         files = [str(source) for source in sources]
         _run(["javac", "-cp", f"{folder}/lib/*", "-d", str(folder), *files], cwd=folder)
 
@@ -167,6 +166,15 @@ def java(program: pathlib.Path) -> str:
     name = program.name if owner == HERE.name else f"{owner}-{program.name}"
     folder = _once(name, [pom, *sources], install)
     return f"{folder}:{folder}/lib/*"
+
+
+@contextlib.contextmanager
+def _maven() -> Iterator[None]:
+    """One Maven at a time: its folder of what it has downloaded is not for several."""
+    INTEROP.mkdir(exist_ok=True)
+    with open(INTEROP / "maven.lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 def _once(

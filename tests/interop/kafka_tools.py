@@ -48,6 +48,7 @@ def offline_tool() -> Tool:
 @pytest.fixture(scope="session")
 def tool(broker: Broker, offline_tool: Tool) -> Tool:
     """The same, told the broker's address."""
+    tools.keep_loaded(broker.bootstrap)
 
     def run(name: str, *args: str, **how: Any) -> str:
         return offline_tool(name, "--bootstrap-server", broker.bootstrap, *args, **how)

@@ -16,7 +16,7 @@ from fastbroker.storage.verify.finding import Finding, Severity
 from fastbroker.storage.verify.partition import Tally
 from fastbroker.storage.verify.tree import running_in, verify
 from tests.apache_kafka.broker import KafkaNode
-from tests.broker_process import BrokerProcess, free_ports, wait_until
+from tests.broker_process import BrokerProcess, wait_until
 from tests.interop.installs import kafka_jars
 from tests.storage.verify import workload
 
@@ -54,7 +54,7 @@ class Case(NamedTuple):
 def case(request: pytest.FixtureRequest, tmp_path: pathlib.Path) -> Iterator[Case]:
     if request.param == "kafka":
         kafka_jars()
-        node = KafkaNode(tmp_path / "kafka", port=free_ports(2), settings=CLEANS_OFTEN)
+        node = KafkaNode(tmp_path / "kafka", settings=CLEANS_OFTEN)
         yield Case(node, tmp_path / "kafka" / "data", True)
         node.stop()
         return
