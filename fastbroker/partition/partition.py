@@ -228,13 +228,13 @@ class Partition:
                 self.request_flush(self)  # as Kafka: a closed segment is flushed at leisure
             self._advance()
 
-    def await_commit(self, offset: int, committed: Callable[[], object]) -> None:
-        """`committed()` once everything below `offset` is committed, or never will be: look at
-        `high_watermark` then."""
+    def await_commit(self, offset: int, committed: Callable[..., object], *args: Any) -> None:
+        """`committed(*args)` once everything below `offset` is committed, or never will be: look
+        at `high_watermark` then."""
         if self.high_watermark >= offset or not self.is_leader:
-            committed()
+            committed(*args)
         else:
-            self.purgatory.await_commit(offset, committed)
+            self.purgatory.await_commit(offset, committed, *args)
 
     def flushed(self, job: FlushJob, *, is_journaled: bool = False) -> None:
         """A flush of this partition's log has ended well; too late after `fail`."""
