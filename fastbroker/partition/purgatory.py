@@ -12,8 +12,8 @@ Wake = Callable[[], object]
 class Purgatory:
     """What waits for one partition. Bounded by what connections may have in flight.
 
-    commits: (offset, callback, its arguments) in ascending order, called once the high watermark is at or above
-    the offset. readers: woken at every change, until they leave.
+    commits: (offset, callback, its arguments) in ascending order, called once the high watermark is
+    at or above the offset. readers: woken at every change, until they leave.
     """
 
     __slots__ = ("commits", "readers")
