@@ -9,7 +9,10 @@ from setuptools import Extension, setup
 
 DEBUG = os.environ.get("FASTBROKER_DEBUG") == "1"
 
-MODULES = ("buffer", "codec", "record_batch", "connection", "sync_thread", "cleaner")
+MODULES = (
+    "buffer", "codec", "record_batch", "connection", "sync_thread", "cleaner",
+    "unflushed", "journal",
+)
 
 EXTENSIONS = [
     Extension(

@@ -54,18 +54,23 @@ class Enlisted(NamedTuple):
 NOBODY = Enlisted({}, {})
 
 
-class ProduceAnswer:
-    """One request's response in the making."""
+# What a partition has been given: the answer is to hold when all below the offset is committed.
+Given = tuple[Partition, int, Any]
 
-    __slots__ = ("acks", "broker", "deferred", "errors", "left", "response", "timer", "waiting")
+
+class ProduceAnswer(Deferred[ProduceResponse | None]):
+    """One request's response in the making; what it is handed out as when it has to wait."""
+
+    __slots__ = ("acks", "broker", "errors", "is_late", "left", "response", "timer", "waiting")
 
     def __init__(self, broker: Broker, acks: int) -> None:
+        super().__init__()
         self.broker, self.acks = broker, acks
         self.response = ProduceResponse()
         self.errors: list[KafkaError] = []
         self.left = 0
-        self.waiting: list[tuple[Partition, int, Any]] = []
-        self.deferred: Deferred[ProduceResponse | None] | None = None
+        self.waiting: list[Given] = []
+        self.is_late = False  # it was handed out
         self.timer: Timer | None = None
 
     def append_all(
@@ -173,18 +178,23 @@ class ProduceAnswer:
     def finish(self, timeout_ms: int) -> Answered:
         """Wait until everything appended is committed."""
         self.left = len(self.waiting)
-        for partition, offset, result in self.waiting:
-            partition.await_commit(offset, _Committed(self, partition, offset, result))
+        is_alone = True
+        for given in self.waiting:
+            partition = given[0]
+            if len(partition.leadership.isr) != 1:
+                is_alone = False
+            partition.await_commit(given[1], self.committed, given)
         if not self.left:
             return self.response
-        self.deferred = Deferred()
-        if all(len(one.leadership.isr) == 1 for one, _, _ in self.waiting):
-            timeout_ms = max(timeout_ms, FLUSH_PATIENCE_MS)
+        self.is_late = True
+        if is_alone and timeout_ms < FLUSH_PATIENCE_MS:
+            timeout_ms = FLUSH_PATIENCE_MS
         self.timer = self.broker.timers.after(max(timeout_ms, 0), self.time_out)
-        return self.deferred
+        return self
 
-    def committed(self, partition: Partition, offset: int, result: Any) -> None:
+    def committed(self, given: Given) -> None:
         """A partition is done with, well or not."""
+        partition, offset, result = given
         if partition.high_watermark < offset:
             try:
                 partition.check_leader()
@@ -194,15 +204,14 @@ class ProduceAnswer:
             result.error_code, result.base_offset = error.code, -1
             result.log_start_offset, result.error_message = -1, error.message
         self.left -= 1
-        if not self.left and self.deferred is not None and not self.deferred.done:
+        if not self.left and self.is_late and not self.done:
             if self.timer is not None:
                 self.timer.cancel()
-            self.deferred.complete(self.response)
+            self.complete(self.response)
 
     def time_out(self) -> None:
         """What is not committed now is not waited for any longer."""
-        assert self.deferred is not None
-        if self.deferred.done:
+        if self.done:
             return
         for partition, offset, result in self.waiting:
             if partition.opened is None:
@@ -211,21 +220,7 @@ class ProduceAnswer:
                 result.error_code, result.base_offset = RequestTimedOut.code, -1
                 result.log_start_offset = -1
                 result.error_message = "the write was not on disk in time; it may still get there"
-        self.deferred.complete(self.response)
-
-
-class _Committed:
-    """The callback of one partition."""
-
-    __slots__ = ("answer", "offset", "partition", "result")
-
-    def __init__(
-        self, answer: ProduceAnswer, partition: Partition, offset: int, result: Any
-    ) -> None:
-        self.answer, self.partition, self.offset, self.result = answer, partition, offset, result
-
-    def __call__(self) -> None:
-        self.answer.committed(self.partition, self.offset, self.result)
+        self.complete(self.response)
 
 
 def refused(request: ProduceRequest, error: KafkaError) -> ProduceResponse:

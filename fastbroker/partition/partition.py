@@ -228,18 +228,18 @@ class Partition:
                 self.request_flush(self)  # as Kafka: a closed segment is flushed at leisure
             self._advance()
 
-    def await_commit(self, offset: int, committed: Callable[[], object]) -> None:
-        """`committed()` once everything below `offset` is committed, or never will be: look at
-        `high_watermark` then."""
+    def await_commit(self, offset: int, committed: Callable[..., object], *args: Any) -> None:
+        """`committed(*args)` once everything below `offset` is committed, or never will be: look
+        at `high_watermark` then."""
         if self.high_watermark >= offset or not self.is_leader:
-            committed()
+            committed(*args)
         else:
-            self.purgatory.await_commit(offset, committed)
+            self.purgatory.await_commit(offset, committed, *args)
 
     def flushed(self, job: FlushJob, *, is_journaled: bool = False) -> None:
         """A flush of this partition's log has ended well; too late after `fail`."""
         if self.failure is None:
-            self.log.end_flush(job, is_journaled=is_journaled)
+            self.log.unflushed.end(job, is_journaled=is_journaled)
             self._advance()
 
     def fail(self, error: BaseException) -> None:
@@ -251,7 +251,8 @@ class Partition:
     def _advance(self) -> None:
         """The high watermark of an ISR of one: what the leader itself has."""
         log = self.log
-        durable = log.flushed_offset if log.config.flush_messages == 1 else log.log_end_offset
+        is_flushed = log.config.flush_messages == 1
+        durable = log.unflushed.flushed_offset if is_flushed else log.log_end_offset
         if durable > self.high_watermark:
             self.high_watermark = durable
             if log.producers.late:

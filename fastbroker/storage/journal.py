@@ -29,18 +29,17 @@ from __future__ import annotations
 import logging
 import os.path
 import struct
-from collections.abc import Iterable
 from typing import NamedTuple
 
-from fastbroker._c.sync_thread import FRAME_ALIGN
+from fastbroker._c.journal import Frames
 from fastbroker.storage.disk import Disk
-from fastbroker.storage.flush_job import DirtyRange, FlushJob
+from fastbroker.storage.flush_job import FlushJob
 from fastbroker.storage.unflushed import Unflushed
 
 log = logging.getLogger(__name__)
 
 FILES = ("commit-journal.0", "commit-journal.1")
-MAGIC, VERSION = b"FBCJ", 1
+MAGIC = b"FBCJ"
 HEAD = struct.Struct(">4sIHHIQQ16s")
 ENTRY = struct.Struct(">16sqqqIH")
 CRC_END = 8
@@ -92,37 +91,16 @@ class Journal:
         self._run = os.urandom(RUN_BYTES)
         self._is_broken = False
 
-    def prepare(self, parts: Iterable[tuple[Unflushed, FlushJob]]) -> JournalWrite | None:
-        """The frames for the ranges of some jobs; `written` follows when they are on the medium,
+    def prepare(self, jobs: list[FlushJob]) -> JournalWrite | None:
+        """The frames for the ranges of `jobs`; `written` follows when they are on the medium,
         before the next. None: there is no room until a half is free."""
-        frames: list[Frame] = []
-        logs, entries = list[Unflushed](), list[tuple[bytes, DirtyRange]]()
-        sequence, size, begin = self._sequence, HEAD.size, 0
-
-        def close() -> None:
-            nonlocal entries, sequence, size, begin
-            frames.append(self._frame(begin, size, sequence, entries))
-            begin += _padded(size)
-            entries, sequence, size = [], sequence + 1, HEAD.size
-
-        for unflushed, job in parts:
-            logs.append(unflushed)
-            for one in job.ranges:
-                if one.size == 0:
-                    continue
-                entry = self._entry(unflushed, one)
-                if size + len(entry) + one.size > FRAME_BYTES:
-                    close()
-                entries.append((entry, one))
-                size += len(entry) + one.size
-        if entries:
-            close()
-        half = self._room_for(begin)
+        made = Frames(jobs, run=self._run, sequence=self._sequence, frame_bytes=FRAME_BYTES)
+        half = self._room_for(made.size)
         if half is None:
             return None
-        at = half.end
-        placed = [(at + position, head, copies) for position, head, copies in frames]
-        return JournalWrite(half.fd, placed, logs, at + begin, sequence)
+        logs = [job.log for job in jobs]
+        end = half.end + made.size
+        return JournalWrite(half.fd, made.place(half.end), logs, end, made.next_sequence)
 
     def written(self, write: JournalWrite) -> None:
         """The frames of `write` are on the medium."""
@@ -155,22 +133,6 @@ class Journal:
                 self.disk.close(half.fd)
                 half.fd = -1
 
-    def _entry(self, unflushed: Unflushed, one: DirtyRange) -> bytes:
-        assert one.size <= RANGE_BYTES
-        name = unflushed.directory.rpartition(os.sep)[2].encode()
-        fixed = ENTRY.pack(
-            unflushed.topic_id, one.base_offset, one.position, one.end_offset, one.size, len(name)
-        )
-        return fixed + name
-
-    def _frame(
-        self, position: int, size: int, sequence: int, entries: list[tuple[bytes, DirtyRange]]
-    ) -> Frame:
-        head = HEAD.pack(MAGIC, 0, VERSION, 0, len(entries), size, sequence, self._run)
-        table = b"".join([entry for entry, _ in entries])
-        copies = [(one.file.fd, one.position, one.size) for _, one in entries]
-        return position, head + table, copies
-
     def _room_for(self, size: int) -> Half | None:
         """The half to write to; it is another than before when that one is full."""
         half = self._half
@@ -197,7 +159,3 @@ class Journal:
             log.error("%s is not used, every segment is synced itself: %s", half.path, error)
             self._is_broken = True
         return not self._is_broken
-
-
-def _padded(size: int) -> int:
-    return -(-size // FRAME_ALIGN) * FRAME_ALIGN

@@ -5,9 +5,10 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from fastbroker._c.checksum import crc32c
+from fastbroker._c.journal import VERSION
 from fastbroker._c.sync_thread import FRAME_ALIGN
 from fastbroker.storage.disk import Disk
-from fastbroker.storage.journal import CRC_END, ENTRY, FRAME_BYTES, HEAD, MAGIC, VERSION
+from fastbroker.storage.journal import CRC_END, ENTRY, FRAME_BYTES, HEAD, MAGIC
 
 SEARCH_BYTES = 1 << 20  # read at once in search of frames behind a damaged one
 

@@ -4,11 +4,13 @@ Invariant: recovery_point <= flushed_offset <= the log's end.
 """
 from __future__ import annotations
 
+import os.path
 from collections.abc import Collection
 from typing import NamedTuple
 
+from fastbroker._c.unflushed import Dirty, Written
 from fastbroker.storage.disk import Disk
-from fastbroker.storage.flush_job import DirtyRange, FlushJob
+from fastbroker.storage.flush_job import FlushJob
 from fastbroker.storage.segment import OpenFile, Segment
 
 
@@ -19,16 +21,7 @@ class Mark(NamedTuple):
     jobs: int
 
 
-class _Written:
-    """Bytes of one segment, written since the last flush."""
-
-    __slots__ = ("end", "position", "segment")
-
-    def __init__(self, segment: Segment, position: int) -> None:
-        self.segment, self.position, self.end = segment, position, position
-
-
-class Unflushed:
+class Unflushed(Dirty):
     """Owned by a Log. Jobs run one after the other; one may begin before the end of the one
     before it, which has run, is told.
 
@@ -37,21 +30,18 @@ class Unflushed:
     since_ms: when the oldest batch that waits for a flush was written.
     topic_id: by which the commit journal knows the directory again; None: nothing is journaled.
     Bounded by the segments written between two checkpoints of the journal.
+
+    The base class has what happens in every round of flushes, and the fields:
+    _written: bytes of segments, which no flush has been asked for.
+    _unsynced: segments that are yet to be synced themselves -> the last job with bytes of them.
+    _jobs: how many. _stale: this job and those before it are of a log that was cut since.
     """
 
+    __slots__ = ("directory", "disk")
+
     def __init__(self, disk: Disk, directory: str) -> None:
+        super().__init__(os.path.basename(directory).encode())
         self.disk, self.directory = disk, directory
-        self.flushed_offset = 0
-        self.recovery_point = 0
-        self.since_ms = 0
-        self.topic_id: bytes | None = None
-        self._written: list[_Written] = []
-        # Segments that are yet to be synced themselves -> the last job with bytes of them.
-        self._unsynced: dict[Segment, int] = {}
-        self._paths: set[str] = set()
-        self._directories: set[str] = set()
-        self._jobs = 0
-        self._stale = -1  # this job and those before it are of a log that was cut since
 
     @property
     def has_written(self) -> bool:
@@ -76,15 +66,6 @@ class Unflushed:
     def opened(self, end: int) -> None:
         """The log was opened: it ends at `end`, and all of it has been synced."""
         self.flushed_offset = self.recovery_point = end
-
-    def wrote(self, segment: Segment, position: int, size: int, now_ms: int) -> None:
-        """`size` bytes were written at `position`, the end of `segment`, the last of the log."""
-        written = self._written
-        if not written:
-            self.since_ms = now_ms
-        if not written or written[-1].segment is not segment:
-            written.append(_Written(segment, position))
-        written[-1].end = position + size
 
     def made(self, directory: str) -> None:
         """Names in `directory` are new."""
@@ -113,7 +94,7 @@ class Unflushed:
         and only a sync of the file takes them away for good.
         """
         self._written = [one for one in self._written if one.segment is not last]
-        self._written.append(_Written(last, last.size))
+        self._written.append(Written(last, last.size))
         self.flushed_offset = min(self.flushed_offset, end)
         self.recovery_point = min(self.recovery_point, end)
         self._stale = self._jobs
@@ -126,46 +107,13 @@ class Unflushed:
         is_needed = self._written or self._directories or self._paths
         if not is_needed and not (is_last and self._unsynced):
             return None
-        ranges, end = [], offset
-        for one in reversed(self._written):
-            base, size = one.segment.base_offset, one.end - one.position
-            ranges.append(DirtyRange(one.segment.file, base, one.position, size, end))
-            end = base
-        ranges.reverse()
-        was_cut = self._stale == self._jobs
-        self._jobs += 1
-        for one in self._written:
-            self._unsynced[one.segment] = self._jobs
-        self._written = []
-        paths: list[str] = []
-        directories: list[str] = []
-        if self._paths or self._directories:
-            paths = sorted(self._paths)
-            directories = sorted(self._directories, reverse=True)  # a parent after what is in it
-            self._paths, self._directories = set(), set()
-        may_be_journaled = self.topic_id is not None and not was_cut
-        return FlushJob(
-            self.disk, ranges, self.unsynced_files(), paths, directories, offset,
-            may_be_journaled, self._jobs,
-        )  # fmt: skip
+        job = FlushJob(self)
+        self.hand_out(job, offset)
+        return job
 
     def unsynced_files(self) -> list[OpenFile]:
         """Files with bytes that only the journal has on the medium."""
         return [segment.file for segment in self._unsynced]
-
-    def is_stale(self, job: FlushJob) -> bool:
-        """Whether the log was cut since `job` began."""
-        return job.number <= self._stale
-
-    def end(self, job: FlushJob, *, is_journaled: bool = False) -> None:
-        """`job` has run without an error; is_journaled: its ranges are in the journal."""
-        if self.is_stale(job):
-            return
-        self.flushed_offset = max(self.flushed_offset, job.offset)
-        if not is_journaled:
-            self.recovery_point = max(self.recovery_point, job.offset)
-            for segment in [one for one, last in self._unsynced.items() if last <= job.number]:
-                del self._unsynced[segment]
 
     def mark(self) -> Mark:
         """What a sync of all files that begins now will have synced, for `synced`."""

@@ -22,95 +22,101 @@ JOURNAL_FROM = 3
 
 
 class Part:
-    """One partition's share of a round.
+    """One partition's share of a round. names: opened, and closed when the round ends."""
 
-    error: why it failed. is_lacking: the journal could not grow for it, nothing was lost: it is for
-    another round, in which its files are synced.
-    """
-
-    __slots__ = ("error", "is_journaled", "is_lacking", "job", "names", "partition")
+    __slots__ = ("job", "names", "partition")
 
     def __init__(
-        self, partition: Partition, job: FlushJob, names: list[tuple[int, bool]]
+        self, partition: Partition, job: FlushJob, names: Sequence[tuple[int, bool]]
     ) -> None:
         self.partition, self.job, self.names = partition, job, names
-        self.is_journaled = self.is_lacking = False
-        self.error: OSError | None = None
 
-    def is_small(self) -> bool:
-        """Whether it may be journaled."""
+    def may_be_journaled(self) -> bool:
+        """Whether it has written a little, which may be."""
         job = self.job
-        return job.may_be_journaled and all([one.size <= RANGE_BYTES for one in job.ranges])
-
-    def close_names(self) -> None:
-        for fd, _ in self.names:
-            self.job.disk.close(fd)
-        self.names = []
+        return job.may_be_journaled and 0 < job.largest <= RANGE_BYTES
 
 
 class FlushRound:
-    """Made, begun and ended once. journal: None: there is none."""
+    """Made, begun and ended once. journal: None: there is none.
+
+    journaled, direct: the parts whose ranges go to the journal, and those whose files are synced.
+    Once it has ended, failed: the parts that did, and why; lacking: those for which the journal
+    could not grow: nothing was lost, in another round their files are synced.
+    """
 
     def __init__(self, parts: list[Part], journal: Journal | None) -> None:
-        self.parts, self._journal = parts, journal
+        self.direct, self.journaled = parts, list[Part]()
+        self.failed: dict[Part, OSError] = {}
+        self.lacking: list[Part] = []
+        self._journal = journal
         self._write: JournalWrite | None = None
         if journal is not None and len(parts) >= JOURNAL_FROM:
-            small = [part for part in parts if part.job.ranges and part.is_small()]
+            small = [part for part in parts if part.may_be_journaled()]
             if len(small) >= JOURNAL_FROM:
-                self._write = self._prepare(journal, small)
+                self._prepare(journal, small)
 
-    def _prepare(self, journal: Journal, parts: list[Part]) -> JournalWrite | None:
-        write = journal.prepare([(part.partition.log.unflushed, part.job) for part in parts])
-        if write is not None:
-            for part in parts:
-                part.is_journaled = True
-        return write
+    def _prepare(self, journal: Journal, parts: list[Part]) -> None:
+        self._write = journal.prepare([part.job for part in parts])
+        if self._write is not None:
+            self.journaled = parts
+            journaled = frozenset(parts)
+            self.direct = [part for part in self.direct if part not in journaled]
 
     def begin(self, thread: Syncing) -> None:
-        files: list[tuple[int, int]] = []
-        for part in self.parts:
-            if not part.is_journaled:
-                files += [(file.fd, DATA) for file in part.job.files]
-            for fd, is_directory in part.names:
-                files.append((fd, WHOLE if is_directory else DATA))
+        files = [(file.fd, DATA) for part in self.direct for file in part.job.files]
+        for part in self._named():
+            files += [(fd, WHOLE if is_directory else DATA) for fd, is_directory in part.names]
         if self._write is None:
             thread.begin(files)
         else:
             thread.begin(files, self._write.fd, self._write.frames)
 
+    def _named(self) -> list[Part]:
+        return [part for part in self.direct + self.journaled if part.names]
+
     def end(self, failures: Sequence[int]) -> None:
-        """It was run; `failures`: see SyncThread.end. Every part then knows what became of it."""
+        """It was run; `failures`: see SyncThread.end. Every part's outcome is known then."""
+        if any(failures):
+            self._look_at(failures)
+        elif self._write is not None and self._journal is not None:
+            self._journal.written(self._write)
+        for part in self._named():
+            for fd, _ in part.names:
+                part.job.log.disk.close(fd)
+            part.names = ()
+
+    def _look_at(self, failures: Sequence[int]) -> None:
         at = 0
-        for part in self.parts:
-            end = at + len(part.names) + (0 if part.is_journaled else len(part.job.files))
-            _take(part, failures[at:end])
-            at = end
-            if part.names:
-                part.close_names()
+        for part in self.direct:
+            at = self._take(part, failures, at, len(part.job.files))
+        for part in self._named():
+            at = self._take(part, failures, at, len(part.names))
         write, journal = self._write, self._journal
         if write is None or journal is None:
             return
-        journaled = [part for part in self.parts if part.is_journaled]
-        for part in journaled:
-            end = at + sum([one.size > 0 for one in part.job.ranges])
-            if not part.partition.log.unflushed.is_stale(part.job):
-                _take(part, failures[at:end])
-            at = end
+        for part in self.journaled:
+            count = sum([one.size > 0 for one in part.job.ranges])
+            if part.job.log.is_stale(part.job):
+                at += count  # what was to be copied has been cut off
+            else:
+                at = self._take(part, failures, at, count)
         number = failures[at]
         if number == 0:
             journal.written(write)
         elif number in LIMITS:
             journal.gave_up(write)
-            for part in journaled:
-                part.is_journaled, part.is_lacking = False, True
-                part.job = part.job._replace(may_be_journaled=False)
+            for part in self.journaled:
+                part.job.may_be_journaled = False
+            self.lacking = [part for part in self.journaled if part not in self.failed]
         else:
-            for part in journaled:
-                _take(part, [number])
+            for part in self.journaled:
+                self._take(part, [number], 0, 1)
 
-
-def _take(part: Part, numbers: Sequence[int]) -> None:
-    """The first failure of a part counts."""
-    if any(numbers) and part.error is None:
-        number = next(filter(None, numbers))
-        part.error = OSError(number, os.strerror(number), part.partition.log.directory)
+    def _take(self, part: Part, failures: Sequence[int], at: int, count: int) -> int:
+        """The next `count` failures, from `at` on, are of `part`, of which the first counts; where
+        those of others begin."""
+        number = next(filter(None, failures[at : at + count]), 0)
+        if number and part not in self.failed:
+            self.failed[part] = OSError(number, os.strerror(number), part.partition.log.directory)
+        return at + count

@@ -69,7 +69,7 @@ class Flusher:
 
     def _part(self, partition: Partition) -> Part | None:
         """What of `partition` is to be flushed now; None: nothing, or later."""
-        job = self._unopened.get(partition)
+        job = self._unopened.get(partition) if self._unopened else None
         try:
             if job is None:
                 job = partition.log.begin_flush()
@@ -77,7 +77,7 @@ class Flusher:
                 self._waiting[partition] = None  # what was written meanwhile is for the next round
             if job is None:
                 return None
-            names = job.open_names()
+            names = job.open_names() if job.directories or job.paths else ()
         except KafkaError:
             return None  # it was dropped
         except OSError as error:
@@ -90,42 +90,44 @@ class Flusher:
                 self._unopened[partition] = job
             self.loop.call_later(FULL_RETRY_S, self.request, partition)
             return None
-        self._unopened.pop(partition, None)
+        if self._unopened:
+            self._unopened.pop(partition, None)
         return Part(partition, job, names)
 
     def _end(self) -> None:
         """The round has been run: unless a sync failed, the next begins before anybody hears of
         this one."""
-        done = self._settle(self._thread.end())
+        ended = self._settle(self._thread.end())
         if self._waiting or self._lacking:
             self._begin()
-        self._tell(done)
+        self._tell(ended)
 
-    def _settle(self, failures: list[int]) -> list[Part]:
-        """The parts of the round that ended well; others have failed their partitions.
+    def _settle(self, failures: list[int]) -> FlushRound | None:
+        """The round that was run; what failed in it has failed its partitions.
 
         failures: see SyncThread.end.
         """
-        settled, self._round = self._round, None
-        if settled is None:
-            return []
-        settled.end(failures)
-        done = []
-        for part in settled.parts:
-            if part.error is not None:
-                self._fail(part.partition, part.error)
-            elif part.is_lacking:
-                part.is_lacking = False
-                self._lacking.append(part)
-            else:
-                done.append(part)
-        return done
+        ended, self._round = self._round, None
+        if ended is not None:
+            ended.end(failures)
+            self._lacking += ended.lacking
+            for part, error in ended.failed.items():
+                self._fail(part.partition, error)
+        return ended
 
-    def _tell(self, done: list[Part]) -> None:
-        for part in done:
-            part.partition.flushed(part.job, is_journaled=part.is_journaled)
+    def _tell(self, ended: FlushRound | None) -> None:
+        if ended is None:
+            return
+        size = 0
+        for parts, is_journaled in (ended.journaled, True), (ended.direct, False):
+            if ended.failed or ended.lacking:
+                but = {*ended.failed, *ended.lacking}
+                parts = [part for part in parts if part not in but]
+            for part in parts:
+                size += part.job.size
+                part.partition.flushed(part.job, is_journaled=is_journaled)
         if self._checkpoint is not None:
-            self._checkpoint.flushed(sum([one.size for part in done for one in part.job.ranges]))
+            self._checkpoint.flushed(size)
             self._checkpoint.look()
 
     def _fail(self, partition: Partition, error: OSError) -> None:

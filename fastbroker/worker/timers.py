@@ -27,9 +27,15 @@ class WheelTimer:
     def cancel(self) -> None:
         """Nothing when it has run."""
         self._bucket.discard(self)
+        # What waits holds its timer, mostly: it shall be gone without the garbage collector.
+        self._callback, self._args = _nothing, ()
 
     def run(self) -> None:
         self._callback(*self._args)
+
+
+def _nothing() -> None:
+    """What a timer does that was cancelled."""
 
 
 class TimerWheel:

@@ -37,10 +37,10 @@ class Journaled:
     def flush(self, *logs: Log) -> None:
         """One round, into the journal."""
         jobs = [(log, log.begin_flush()) for log in logs]
-        parts = [(log.unflushed, job) for log, job in jobs if job is not None]
-        write = self.journal.prepare(parts)
+        begun = [job for _, job in jobs if job is not None]
+        write = self.journal.prepare(begun)
         assert write is not None
-        names = [one for _, job in parts for one in job.open_names()]
+        names = [one for job in begun for one in job.open_names()]
         thread = SyncThread()
         thread.begin(names, write.fd, write.frames)
         waiting = select.poll()  # there may be many descriptors

@@ -317,7 +317,7 @@ class Schedule:
                 self.flushing[name] = Flushing(log, job, is_journaled=job.may_be_journaled)
                 if job.may_be_journaled:
                     jobs.append((name, log, job))
-        write = self.log_dir.journal.prepare([(log.unflushed, job) for _, log, job in jobs])
+        write = self.log_dir.journal.prepare([job for _, _, job in jobs])
         if write is not None:
             self.journaling = Journaling(write, {name: self.flushing[name] for name, *_ in jobs})
             return

@@ -114,7 +114,7 @@ def test_halves_take_turns(tmp_path: pathlib.Path) -> None:
     append(log, "4")
     job = log.begin_flush()
     assert job is not None
-    assert journaled.journal.prepare([(log.unflushed, job)]) is None, "no half is free"
+    assert journaled.journal.prepare([job]) is None, "no half is free"
     full = journaled.journal.full()
     assert full is not None
     assert list(full.logs) == [log.unflushed]
@@ -122,7 +122,7 @@ def test_halves_take_turns(tmp_path: pathlib.Path) -> None:
     assert log.recovery_point == log.flushed_offset == 4
     journaled.journal.freed(full)
     assert journaled.journal.full() is None
-    assert journaled.journal.prepare([(log.unflushed, job)]) is not None
+    assert journaled.journal.prepare([job]) is not None
     assert [journaled.half(n).stat().st_size for n in (0, 1)] == [2 * FRAME_ALIGN] * 2
 
 

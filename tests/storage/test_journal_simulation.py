@@ -142,7 +142,8 @@ def leaves_names_to_the_journal(patch: pytest.MonkeyPatch) -> None:
     right = FlushJob.open_names
 
     def open_names(self: FlushJob) -> list[tuple[int, bool]]:
-        return right(self._replace(paths=[], directories=[]))
+        self.paths = self.directories = ()
+        return right(self)
 
     patch.setattr(FlushJob, "open_names", open_names)
 

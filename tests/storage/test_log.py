@@ -323,7 +323,7 @@ def test_a_new_log_takes_its_parent_along(tmp_path: pathlib.Path) -> None:
     append(log, "two")
     job = log.begin_flush()
     assert job is not None
-    assert job.directories == []
+    assert not job.directories
 
 
 def test_rolls_by_time_are_spread_by_the_jitter(tmp_path: pathlib.Path) -> None:

@@ -50,7 +50,8 @@ def leaves_directories_out(patch: pytest.MonkeyPatch) -> None:
     right = FlushJob.open_names
 
     def open_names(self: FlushJob) -> Any:
-        return right(self._replace(directories=[]))
+        self.directories = ()
+        return right(self)
 
     patch.setattr(FlushJob, "open_names", open_names)
 
@@ -60,7 +61,9 @@ def leaves_closed_segments_out(patch: pytest.MonkeyPatch) -> None:
 
     def begin(self: Unflushed, offset: int, **how: Any) -> FlushJob | None:
         job = right(self, offset, **how)
-        return job._replace(files=job.files[-1:], ranges=job.ranges[-1:]) if job else None
+        if job is not None:
+            job.files[:-1], job.ranges[:-1] = [], []
+        return job
 
     patch.setattr(Unflushed, "begin", begin)
 

@@ -470,7 +470,7 @@ def test_a_round_without_descriptors_is_made_up_for(
     (retry,) = retries
     retry()
     journaling.loop.turn()
-    job = journaling.flusher._round.parts[0].job  # type: ignore[union-attr]
+    job = journaling.flusher._round.direct[0].job  # type: ignore[union-attr]
     assert (job.ranges[0].position, job.offset) == (0, 1)
     assert job.paths
     journaling.end()

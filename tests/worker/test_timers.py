@@ -1,6 +1,7 @@
 """The timer wheel, on a loop whose clock stands still."""
 from __future__ import annotations
 
+import weakref
 from collections.abc import Callable
 from typing import Any
 
@@ -151,3 +152,14 @@ def test_closed_nothing_runs(bench: Bench) -> None:
     bench.wheel.close()
     bench.loop.advance(100)
     assert bench.ran == []
+
+
+def test_a_cancelled_timer_holds_nothing(bench: Bench) -> None:
+    class Waiting:
+        def call(self) -> None: ...
+
+    waiting = Waiting()
+    timer, gone = bench.wheel.after(1000, waiting.call), weakref.ref(waiting)
+    timer.cancel()
+    del waiting
+    assert gone() is None
