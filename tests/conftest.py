@@ -1,6 +1,8 @@
 """What every folder of tests may rely on."""
 from __future__ import annotations
 
+import signal
+
 import pytest
 
 from tests import run_times
@@ -14,6 +16,12 @@ LONG = ("slow", "crash", "interop", "kafka")
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     add_options(parser)
+
+
+def pytest_configure() -> None:
+    """What a shell runs in the background ignores SIGINT, and so would what a test interrupts."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

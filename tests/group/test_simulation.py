@@ -17,6 +17,7 @@ SCHEDULES = 50_000
 BUG_SCHEDULES = 2_000
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_random_schedules(pytestconfig: pytest.Config) -> None:
     schedules.run(Simulation, schedules.seeds(pytestconfig, SCHEDULES))

@@ -34,6 +34,7 @@ def _journals_early(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(flush_round, "RANGE_BYTES", 1500)
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_random_schedules(pytestconfig: pytest.Config) -> None:
     schedules.run(JournalSchedule, schedules.seeds(pytestconfig, SCHEDULES))

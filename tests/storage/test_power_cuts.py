@@ -28,6 +28,7 @@ SCHEDULES = 1_000
 BUG_SCHEDULES = 1_000
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_random_schedules(pytestconfig: pytest.Config) -> None:
     schedules.run(Schedule, schedules.seeds(pytestconfig, SCHEDULES))

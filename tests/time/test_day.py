@@ -81,6 +81,7 @@ def live(folder: pathlib.Path, *, hours: int, steady_from: int | None = None) ->
     return day
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(60 + 20 * HOURS)
 def test_a_day(folder: pathlib.Path, errors: Errors) -> None:
     day = live(folder, hours=HOURS, steady_from=HOURS // 2)

@@ -20,6 +20,7 @@ SCHEDULES = 30_000
 BUG_SCHEDULES = 3_000
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_random_schedules(pytestconfig: pytest.Config) -> None:
     schedules.run(Simulation, schedules.seeds(pytestconfig, SCHEDULES))

@@ -18,11 +18,13 @@ SCHEDULES, MIXED_SCHEDULES = 12_000, 8_000
 BUG_SCHEDULES = 2_000
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_random_schedules(pytestconfig: pytest.Config) -> None:
     schedules.run(Simulation, schedules.seeds(pytestconfig, SCHEDULES))
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_random_schedules_with_both_protocols(pytestconfig: pytest.Config) -> None:
     schedules.run(MixedSimulation, schedules.seeds(pytestconfig, MIXED_SCHEDULES))
