@@ -143,10 +143,11 @@ def go(name: str) -> pathlib.Path:
 def kafka_jars() -> None:
     """Apache Kafka's jars are where tests.apache_kafka looks for them."""
     require("java")
-    with _maven():
+    with _alone("kafka-libs"):
         if jars.version() is None:
             require("mvn")
-            jars.resolve()
+            with _alone("maven"):
+                jars.resolve()
 
 
 @functools.cache
@@ -157,7 +158,7 @@ def java(program: pathlib.Path) -> str:
 
     def install(folder: pathlib.Path) -> None:
         command = ["mvn", "-q", "-B", "-f", str(pom), "dependency:copy-dependencies"]
-        with _maven():
+        with _alone("maven"):  # its folder of what it has downloaded is not for several
             _run([*command, f"-DoutputDirectory={folder}/lib"], cwd=folder)
         files = [str(source) for source in sources]
         _run(["javac", "-cp", f"{folder}/lib/*", "-d", str(folder), *files], cwd=folder)
@@ -169,10 +170,10 @@ def java(program: pathlib.Path) -> str:
 
 
 @contextlib.contextmanager
-def _maven() -> Iterator[None]:
-    """One Maven at a time: its folder of what it has downloaded is not for several."""
+def _alone(name: str) -> Iterator[None]:
+    """One process at a time does what is called `name`."""
     INTEROP.mkdir(exist_ok=True)
-    with open(INTEROP / "maven.lock", "w") as lock:
+    with open(INTEROP / f"{name}.lock", "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
 
@@ -191,9 +192,7 @@ def _once(
     for source in sources:
         digest.update(source.read_bytes())
     folder, stamp = INTEROP / name, INTEROP / name / ".made-from"
-    INTEROP.mkdir(exist_ok=True)
-    with open(INTEROP / f"{name}.lock", "w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with _alone(name):
         if not stamp.exists() or stamp.read_text() != digest.hexdigest():
             shutil.rmtree(folder, ignore_errors=True)
             folder.mkdir()
