@@ -331,19 +331,23 @@ class Log:
         if segment.size == 0:
             return False
         config = self.config
-        begun = segment.first_timestamp if segment.first_timestamp >= 0 else segment.created_ms
-        latest = max_timestamp if segment.first_timestamp >= 0 else now_ms
+        begun, latest = segment.first_timestamp, max_timestamp
+        if begun < 0:
+            begun, latest = segment.created_ms, now_ms
         return (
             segment.size > config.segment_bytes - size
-            or latest - begun > config.roll_ms - self._jitter_ms()
+            or latest - begun > self._roll_ms(config)
             or segment.offset_index.file.size > config.segment_index_bytes - 8
             # One entry more comes when the segment is closed.
             or segment.time_index.file.size > config.segment_index_bytes - 24
             or last_offset - segment.base_offset > RELATIVE_MAX
         )
 
-    def _jitter_ms(self) -> int:
-        return int(self._jitter * min(self.config.segment_jitter_ms, self.config.roll_ms))
+    def _roll_ms(self, config: TopicConfig) -> int:
+        roll_ms = config.roll_ms
+        if config.segment_jitter_ms:
+            roll_ms -= int(self._jitter * min(config.segment_jitter_ms, roll_ms))
+        return roll_ms
 
     def roll(self, now_ms: int) -> Segment:
         """Begin a segment at the log's end; the one before it will not change any more.

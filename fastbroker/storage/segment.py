@@ -134,7 +134,7 @@ class Segment:
             self.offset_index.file.entries()  # loaded before anything is written: it may fail
             self.time_index.file.entries()
         try:
-            self.disk.pwrite(self.fd, data, position)
+            self.disk.pwrite((self._file or self.file).fd, data, position)
         except OSError as error:
             self._is_torn = True
             error.filename = self.path

@@ -93,6 +93,7 @@ def show(name: str, us: float, size: int) -> None:
 def writes(folder: pathlib.Path) -> None:
     """Into a log whose file has all its pages."""
     log = open_log(folder, RotatingDisk())
+    appending(log, 1024, -1)()  # its file is made with the first batch
     for at in range(0, FILE_MAX + (1 << 20), 1 << 20):
         os.pwrite(log.segments[-1].fd, bytes(1 << 20), at)
     for name, size in SIZES:
