@@ -4,8 +4,8 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import NamedTuple
 
+from fastbroker.storage.batch_file import OpenFile
 from fastbroker.storage.disk import Disk
-from fastbroker.storage.segment import OpenFile
 
 
 class DirtyRange(NamedTuple):

@@ -31,9 +31,10 @@ from fastbroker.storage.journal_frames import NewerJournal
 from fastbroker.storage.journal_replay import JournalReplay
 from fastbroker.storage.log import Log
 from fastbroker.storage.offset_checkpoints import OffsetCheckpoints
+from fastbroker.storage.opening import open_log
 from fastbroker.storage.partition_metadata import topic_id_text
 from fastbroker.storage.recovery import sync_what_is_left
-from fastbroker.storage.segment import LOG
+from fastbroker.storage.segment_files import LOG
 from fastbroker.storage.space import Space, is_fault, refusal
 from fastbroker.uuids import new_uuid, uuid_bytes, uuid_text
 
@@ -210,7 +211,7 @@ class LogDir:
             raise refusal(directory, "opening", error) from error
         except (UnknownVersion, Damaged) as error:
             raise KafkaStorageError(f"{partition} cannot be opened: {error}") from error
-        self.logs[partition] = opened = Log.open(
+        self.logs[partition] = opened = open_log(
             directory,
             disk=self.disk,
             partition=partition,

@@ -7,9 +7,10 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import NamedTuple
 
+from fastbroker.storage.batch_file import OpenFile
 from fastbroker.storage.disk import Disk
 from fastbroker.storage.flush_job import DirtyRange, FlushJob
-from fastbroker.storage.segment import OpenFile, Segment
+from fastbroker.storage.segment import Segment
 
 
 class Mark(NamedTuple):

@@ -9,8 +9,7 @@ import pytest
 
 from fastbroker._c.record_batch import CorruptBatch
 from fastbroker.errors import KafkaError
-from fastbroker.storage import good_batches
-from fastbroker.storage import log as log_module
+from fastbroker.storage import good_batches, log_files
 from fastbroker.storage.flush_job import FlushJob
 from fastbroker.storage.index import IndexFile
 from fastbroker.storage.journal_replay import JournalReplay
@@ -134,7 +133,7 @@ def stays_clean(patch: pytest.MonkeyPatch) -> None:
 
 
 def takes_any_directory(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(log_module, "write_topic_id", lambda *_: None)
+    patch.setattr(log_files, "write_topic_id", lambda *_: None)
 
 
 @pytest.mark.timeout(300)

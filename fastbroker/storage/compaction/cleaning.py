@@ -39,7 +39,8 @@ from fastbroker.storage.compaction.source import (
 from fastbroker.storage.compaction.transactions import CleanedTransactions
 from fastbroker.storage.disk import Disk
 from fastbroker.storage.log import Log, SegmentsChanged
-from fastbroker.storage.segment import LOG, Segment, file_name
+from fastbroker.storage.segment import Segment
+from fastbroker.storage.segment_files import LOG, file_name
 from fastbroker.storage.swap import commit, settle, withdraw
 from fastbroker.storage.txn_index import AbortedTransaction
 
