@@ -14,7 +14,11 @@ from fastbroker.model import TopicPartition
 from fastbroker.storage.disk import Disk
 from fastbroker.storage.flush_job import FlushJob
 from fastbroker.storage.leader_epochs import EPOCHS_FILE, LeaderEpochs
-from fastbroker.storage.partition_metadata import write_topic_id
+from fastbroker.storage.partition_metadata import (
+    METADATA_FILE,
+    topic_id_text,
+    write_topic_id,
+)
 from fastbroker.storage.producer_state import ProducerState
 from fastbroker.storage.rolling import jitter_of
 from fastbroker.storage.segment import Segment
@@ -52,6 +56,7 @@ class LogFiles:
         self.unflushed.topic_id = topic_id
         self.last_abort = -1
         self.is_gone = self.is_made = False
+        self._is_new = False  # its first flush has not ended: nobody knows whose directory it is
         self._was_cut = False
         self._unsaved = 0  # bytes written since the last `save`
         self._jitter = jitter_of(directory)
@@ -69,8 +74,11 @@ class LogFiles:
         """The directory and its first files, for the first batch."""
         self.disk.make_directory(self.directory)
         self.unflushed.made(os.path.dirname(self.directory))
-        if self.unflushed.topic_id is not None:
-            write_topic_id(self.disk, self.directory, self.unflushed.topic_id)
+        topic_id = self.unflushed.topic_id
+        if topic_id is not None and topic_id_text(self.disk, self.directory) is None:
+            # The first flush syncs it: without it, nothing here was ever acknowledged.
+            self._is_new = True
+            self.unflushed.wrote_file(write_topic_id(self.disk, self.directory, topic_id))
         self.segments[0].create()
         self.unflushed.made(self.directory)
         self.is_made = True
@@ -132,6 +140,8 @@ class LogFiles:
             return None
         if self._was_cut and not self.epochs.is_synced:
             # By them the replay of the commit journal knows what was cut from what came after it.
+            if self._is_new:
+                self._sync_topic_id()
             if self.epochs.is_dirty:
                 self.epochs.write()
             self.unflushed.wrote_file(self.epochs.path)
@@ -140,6 +150,13 @@ class LogFiles:
     def end_flush(self, job: FlushJob, *, is_journaled: bool = False) -> None:
         """`job` has run without an error; is_journaled: its ranges are in the journal."""
         self.unflushed.end(job, is_journaled=is_journaled)
+        self._is_new = False
+
+    def _sync_topic_id(self) -> None:
+        """Here and now: who finds a file of epochs believes that this was done before."""
+        self.disk.sync_file(f"{self.directory}/{METADATA_FILE}")
+        self.disk.sync_directory(self.directory)
+        self._is_new = False
 
     def flush(self) -> None:
         """Sync everything now, on this thread. Raises KafkaStorageError, NoSpaceLeft."""
@@ -174,7 +191,7 @@ class LogFiles:
         """
         if self._unsaved >= SAVE_BYTES:
             self._save()
-        if self.epochs.is_synced or not self.is_made:
+        if self.epochs.is_synced or self._is_new or not self.is_made:
             return False
         if self.epochs.is_dirty:
             self.epochs.write()

@@ -11,7 +11,6 @@ from fastbroker.storage.checkpoints import UnknownVersion
 from fastbroker.storage.damage import Damaged
 from fastbroker.storage.disk import Disk
 from fastbroker.storage.log import Log
-from fastbroker.storage.partition_metadata import has_topic_id, write_topic_id
 from fastbroker.storage.producer_state import ProducerState
 from fastbroker.storage.recovery import find_epochs, find_segments, recover, set_aside
 from fastbroker.storage.segment import Segment
@@ -79,9 +78,6 @@ def _load(
         log.segments = Segments([log.new_segment(end, now_ms)])
         log.producers = ProducerState()
     log.is_made = bool(found) and log.segments[0] is found[0]
-    topic_id = log.unflushed.topic_id
-    if topic_id is not None and found and not has_topic_id(log.disk, log.directory, names):
-        write_topic_id(log.disk, log.directory, topic_id)
     log.log_end_offset = end
     log.unflushed.opened(end)
     log.epochs.cut_from(end)
