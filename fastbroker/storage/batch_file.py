@@ -51,10 +51,14 @@ class BatchFile:
     def read(self, position: int, size: int) -> bytes:
         return self.disk.pread(self.fd, size, position)
 
+    def scan(self, position: int) -> bytes:
+        """What is read at once to walk over batches; nothing behind the end is asked for."""
+        return self.disk.pread(self.fd, min(SCAN_BYTES, self.size - position), position)
+
     def headers(self, position: int = 0) -> Iterator[tuple[int, BatchHeader]]:
         """(position, header) of every whole batch from `position` on; stops at one that is not."""
         while position < self.size:
-            chunk = self.disk.pread(self.fd, SCAN_BYTES, position)
+            chunk = self.scan(position)
             at = 0
             while len(chunk) - at >= HEADER_BYTES:
                 try:

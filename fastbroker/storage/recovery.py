@@ -64,7 +64,6 @@ def find_segments(disk: Disk, directory: str, names: list[str]) -> list[Segment]
                 directory,
                 base_offset,
                 size=disk.size(path),
-                created_ms=disk.modified_ms(path),
                 has_txn_index=file_name(base_offset, TXN_INDEX) in there,
             )
         )
@@ -193,17 +192,19 @@ def recover(
             # It was cut; a snapshot behind the cut would have it believed at the next start.
             unsynced.append(segment.indexes.txn_index.file.path)
     if known > segments[0].base_offset and producers.producers:
-        producers.recall(_headers_before(kept, known))
+        producers.recall(_headers_before(kept, known, end))
     return Recovered(kept, segments[len(kept) :], end, producers, unsynced)
 
 
-def _headers_before(segments: list[Segment], offset: int) -> list[BatchHeader]:
+def _headers_before(
+    segments: list[Segment], offset: int, log_end_offset: int
+) -> list[BatchHeader]:
     """Of the batches in the last RECALL_BYTES before `offset`, and of a few more; those of one
     segment, or of two."""
     found: list[BatchHeader] = []
     wanted = RECALL_BYTES
     for segment in reversed([one for one in segments if one.base_offset < offset][-2:]):
-        located = segment.locate(offset)
+        located = segment.locate(offset) if offset < log_end_offset else None
         end = segment.size if located is None else located.position
         begin = segment.indexes.offset_index.position_before(max(end - wanted, 0))
         headers = [h for _, h in segment.headers(begin) if h.base_offset < offset]

@@ -5,7 +5,8 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from fastbroker._c.record_batch import BatchHeader, skip_batches
-from fastbroker.storage.batch_file import SCAN_BYTES, BatchFile
+from fastbroker.config.kinds import LONG_MAX
+from fastbroker.storage.batch_file import BatchFile
 from fastbroker.storage.damage import Damaged, report_cut
 from fastbroker.storage.disk import Buffer, Disk
 from fastbroker.storage.good_batches import good_batches
@@ -33,26 +34,32 @@ class Located(NamedTuple):
 class Segment(BatchFile):
     """Batches [base_offset, next_offset) in one file. Owned by one Log.
 
-    created_ms: when the file was made, or found on disk last written.
     largest_batch: in bytes, so far as it is known: no batch here is larger.
     """
 
     __slots__ = (
-        "_is_torn", "base_offset", "created_ms", "directory", "indexes", "largest_batch",
+        "_created_ms", "_is_torn", "base_offset", "directory", "indexes", "largest_batch",
     )  # fmt: skip
 
     def __init__(
         self, disk: Disk, directory: str, base_offset: int, *, size: int = 0,
-        created_ms: int = 0, has_txn_index: bool = False,
+        created_ms: int | None = None, has_txn_index: bool = False,
     ) -> None:  # fmt: skip
         super().__init__(disk, f"{directory}/{file_name(base_offset, LOG)}", size)
         self.directory, self.base_offset = directory, base_offset
-        self.created_ms = created_ms
+        self._created_ms = created_ms
         self.largest_batch = 0 if size == 0 else UNKNOWN_SIZE
         self.indexes = SegmentIndexes(
             disk, directory, base_offset, is_new=size == 0, has_txn_index=has_txn_index
         )
         self._is_torn = False  # a failed write may have left bytes behind `size`
+
+    @property
+    def created_ms(self) -> int:
+        """When the file was made, or had last been written when this was first asked."""
+        if self._created_ms is None:
+            self._created_ms = self.disk.modified_ms(self.path)
+        return self._created_ms
 
     def create(self) -> None:
         """Make the files of a new segment; Kafka's tools expect all of them but a .txnindex.
@@ -123,7 +130,7 @@ class Segment(BatchFile):
         """The first batch with a last offset >= `offset`; None when the segment ends before it."""
         position = self.checked.offset_index.lookup(offset)
         while position < self.size:
-            chunk = self.disk.pread(self.fd, SCAN_BYTES, position)
+            chunk = self.scan(position)
             step, size = skip_batches(chunk, offset)
             if size >= 0:
                 return Located(position + step, size)
@@ -170,9 +177,10 @@ class Segment(BatchFile):
         if position == 0:
             self.largest_batch = 0
         self.indexes.load()
-        end = self.disk.size(self.path)
+        end = self.size
         next_offset, epoch = self.base_offset, -1
-        if self._has_behind(position, recovery_point, end):
+        is_closed = recovery_point == LONG_MAX  # by a process that knew of no failed sync
+        if not is_closed and self._has_behind(position, recovery_point, end):
             self.disk.forget_cached(self.fd, position)
         for batch in good_batches(
             self, position, end, base_offset=self.base_offset, recovery_point=recovery_point

@@ -205,7 +205,7 @@ def swap_in(log: Log, begun: Plan, new: NewSegment) -> tuple[Segment, list[str]]
     Raises SegmentsChanged, OSError.
     """
     old = [begun.segments[source.base_offset] for source in new.old]
-    segment = replacement(new, old[-1].created_ms, log.disk)
+    segment = replacement(new, log.disk)
     try:
         return segment, log.replace(old, [segment])
     except SegmentsChanged:

@@ -262,7 +262,7 @@ class Rewriting:
         discard(self.disk, self.directory, self.base_offset)
 
 
-def replacement(new: NewSegment, created_ms: int, disk: Disk) -> Segment:
+def replacement(new: NewSegment, disk: Disk) -> Segment:
     """The new segment as a log has it, for Log.replace."""
     directory = new.old[0].directory
     segment = Segment(
@@ -271,5 +271,5 @@ def replacement(new: NewSegment, created_ms: int, disk: Disk) -> Segment:
     # Not read: its file has another's name yet.
     segment.indexes.txn_index.last_marker = new.last_abort
     segment.path = swap_path(directory, new.base_offset)
-    segment.created_ms, segment.largest_batch = created_ms, new.largest_batch
+    segment.largest_batch = new.largest_batch
     return segment
