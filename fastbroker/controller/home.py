@@ -30,6 +30,7 @@ from fastbroker.storage.checkpoints import (
 from fastbroker.storage.disk import Disk
 from fastbroker.storage.log import Log
 from fastbroker.storage.offset_checkpoints import RECOVERY_POINTS
+from fastbroker.storage.opening import open_log
 from fastbroker.storage.recovery import sync_what_is_left
 from fastbroker.storage.reserve import Reserve
 from fastbroker.uuids import new_uuid, uuid_bytes, uuid_text
@@ -112,7 +113,7 @@ class Home:
         finally:
             self.disk.close(fd)
         try:
-            return Log.open(
+            return open_log(
                 self.log_path,
                 disk=self.disk,
                 partition=PARTITION,

@@ -1,13 +1,13 @@
 """The log on disk, in Kafka's files: what is appended, found, flushed, recovered and dropped.
 
     disk.py             the only door to files
-    log.py              one partition's log; begin here
+    log.py log_files.py  one partition's log; begin here. Its files: made, flushed, saved, closed
+    opening.py recovery.py  from what is on disk to a log, and how much of it is good
     segments.py         the log's segments in their order: where offsets are, what is read
-    segment.py good_batches.py  one .log file with its indexes, and what of it can be trusted
-    index.py            .index and .timeindex
-    recovery.py         what is on disk when a log is opened, and how much of it is good
-    snapshots.py        .snapshot files: producers as they were at an offset
-    retention.py        which segments may go
+    segment.py rolling.py  one .log file with its indexes; when the next begins
+    batch_file.py good_batches.py  its batches, and how far they are good
+    segment_indexes.py index.py  .index and .timeindex: what of them is trusted, what is in them
+    snapshots.py retention.py  producers as they were at an offset; which segments may go
     compaction/         the last record of each key stays; see its guide
     swap.py             segments take the place of others on disk
     time_search.py      from a timestamp to a record

@@ -4,7 +4,7 @@ from __future__ import annotations
 from contextlib import suppress
 
 from fastbroker._c.unflushed import Dirty, Job
-from fastbroker.storage.segment import OpenFile
+from fastbroker.storage.batch_file import OpenFile
 
 
 class FlushJob(Job):

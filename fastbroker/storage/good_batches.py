@@ -3,7 +3,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 from fastbroker._c.record_batch import (
     HEADER_BYTES,
@@ -12,11 +11,9 @@ from fastbroker._c.record_batch import (
     crc_is_right,
     read_header,
 )
+from fastbroker.storage.batch_file import BatchFile
 from fastbroker.storage.disk import Buffer
 from fastbroker.storage.index import RELATIVE_MAX
-
-if TYPE_CHECKING:
-    from fastbroker.storage.segment import Segment
 
 log = logging.getLogger(__name__)
 
@@ -24,17 +21,17 @@ WALK_BYTES = 1 << 20  # read at once to walk over all batches
 
 
 def good_batches(
-    segment: Segment, position: int, end: int, recovery_point: int
+    batches: BatchFile, position: int, end: int, *, base_offset: int, recovery_point: int
 ) -> Iterator[BatchHeader]:
     """Headers of the batches in [position, end) of the file, before the first that is not good.
 
     One below `recovery_point` whose CRC is wrong was good once: it is told of, and counts as good.
     Raises OSError.
     """
-    next_offset, need = segment.base_offset, HEADER_BYTES
+    next_offset, need = base_offset, HEADER_BYTES
     while end - position >= need:
         size = min(max(WALK_BYTES, need), end - position)
-        data = memoryview(segment.read(position, size))
+        data = memoryview(batches.read(position, size))
         at, need = 0, HEADER_BYTES
         while len(data) - at >= HEADER_BYTES:
             try:
@@ -43,7 +40,7 @@ def good_batches(
                 return
             if header.base_offset < next_offset or header.last_offset < header.base_offset:
                 return
-            if header.last_offset - segment.base_offset > RELATIVE_MAX:
+            if header.last_offset - base_offset > RELATIVE_MAX:
                 return
             if _overlaps_next(header, next_offset, data, at + header.size):
                 return
@@ -57,7 +54,7 @@ def good_batches(
                     "%s: the batch at position %d, offsets %d to %d, is damaged: its CRC is"
                     " wrong; it was good when it was acknowledged, and is kept for its readers"
                     " to refuse",
-                    segment.path, position + at, header.base_offset, header.last_offset,
+                    batches.path, position + at, header.base_offset, header.last_offset,
                 )  # fmt: skip
             yield header
             at += header.size

@@ -26,10 +26,9 @@ from fastbroker.model import TopicPartition
 from fastbroker.storage.disk import Disk
 from fastbroker.storage.journal import FILES
 from fastbroker.storage.journal_frames import Entry, JournalFrame, lost_frames, read_frames
-from fastbroker.storage.leader_epochs import LeaderEpochs
-from fastbroker.storage.log import EPOCHS_FILE
+from fastbroker.storage.leader_epochs import EPOCHS_FILE, LeaderEpochs
 from fastbroker.storage.partition_metadata import topic_id_text
-from fastbroker.storage.segment import LOG, file_name
+from fastbroker.storage.segment_files import LOG, file_name
 from fastbroker.uuids import uuid_text
 
 log = logging.getLogger(__name__)

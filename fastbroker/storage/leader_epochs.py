@@ -11,6 +11,7 @@ from fastbroker.model import OffsetAndEpoch
 from fastbroker.storage.checkpoints import CorruptFile, pairs_file, read_pairs
 from fastbroker.storage.disk import Disk
 
+EPOCHS_FILE = "leader-epoch-checkpoint"
 UNKNOWN = OffsetAndEpoch(-1, -1)
 
 

@@ -31,9 +31,14 @@ from fastbroker.storage.journal_frames import NewerJournal
 from fastbroker.storage.journal_replay import JournalReplay
 from fastbroker.storage.log import Log
 from fastbroker.storage.offset_checkpoints import OffsetCheckpoints
-from fastbroker.storage.partition_metadata import topic_id_text
+from fastbroker.storage.opening import open_log
+from fastbroker.storage.partition_metadata import (
+    is_unflushed,
+    topic_id_text,
+    write_topic_id,
+)
 from fastbroker.storage.recovery import sync_what_is_left
-from fastbroker.storage.segment import LOG
+from fastbroker.storage.segment_files import LOG
 from fastbroker.storage.space import Space, is_fault, refusal
 from fastbroker.uuids import new_uuid, uuid_bytes, uuid_text
 
@@ -192,17 +197,10 @@ class LogDir:
         self, partition: TopicPartition, topic_id: bytes, config: TopicConfig, now_ms: int
     ) -> Log:
         """The log of `partition`, new or as it is on disk; a directory of another topic of the same
-        name is put aside. Raises NoSpaceLeft, KafkaStorageError."""
+        name, or of one that nobody knows, is put aside. Raises NoSpaceLeft, KafkaStorageError."""
         directory = self._file(str(partition))
         try:
-            found = topic_id_text(self.disk, directory)
-            is_there = found is not None or self.disk.exists(directory)
-            if found is not None and found != uuid_text(topic_id):
-                stray = self._file(_aside(str(partition), STRAY))
-                log.warning("%s is of another topic of that name: kept as %s", directory, stray)
-                self.disk.rename(directory, stray)
-                is_there = False
-            if not is_there:
+            if not self._has_own_directory(partition, directory, topic_id):
                 self._closed.discard(partition)
                 self.checkpoints.begin_anew(partition)
         except OSError as error:
@@ -210,7 +208,7 @@ class LogDir:
             raise refusal(directory, "opening", error) from error
         except (UnknownVersion, Damaged) as error:
             raise KafkaStorageError(f"{partition} cannot be opened: {error}") from error
-        self.logs[partition] = opened = Log.open(
+        self.logs[partition] = opened = open_log(
             directory,
             disk=self.disk,
             partition=partition,
@@ -227,6 +225,44 @@ class LogDir:
         if self.cleaned.get(partition, 0) > opened.log_end_offset:
             del self.cleaned[partition]  # it was of another log, or more than this was lost
         return opened
+
+    def _has_own_directory(
+        self, partition: TopicPartition, directory: str, topic_id: bytes
+    ) -> bool:
+        """Whether there is a directory of that topic; one of another is put aside.
+
+        Raises UnknownVersion, Damaged, OSError.
+        """
+        try:
+            found = topic_id_text(self.disk, directory)
+        except Damaged:
+            if not self._is_unflushed(partition, directory):
+                raise
+            found = None
+        if found == uuid_text(topic_id):
+            return True
+        if found is not None:
+            said = "is of another topic of that name"
+        elif not self.disk.exists(directory):
+            return False
+        elif self._is_unflushed(partition, directory):
+            said = "tells of no topic, and nothing in it was ever acknowledged"
+        else:
+            self.disk.sync_file(write_topic_id(self.disk, directory, topic_id))
+            self.disk.sync_directory(directory)
+            return True
+        stray = self._file(_aside(str(partition), STRAY))
+        log.warning("%s %s: kept as %s", directory, said, stray)
+        self.disk.rename(directory, stray)
+        return False
+
+    def _is_unflushed(self, partition: TopicPartition, directory: str) -> bool:
+        """Whether a directory without a topic id is of a log, of this topic or of an earlier one of
+        the name, in which nothing was ever acknowledged. Raises OSError."""
+        if self.was_clean or partition in self._closed:
+            return False
+        is_known = self.checkpoints.recovery_point(partition) > 0
+        return not is_known and is_unflushed(self.disk.list(directory))
 
     def close_log(self, partition: TopicPartition) -> None:
         """Close a log that nobody uses, all of which is synced: it is opened again when needed.

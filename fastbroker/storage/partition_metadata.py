@@ -1,5 +1,9 @@
 """Which topic a partition's directory belongs to: its partition.metadata file.
 
+It is on the medium before the first batch of the log is acknowledged, and before its file of leader
+epochs is written. A directory that has neither is what a power cut leaves of a log whose first
+flush never ended, and may be of an earlier topic of that name. Kafka's logs may lack it, too.
+
     file := 'version: 0\\n' 'topic_id: ' id '\\n'
 """
 from __future__ import annotations
@@ -10,6 +14,8 @@ from collections.abc import Collection
 from fastbroker.storage.checkpoints import UnknownVersion
 from fastbroker.storage.damage import Damaged
 from fastbroker.storage.disk import Disk
+from fastbroker.storage.leader_epochs import EPOCHS_FILE
+from fastbroker.storage.segment_files import LOG
 from fastbroker.uuids import uuid_bytes, uuid_text
 
 METADATA_FILE = "partition.metadata"
@@ -37,21 +43,21 @@ def topic_id_text(disk: Disk, directory: str) -> str | None:
         uuid_bytes(topic_id)
     except ValueError as error:
         raise Damaged(
-            f"{path} is damaged ({error}): if the directory is this topic's, remove the file, it is"
-            " made anew; otherwise restore it"
+            f"{path} is damaged ({error}): if the directory is this topic's, copy the file of"
+            " another partition of it, or write it with the topic's id; otherwise restore it"
         ) from None
     return topic_id
 
 
-def has_topic_id(disk: Disk, directory: str, names: Collection[str]) -> bool:
-    """Whether there is a file, and not an empty one; names: of the files there. Raises OSError."""
-    return METADATA_FILE in names and disk.size(os.path.join(directory, METADATA_FILE)) > 0
-
-
-def write_topic_id(disk: Disk, directory: str, topic_id: bytes) -> None:
-    """On the medium when this returns. Raises OSError.
-
-    Lost in a power cut, it would make a deleted topic's directory the next one's.
-    """
+def write_topic_id(disk: Disk, directory: str, topic_id: bytes) -> str:
+    """Unsynced; the path of what is to be synced, with its directory. Raises OSError."""
     text = f"version: {VERSION}\ntopic_id: {uuid_text(topic_id)}\n"
-    disk.replace_file(os.path.join(directory, METADATA_FILE), text.encode())
+    path = os.path.join(directory, METADATA_FILE)
+    disk.write_file(path, text.encode())
+    return path
+
+
+def is_unflushed(names: Collection[str]) -> bool:
+    """Whether a directory without a topic id, after a crash, is of a log whose first flush never
+    ended: nothing in it was acknowledged. names: of the files there."""
+    return EPOCHS_FILE not in names and any(name.endswith(LOG) for name in names)

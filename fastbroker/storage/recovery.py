@@ -14,13 +14,13 @@ from fastbroker.storage.damage import CUT, Damaged, drop_old_cuts
 from fastbroker.storage.disk import Disk
 from fastbroker.storage.leader_epochs import LeaderEpochs
 from fastbroker.storage.producer_state import ProducerState
-from fastbroker.storage.segment import (
+from fastbroker.storage.segment import Segment
+from fastbroker.storage.segment_files import (
     INDEX,
     LOG,
     SNAPSHOT,
     TIME_INDEX,
     TXN_INDEX,
-    Segment,
     file_name,
     offsets_of,
 )
@@ -64,7 +64,6 @@ def find_segments(disk: Disk, directory: str, names: list[str]) -> list[Segment]
                 directory,
                 base_offset,
                 size=disk.size(path),
-                created_ms=disk.modified_ms(path),
                 has_txn_index=file_name(base_offset, TXN_INDEX) in there,
             )
         )
@@ -145,7 +144,7 @@ def recover(
     `epochs` learns those of the batches that are checked.
     """
     # A transaction index that cannot be right is made anew, from the batches.
-    damaged = [one for one in segments if not one.txn_index.load()]
+    damaged = [one for one in segments if not one.indexes.txn_index.load()]
     # Entries of markers below a snapshot were synced before it. From there on all is replayed.
     trusted = min([recovery_point, *(one.base_offset for one in damaged)])
     producers, known = snapshots.newest(names, max(trusted, segments[0].base_offset))
@@ -162,16 +161,18 @@ def recover(
             # it gone, nothing else will tell of producers.
             unsynced.append(snapshots.write(segment.base_offset, producers))
         if segment in damaged:
-            segment.txn_index.clear()
-        segment.txn_index.cut(known)
+            segment.indexes.txn_index.clear()
+        segment.indexes.txn_index.cut(known)
         # Its indexes were synced with the first batch behind it, not before.
         if follower is not None and follower.base_offset < recovery_point:
             end = follower.base_offset
             if end > known:
                 _learn(producers, segment, segment.headers_from(known))
-                unsynced += segment.write_indexes()
+                unsynced += segment.indexes.write()
             continue
-        position, end = segment.trusted_position(min(recovery_point, known))
+        position, end = segment.indexes.trusted_position(
+            segment, min(recovery_point, known)
+        )
         size = segment.size
         checked = segment.recover(
             position, recovery_point=recovery_point, index_interval_bytes=index_interval_bytes
@@ -182,27 +183,30 @@ def recover(
             if batch.base_offset >= known:
                 _learn(producers, segment, [(at, batch)])
         if follower is not None:
-            unsynced += segment.close_indexes()
+            unsynced += segment.complete_indexes()
+            segment.indexes.forget()
             is_whole = follower.base_offset <= compacted_to and segment.size == size
             if is_whole or follower.base_offset <= recovery_point:
                 end = follower.base_offset  # what is missing before it was compacted away
-        elif segment.txn_index.write():
+        elif segment.indexes.txn_index.write():
             # It was cut; a snapshot behind the cut would have it believed at the next start.
-            unsynced.append(segment.txn_index.file.path)
+            unsynced.append(segment.indexes.txn_index.file.path)
     if known > segments[0].base_offset and producers.producers:
-        producers.recall(_headers_before(kept, known))
+        producers.recall(_headers_before(kept, known, end))
     return Recovered(kept, segments[len(kept) :], end, producers, unsynced)
 
 
-def _headers_before(segments: list[Segment], offset: int) -> list[BatchHeader]:
+def _headers_before(
+    segments: list[Segment], offset: int, log_end_offset: int
+) -> list[BatchHeader]:
     """Of the batches in the last RECALL_BYTES before `offset`, and of a few more; those of one
     segment, or of two."""
     found: list[BatchHeader] = []
     wanted = RECALL_BYTES
     for segment in reversed([one for one in segments if one.base_offset < offset][-2:]):
-        located = segment.locate(offset)
+        located = segment.locate(offset) if offset < log_end_offset else None
         end = segment.size if located is None else located.position
-        begin = segment.offset_index.position_before(max(end - wanted, 0))
+        begin = segment.indexes.offset_index.position_before(max(end - wanted, 0))
         headers = [h for _, h in segment.headers(begin) if h.base_offset < offset]
         found = headers + found
         wanted -= end - begin
@@ -218,7 +222,7 @@ def _learn(
     for position, batch in batches:
         aborted = replay(producers, segment, position, batch)
         if aborted is not None:
-            segment.txn_index.append(aborted)
+            segment.indexes.txn_index.append(aborted)
 
 
 def replay(

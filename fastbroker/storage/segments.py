@@ -174,7 +174,7 @@ class Segments(Sequence[Segment]):
         """See Log.aborted_transactions."""
         found: list[AbortedTransaction] = []
         for segment in self.from_offset(start):
-            more, is_all = segment.txn_index.overlapping(start, end)
+            more, is_all = segment.indexes.txn_index.overlapping(start, end)
             found += more
             if is_all:
                 break
@@ -183,7 +183,7 @@ class Segments(Sequence[Segment]):
     @property
     def last_abort(self) -> int:
         """Offset of the last abort marker; -1: there is none."""
-        return max(segment.txn_index.last_marker for segment in self._all)
+        return max(segment.indexes.txn_index.last_marker for segment in self._all)
 
 
 def _size_at(segment: Segment, position: int) -> int:

@@ -10,7 +10,7 @@ from collections.abc import Collection, Sequence
 
 from fastbroker.storage.disk import Disk
 from fastbroker.storage.producer_state import ProducerState
-from fastbroker.storage.segment import SNAPSHOT, file_name, offsets_of
+from fastbroker.storage.segment_files import SNAPSHOT, file_name, offsets_of
 
 SAVED_KEPT = 2  # the last may be above the recovery point
 

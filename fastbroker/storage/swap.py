@@ -19,15 +19,15 @@ import logging
 import os.path
 from collections.abc import Iterable
 
+from fastbroker.storage.batch_file import BatchFile
 from fastbroker.storage.disk import Disk
-from fastbroker.storage.segment import (
+from fastbroker.storage.segment_files import (
     DELETED,
     INDEX,
     LOG,
     SNAPSHOT,
     TIME_INDEX,
     TXN_INDEX,
-    Segment,
     file_name,
 )
 
@@ -124,14 +124,13 @@ def _finish(disk: Disk, directory: str, base_offset: int, names: list[str]) -> N
 def _end_of(disk: Disk, directory: str, base_offset: int) -> int:
     """The offset behind the last batch of a .swap; -1 when it is not whole."""
     path = swap_path(directory, base_offset)
-    segment = Segment(disk, directory, base_offset, size=disk.size(path))
-    segment.path = path
+    batches = BatchFile(disk, path, disk.size(path))
     end, reached = base_offset, 0
-    for position, header in segment.headers():
+    for position, header in batches.headers():
         if header.base_offset < end or header.last_offset < header.base_offset:
             return -1
         end, reached = header.last_offset + 1, position + header.size
-    return end if reached == segment.size else -1
+    return end if reached == batches.size else -1
 
 
 def _path(directory: str, base_offset: int, suffix: str) -> str:

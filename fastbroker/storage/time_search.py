@@ -28,7 +28,8 @@ def first_since(
     for segment in segments:
         if segment.max_timestamp < timestamp:
             continue
-        located = segment.locate(max(segment.time_index.lookup(timestamp), log_start_offset))
+        begin = segment.indexes.time_index.lookup(timestamp)
+        located = segment.locate(max(begin, log_start_offset))
         if located is None:
             continue
         for position, header in segment.headers(located.position):

@@ -9,9 +9,10 @@ from collections.abc import Collection
 from typing import NamedTuple
 
 from fastbroker._c.unflushed import Dirty, Written
+from fastbroker.storage.batch_file import OpenFile
 from fastbroker.storage.disk import Disk
 from fastbroker.storage.flush_job import FlushJob
-from fastbroker.storage.segment import OpenFile, Segment
+from fastbroker.storage.segment import Segment
 
 
 class Mark(NamedTuple):

@@ -6,9 +6,9 @@ from asyncio import AbstractEventLoop
 from collections.abc import Callable
 
 from fastbroker._c.sync_thread import DATA, FILE_SYSTEM
+from fastbroker.storage.batch_file import OpenFile
 from fastbroker.storage.journal import Half
 from fastbroker.storage.log_dir import LogDir
-from fastbroker.storage.segment import OpenFile
 from fastbroker.storage.unflushed import Mark, Unflushed
 from fastbroker.worker.syncing import Syncing
 

@@ -6,9 +6,9 @@ from asyncio import AbstractEventLoop, Future
 from collections.abc import Callable, Iterator
 
 from fastbroker.handlers.context import Broker
+from fastbroker.storage.batch_file import OpenFile
 from fastbroker.storage.leader_epochs import LeaderEpochs
 from fastbroker.storage.log import Log
-from fastbroker.storage.segment import OpenFile
 from fastbroker.storage.space import OUT_OF_FILES
 from fastbroker.storage.unflushed import Mark, Unflushed
 

@@ -25,6 +25,7 @@ from fastbroker.config.broker import BrokerConfig
 from fastbroker.config.topic import TopicConfig
 from fastbroker.model import TopicPartition
 from fastbroker.records.builder import build_batch
+from fastbroker.storage import opening
 from fastbroker.storage.disk import Buffer, Disk
 from fastbroker.storage.log import Log, Slice
 from fastbroker.storage.validator import validate
@@ -46,7 +47,7 @@ class RotatingDisk(Disk):
 def open_log(folder: pathlib.Path, disk: Disk) -> Log:
     """An empty log."""
     config = TopicConfig.resolve({"max.message.bytes": str(2 << 20)}, BrokerConfig())
-    return Log.open(
+    return opening.open_log(
         str(folder / "bench-0"), disk=disk, partition=TopicPartition("bench", 0),
         config=config, now_ms=NOW_MS,
     )  # fmt: skip

@@ -33,6 +33,7 @@ from fastbroker.storage.compaction.cleaning import Cleaning, Means
 from fastbroker.storage.compaction.offset_map import MapSize
 from fastbroker.storage.disk import Disk
 from fastbroker.storage.log import Log
+from fastbroker.storage.opening import open_log
 
 BATCH_BYTES = 16 << 10
 REPEATS = 50
@@ -63,7 +64,7 @@ CASES = [
 
 def written(path: pathlib.Path, case: Case, size: int) -> Log:
     """A log of about `size` uncompressed bytes in closed segments."""
-    log = Log.open(
+    log = open_log(
         str(path), disk=Disk(), partition=TopicPartition("bench", 0), now_ms=NOW_MS,
         config=TopicConfig(segment_bytes=128 << 20, max_message_bytes=2 << 20),
     )  # fmt: skip

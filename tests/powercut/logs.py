@@ -145,12 +145,12 @@ def _check_entries(log: Log) -> None:
     """Every entry of every index says what is in its segment."""
     for segment in log.segments:
         at = {position: header for position, header in segment.headers()}
-        base = segment.base_offset
-        for relative, position in _OFFSET.iter_unpack(segment.offset_index.file.entries()):
+        base, indexes = segment.base_offset, segment.indexes
+        for relative, position in _OFFSET.iter_unpack(indexes.offset_index.file.entries()):
             assert position in at, f"{segment.path}: no batch at {position}"
             assert at[position].last_offset == base + relative, f"{segment.path}: at {position}"
         headers, number, latest, before = list(at.values()), 0, -1, -1
-        for timestamp, relative in _TIME.iter_unpack(segment.time_index.file.entries()):
+        for timestamp, relative in _TIME.iter_unpack(indexes.time_index.file.entries()):
             while number < len(headers) and headers[number].last_offset <= base + relative:
                 latest = max(latest, headers[number].max_timestamp)
                 number += 1

@@ -12,6 +12,7 @@ from fastbroker.storage.disk import Disk
 from fastbroker.storage.journal import FILES, Journal
 from fastbroker.storage.journal_replay import JournalReplay
 from fastbroker.storage.log import Log
+from fastbroker.storage.opening import open_log
 from tests.storage.logs import NOW
 
 
@@ -27,7 +28,7 @@ class Journaled:
         """Opened, or made."""
         topic, _, number = name.rpartition("-")
         config = TopicConfig(segment_bytes=4096)
-        log = Log.open(
+        log = open_log(
             str(self.path / name), disk=self.disk, partition=TopicPartition(topic, int(number)),
             config=config, now_ms=NOW, topic_id=topic_id, **how,  # type: ignore[arg-type]
         )  # fmt: skip

@@ -8,6 +8,7 @@ from fastbroker.config.topic import TopicConfig
 from fastbroker.model import TopicPartition
 from fastbroker.records.builder import build_batch
 from fastbroker.records.reader import iter_records
+from fastbroker.storage import opening
 from fastbroker.storage.disk import Disk
 from fastbroker.storage.log import AppendInfo, Log
 
@@ -17,7 +18,7 @@ TP = TopicPartition("t", 0)
 
 def open_log(path: pathlib.Path, config: TopicConfig | None = None, **how: Any) -> Log:
     how.setdefault("disk", Disk())
-    return Log.open(
+    return opening.open_log(
         str(path / "t-0"), partition=TP, config=config or TopicConfig(), now_ms=NOW, **how
     )
 
@@ -46,3 +47,11 @@ def contents(log: Log, start: int | None = None) -> list[tuple[int, str]]:
         out += [(r.offset, (r.value or b"").decode()) for r in records]
         offset = records[-1].offset + 1
     return out
+
+
+def filled(path: pathlib.Path, count: int, config: TopicConfig) -> Log:
+    """A log of `count` batches of one record, a millisecond after each other."""
+    log = open_log(path, config)
+    for index in range(count):
+        append(log, f"value {index}", now=NOW + index)
+    return log

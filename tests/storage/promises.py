@@ -190,11 +190,11 @@ class Promises:
         """Each entry names a batch."""
         for segment in log.segments:
             at = {position: header for position, header in segment.headers()}
-            file, base = segment.offset_index.file, segment.base_offset
+            file, base = segment.indexes.offset_index.file, segment.base_offset
             for relative, position in _OFFSET.iter_unpack(file.entries()):
                 if position not in at or at[position].last_offset != base + relative:
                     raise Broken(f"{file.path}: {base + relative} is not at {position}")
-            file, before = segment.time_index.file, -1
+            file, before = segment.indexes.time_index.file, -1
             for timestamp, relative in _TIME.iter_unpack(file.entries()):
                 upto = [h.max_timestamp for h in at.values() if h.last_offset <= base + relative]
                 if timestamp <= before or not upto or max(upto) != timestamp:

@@ -310,6 +310,7 @@ def test_epochs_that_their_file_does_not_have_yet_are_taken(journaled: Journaled
     """It is written some time after the first batch of an epoch was acknowledged."""
     log = journaled.log()
     append(log, "a", epoch=1)
+    journaled.flush(log)
     assert log.save_when_due()
     append(log, "b", epoch=1)
     append(log, "c", epoch=2)

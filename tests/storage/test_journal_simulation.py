@@ -40,6 +40,18 @@ def test_random_schedules(pytestconfig: pytest.Config) -> None:
     schedules.run(JournalSchedule, schedules.seeds(pytestconfig, SCHEDULES))
 
 
+class YoungTopics(JournalSchedule):
+    """Topics live shortly: most cuts hit a log before or during its first flush."""
+
+    calls = 60
+    weights = (40, 15, 50, 1, 1, 4, 12, 4, 2, 1, 1)
+
+
+@pytest.mark.timeout(900)
+def test_random_lives_of_young_topics(pytestconfig: pytest.Config) -> None:
+    schedules.run(YoungTopics, schedules.seeds(pytestconfig, SCHEDULES))
+
+
 def acknowledges_before_the_sync(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(SteppedThread, "_sync_journal", lambda self, journal: None)
 

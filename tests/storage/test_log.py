@@ -93,15 +93,6 @@ def test_a_batch_larger_than_a_segment_is_refused(tmp_path: pathlib.Path) -> Non
     assert log.log_end_offset == 0
 
 
-def test_a_segment_is_rolled_by_age(tmp_path: pathlib.Path) -> None:
-    log = open_log(tmp_path, TopicConfig(segment_ms=1000))
-    append(log, "a", now=NOW)
-    append(log, "b", now=NOW + 1000)
-    assert len(log.segments) == 1
-    append(log, "c", now=NOW + 1001)
-    assert [segment.base_offset for segment in log.segments] == [0, 2]
-
-
 def test_append_time_is_the_brokers(tmp_path: pathlib.Path) -> None:
     log = open_log(tmp_path, TopicConfig(message_timestamp_type="LogAppendTime"))
     assert append(log, "a", at=5, now=NOW).append_time == NOW
@@ -324,29 +315,6 @@ def test_a_new_log_takes_its_parent_along(tmp_path: pathlib.Path) -> None:
     job = log.begin_flush()
     assert job is not None
     assert not job.directories
-
-
-def test_rolls_by_time_are_spread_by_the_jitter(tmp_path: pathlib.Path) -> None:
-    rolled = set()
-    for number in range(20):
-        config = TopicConfig(segment_ms=1000, segment_jitter_ms=900)
-        log = open_log(tmp_path / str(number), config)
-        append(log, "first", now=NOW)
-        rolled.add(
-            next(ms for ms in range(1002) if log._is_full(log.segments[0], 10, 1, NOW + ms, NOW))
-        )
-    assert min(rolled) > 100
-    assert len(rolled) > 10
-
-
-def test_timestamps_that_go_back_roll_nothing(tmp_path: pathlib.Path) -> None:
-    log = open_log(tmp_path, TopicConfig(segment_ms=1000))
-    append(log, "first", now=NOW)
-    append(log, "from long ago", at=NOW - 10**9, now=NOW)
-    append(log, "just after", at=NOW + 1000, now=NOW)
-    assert len(log.segments) == 1
-    append(log, "later", at=NOW + 1001, now=NOW)
-    assert len(log.segments) == 2
 
 
 @pytest.mark.parametrize("life", ["same", "clean", "crashed"])

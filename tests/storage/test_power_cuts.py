@@ -9,13 +9,13 @@ import pytest
 
 from fastbroker._c.record_batch import CorruptBatch
 from fastbroker.errors import KafkaError
-from fastbroker.storage import good_batches
-from fastbroker.storage import log as log_module
+from fastbroker.storage import good_batches, log_dir
 from fastbroker.storage.flush_job import FlushJob
 from fastbroker.storage.index import IndexFile
 from fastbroker.storage.journal_replay import JournalReplay
 from fastbroker.storage.log import Log
 from fastbroker.storage.log_dir import CLEAN, LogDirError
+from fastbroker.storage.partition_metadata import METADATA_FILE
 from fastbroker.storage.producer_state import ProducerState
 from fastbroker.storage.snapshots import Snapshots
 from fastbroker.storage.txn_index import TxnIndex
@@ -32,6 +32,20 @@ BUG_SCHEDULES = 1_000
 @pytest.mark.timeout(900)
 def test_random_schedules(pytestconfig: pytest.Config) -> None:
     schedules.run(Schedule, schedules.seeds(pytestconfig, SCHEDULES))
+
+
+class YoungTopics(Schedule):
+    """Topics live shortly, and are made again under their names: most cuts hit a log before or
+    during its first flush."""
+
+    steps = 40
+    calls = 60
+    weights = (40, 15, 50, 1, 1, 4, 12, 4, 2, 1, 1)
+
+
+@pytest.mark.timeout(900)
+def test_random_lives_of_young_topics(pytestconfig: pytest.Config) -> None:
+    schedules.run(YoungTopics, schedules.seeds(pytestconfig, SCHEDULES))
 
 
 def acknowledges_before_the_sync(patch: pytest.MonkeyPatch) -> None:
@@ -137,8 +151,23 @@ def stays_clean(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(SimulatedDisk, "remove", remove)
 
 
+def leaves_topic_ids_unsynced(patch: pytest.MonkeyPatch) -> None:
+    right = FlushJob.open_names
+
+    def open_names(self: FlushJob) -> Any:
+        paths = [path for path in self.paths if not path.endswith(METADATA_FILE)]
+        return right(self._replace(paths=paths))
+
+    patch.setattr(FlushJob, "open_names", open_names)
+
+
 def takes_any_directory(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(log_module, "write_topic_id", lambda *_: None)
+    patch.setattr(log_dir, "is_unflushed", lambda _: False)
+
+
+def tells_no_topics_apart(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(log_dir, "topic_id_text", lambda *_: None)
+    patch.setattr(log_dir, "is_unflushed", lambda _: False)
 
 
 @pytest.mark.timeout(300)
@@ -159,7 +188,6 @@ def takes_any_directory(patch: pytest.MonkeyPatch) -> None:
         forgets_producers,
         forgets_aborted_transactions,
         stays_clean,
-        takes_any_directory,
     ],
 )
 def test_a_planted_bug_is_found(
@@ -168,3 +196,15 @@ def test_a_planted_bug_is_found(
     plant(monkeypatch)
     with pytest.raises((schedules.Broken, LogDirError, KafkaError, CorruptBatch)):
         schedules.run(Schedule, range(BUG_SCHEDULES))
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize(
+    "plant", [leaves_topic_ids_unsynced, takes_any_directory, tells_no_topics_apart]
+)
+def test_a_planted_bug_about_young_topics_is_found(
+    plant: Callable[[pytest.MonkeyPatch], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plant(monkeypatch)
+    with pytest.raises((schedules.Broken, KafkaError)):
+        schedules.run(YoungTopics, range(BUG_SCHEDULES))

@@ -30,7 +30,7 @@ def segments(*sizes_and_times: tuple[int, int]) -> list[Segment]:
     made = []
     for number, (size, latest) in enumerate(sizes_and_times):
         segment = Segment(FakeDisk(), "d", 10 * number)  # type: ignore[arg-type]
-        segment.size, segment._max_timestamp = size, latest
+        segment.size, segment.indexes.max_timestamp = size, latest
         made.append(segment)
     return made
 
@@ -89,7 +89,7 @@ def test_a_segment_without_timestamps_ages_from_its_last_write(tmp_path: pathlib
     log = open_log(tmp_path, TopicConfig(retention_ms=HOUR))
     append(log, "x", at=-2)
     segment = log.segments[0]
-    segment._max_timestamp = -1
+    segment.indexes.max_timestamp = -1
     assert segment.latest_ms == log.disk.modified_ms(segment.path)
 
 

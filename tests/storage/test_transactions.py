@@ -103,8 +103,8 @@ def test_what_was_aborted_is_found_in_the_segment_of_its_marker(tmp_path: pathli
     assert log.aborted_transactions(5, 6) == [(1, 0, first, first + 1)]
     assert [one.producer_id for one in log.aborted_transactions(0, first)] == [2, 1]
     assert log.aborted_transactions(first + 1, first + 9) == []
-    assert log.segments[0].txn_index.last_marker == -1
-    assert log.segments[-1].txn_index.last_marker == first
+    assert log.segments[0].indexes.txn_index.last_marker == -1
+    assert log.segments[-1].indexes.txn_index.last_marker == first
 
 
 def test_a_commit_leaves_no_file(tmp_path: pathlib.Path) -> None:
@@ -408,7 +408,7 @@ def test_no_snapshot_follows_a_transaction_index_that_was_not_synced(
     assert not [name for name in os.listdir(log.directory) if name.endswith(".snapshot")]
     disk.broken = set()
     log.end()
-    assert log.segments[-1].txn_index.file.path in disk.synced
+    assert log.segments[-1].indexes.txn_index.file.path in disk.synced
     assert [name for name in os.listdir(log.directory) if name.endswith(".snapshot")]
 
 

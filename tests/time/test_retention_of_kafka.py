@@ -12,6 +12,7 @@ import pytest
 from fastbroker.config.topic import TopicConfig
 from fastbroker.storage.disk import Disk
 from fastbroker.storage.log import Log
+from fastbroker.storage.opening import open_log
 from fastbroker.storage.retention import next_due_ms
 from tests.storage.logs import TP
 from tests.time.retention_cases import (
@@ -29,7 +30,7 @@ RECORDED = json.loads(pathlib.Path(__file__).with_name("kafka_retention.json").r
 
 def grown(case: Case, path: pathlib.Path, now_ms: int) -> Log:
     config = TopicConfig.resolve(growing(case), None)
-    log = Log.open(str(path / "t-0"), disk=Disk(), partition=TP, config=config, now_ms=now_ms)
+    log = open_log(str(path / "t-0"), disk=Disk(), partition=TP, config=config, now_ms=now_ms)
     for number in range(len(case.batches)):
         data = memoryview(bytearray(batch_of(case, number, now_ms)))
         log.append(data, leader_epoch=0, now_ms=now_ms, produce_version=9)

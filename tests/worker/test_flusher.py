@@ -17,8 +17,8 @@ from fastbroker.model import TopicPartition
 from fastbroker.partition.partition import Leadership, Partition
 from fastbroker.storage.disk import Disk
 from fastbroker.storage.journal import RANGE_BYTES, Frame, Journal
-from fastbroker.storage.log import Log
 from fastbroker.storage.log_dir import LogDir
+from fastbroker.storage.opening import open_log
 from fastbroker.worker.checkpoint import POINTS_BYTES, Checkpoint
 from fastbroker.worker.flusher import Flusher
 from tests.storage.logs import NOW, batch
@@ -94,7 +94,7 @@ class Bench:
     def partition(self, number: int = 0) -> Partition:
         """A partition that leads and has nothing to flush."""
         name = TopicPartition("t", number)
-        opened = Log.open(
+        opened = open_log(
             str(self.path / str(name)), disk=Disk(), partition=name, config=TopicConfig(),
             now_ms=NOW, topic_id=bytes(16),
         )  # fmt: skip
@@ -102,7 +102,7 @@ class Bench:
             name, bytes(16), lambda: opened, broker_id=1, request_flush=self.flusher.request
         )
         made.lead(Leadership(1, 0, 0, (1,), (1,)))
-        made.log._make()
+        made.log.make()
         opened.flush()
         return made
 

@@ -11,7 +11,7 @@ import pytest
 from fastbroker.errors import KafkaStorageError, NotCoordinator, NotLeaderOrFollower
 from fastbroker.handlers.context import OFFSETS_TOPIC
 from fastbroker.records.reader import iter_records
-from fastbroker.storage.log import Log
+from fastbroker.storage import opening
 from fastbroker.storage.segments import Segments
 from fastbroker.worker import internal_topic
 from fastbroker.worker.internal_topic import InternalTopic, committed_batches
@@ -100,7 +100,7 @@ def test_what_never_comes_is_not_waited_for(bench: Bench) -> None:
         next(chunks)
 
 
-@pytest.mark.parametrize("method", ["_load", "read"])
+@pytest.mark.parametrize("method", ["find_segments", "read"])
 def test_what_cannot_be_read_now_is_read_later(
     bench: Bench, monkeypatch: pytest.MonkeyPatch, method: str
 ) -> None:
@@ -108,7 +108,7 @@ def test_what_cannot_be_read_now_is_read_later(
     topic.append(0, [(b"a", b"1")])
     bench.flush()
     partition = bench.partition(OFFSETS_TOPIC)
-    if method == "_load":
+    if method == "find_segments":
         assert partition.log.save_when_due()
         partition.log.epochs.synced()
         bench.log_dir.close_log(partition.name)
@@ -119,7 +119,7 @@ def test_what_cannot_be_read_now_is_read_later(
 
     chunks = committed_batches(partition)
     with monkeypatch.context() as patch:
-        patch.setattr(Log if method == "_load" else Segments, method, no_files)
+        patch.setattr(Segments if method == "read" else opening, method, no_files)
         for _ in range(3):
             assert bytes(next(chunks)) == b""
     bench.timers.advance(OPEN_AGAIN_MS)

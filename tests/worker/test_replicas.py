@@ -19,8 +19,8 @@ from fastbroker.protocol.metadata_records import (
     TopicRecord,
 )
 from fastbroker.protocol.schema import Struct
+from fastbroker.storage import opening
 from fastbroker.storage.damage import Damaged
-from fastbroker.storage.log import Log
 from fastbroker.worker.replicas import OPEN_AGAIN_MS
 from tests.handlers.bench import ELSEWHERE, ME, Bench
 
@@ -153,7 +153,7 @@ def test_a_log_that_cannot_be_opened_is_not_tried_with_each_request(
 
     bench.create()
     with monkeypatch.context() as patch:
-        patch.setattr(Log, "_load", broken)
+        patch.setattr(opening, "find_segments", broken)
         for _ in range(3):
             with pytest.raises(KafkaStorageError) as told:
                 bench.append("a")

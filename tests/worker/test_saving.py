@@ -12,7 +12,7 @@ import pytest
 
 from fastbroker.model import TopicPartition
 from fastbroker.storage.checkpoints import read_offsets
-from fastbroker.storage.log import SAVE_BYTES
+from fastbroker.storage.log_files import SAVE_BYTES
 from fastbroker.storage.offset_checkpoints import RECOVERY_POINTS
 from fastbroker.worker.saving import SYNC_ALL_FROM, Saving
 from tests.handlers.bench import Bench

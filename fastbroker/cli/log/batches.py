@@ -13,7 +13,7 @@ from fastbroker.records.compression import NAMES
 from fastbroker.records.reader import Batch, Record
 from fastbroker.storage.disk import Disk
 from fastbroker.storage.index import OffsetIndex
-from fastbroker.storage.segment import INDEX, LOG
+from fastbroker.storage.segment_files import INDEX, LOG
 from fastbroker.storage.verify.scan import Piece, pieces
 
 Fact = dict[str, Any]

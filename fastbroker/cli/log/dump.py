@@ -14,7 +14,7 @@ from fastbroker.cli.log.page import VIEWS, record_lines, wrong_lines
 from fastbroker.cli.log.sheet import Sheet
 from fastbroker.cli.output import Failure, count, json_option, screen_width, size
 from fastbroker.storage.disk import Disk
-from fastbroker.storage.segment import INDEX, LOG, SNAPSHOT, TIME_INDEX, TXN_INDEX
+from fastbroker.storage.segment_files import INDEX, LOG, SNAPSHOT, TIME_INDEX, TXN_INDEX
 from fastbroker.storage.verify.journal_file import FILES as JOURNAL
 from fastbroker.storage.verify.layout import Kind, kind_of, log_dirs, partitions
 

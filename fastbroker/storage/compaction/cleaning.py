@@ -39,7 +39,8 @@ from fastbroker.storage.compaction.source import (
 from fastbroker.storage.compaction.transactions import CleanedTransactions
 from fastbroker.storage.disk import Disk
 from fastbroker.storage.log import Log, SegmentsChanged
-from fastbroker.storage.segment import LOG, Segment, file_name
+from fastbroker.storage.segment import Segment
+from fastbroker.storage.segment_files import LOG, file_name
 from fastbroker.storage.swap import commit, settle, withdraw
 from fastbroker.storage.txn_index import AbortedTransaction
 
@@ -204,7 +205,7 @@ def swap_in(log: Log, begun: Plan, new: NewSegment) -> tuple[Segment, list[str]]
     Raises SegmentsChanged, OSError.
     """
     old = [begun.segments[source.base_offset] for source in new.old]
-    segment = replacement(new, old[-1].created_ms, log.disk)
+    segment = replacement(new, log.disk)
     try:
         return segment, log.replace(old, [segment])
     except SegmentsChanged:

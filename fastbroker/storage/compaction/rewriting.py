@@ -21,14 +21,8 @@ from fastbroker.storage.compaction.transactions import CleanedTransactions
 from fastbroker.storage.damage import Damaged
 from fastbroker.storage.disk import Disk
 from fastbroker.storage.index import RELATIVE_MAX
-from fastbroker.storage.segment import (
-    INDEX,
-    LOG,
-    TIME_INDEX,
-    TXN_INDEX,
-    Segment,
-    file_name,
-)
+from fastbroker.storage.segment import Segment
+from fastbroker.storage.segment_files import INDEX, LOG, TIME_INDEX, TXN_INDEX, file_name
 from fastbroker.storage.swap import CLEANED, discard, swap_path
 from fastbroker.storage.txn_index import AbortedTransaction, packed
 
@@ -268,13 +262,14 @@ class Rewriting:
         discard(self.disk, self.directory, self.base_offset)
 
 
-def replacement(new: NewSegment, created_ms: int, disk: Disk) -> Segment:
+def replacement(new: NewSegment, disk: Disk) -> Segment:
     """The new segment as a log has it, for Log.replace."""
     directory = new.old[0].directory
     segment = Segment(
         disk, directory, new.base_offset, size=new.size, has_txn_index=new.last_abort >= 0
     )
-    segment.txn_index.last_marker = new.last_abort  # not read: its file has another's name yet
+    # Not read: its file has another's name yet.
+    segment.indexes.txn_index.last_marker = new.last_abort
     segment.path = swap_path(directory, new.base_offset)
-    segment.created_ms, segment.largest_batch = created_ms, new.largest_batch
+    segment.largest_batch = new.largest_batch
     return segment

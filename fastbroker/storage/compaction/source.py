@@ -10,7 +10,8 @@ from fastbroker._c.record_batch import HEADER_BYTES, CorruptBatch, read_header
 from fastbroker.errors import CorruptMessage
 from fastbroker.storage.damage import Damaged
 from fastbroker.storage.disk import Disk
-from fastbroker.storage.segment import INDEX, TIME_INDEX, Segment, file_name
+from fastbroker.storage.segment import Segment
+from fastbroker.storage.segment_files import INDEX, TIME_INDEX, file_name
 from fastbroker.storage.txn_index import AbortedTransaction
 
 # Called with a number of bytes that were read or written: waits for as long as they are worth.
@@ -50,7 +51,7 @@ def source_of(segment: Segment, end: int) -> Source:
         end=end,
         path=segment.path,
         size=segment.size,
-        has_txn_index=segment.txn_index.last_marker >= 0,
+        has_txn_index=segment.indexes.txn_index.last_marker >= 0,
     )
 
 
@@ -130,7 +131,7 @@ class AbortedIn:
         for source in self.sources:
             if source.end <= start or not source.has_txn_index:
                 continue
-            index = _own(source, self.disk).txn_index
+            index = _own(source, self.disk).indexes.txn_index
             try:
                 if not index.load():
                     raise Damaged(f"the transaction index beside {source.path} is damaged")

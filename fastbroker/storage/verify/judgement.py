@@ -5,7 +5,7 @@ import os.path
 from typing import NamedTuple
 
 from fastbroker.storage.disk import Disk
-from fastbroker.storage.segment import INDEX, LOG, SNAPSHOT, TIME_INDEX, TXN_INDEX
+from fastbroker.storage.segment_files import INDEX, LOG, SNAPSHOT, TIME_INDEX, TXN_INDEX
 from fastbroker.storage.verify.finding import Fault, Finding, Severity
 from fastbroker.storage.verify.opening import Opened, Rehearsal
 from fastbroker.storage.verify.partition import (

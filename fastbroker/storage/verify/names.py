@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from fastbroker.storage.recovery import LEFTOVERS
-from fastbroker.storage.segment import INDEX, LOG, SNAPSHOT, TIME_INDEX, TXN_INDEX
+from fastbroker.storage.segment_files import INDEX, LOG, SNAPSHOT, TIME_INDEX, TXN_INDEX
 
 OF_SEGMENTS = (LOG, INDEX, TIME_INDEX, TXN_INDEX)
 KNOWN = {"leader-epoch-checkpoint", "partition.metadata", "quorum-state"}

@@ -18,6 +18,7 @@ from fastbroker.storage.damage import Damaged
 from fastbroker.storage.disk import Disk
 from fastbroker.storage.log import Log
 from fastbroker.storage.log_dir import META, LogDir, LogDirError
+from fastbroker.storage.opening import open_log
 from fastbroker.storage.partition_metadata import topic_id_text
 from fastbroker.storage.verify.partition import Circumstances
 from fastbroker.storage.verify.rehearsal import RehearsalDisk
@@ -92,7 +93,7 @@ class Rehearsal:
             topic_id = _topic_id(self.stage, directory, known)
             return home.open_log(partition, topic_id, config, 0)
         self.stage.mark()
-        return Log.open(
+        return open_log(
             directory,
             disk=self.stage,
             partition=partition,

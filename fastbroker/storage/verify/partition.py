@@ -9,14 +9,7 @@ from typing import NamedTuple
 from fastbroker._c.record_batch import BatchHeader
 from fastbroker.config.kinds import LONG_MAX
 from fastbroker.storage.disk import Disk
-from fastbroker.storage.segment import (
-    INDEX,
-    LOG,
-    SNAPSHOT,
-    TIME_INDEX,
-    TXN_INDEX,
-    file_name,
-)
+from fastbroker.storage.segment_files import INDEX, LOG, SNAPSHOT, TIME_INDEX, TXN_INDEX, file_name
 from fastbroker.storage.txn_index import AbortedTransaction
 from fastbroker.storage.verify.aborted import check_aborted
 from fastbroker.storage.verify.epochs import EpochHistory

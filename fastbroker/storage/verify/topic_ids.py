@@ -8,7 +8,7 @@ from fastbroker.protocol.metadata_records import RemoveTopicRecord, TopicRecord
 from fastbroker.protocol.record_frames import decode_metadata_record
 from fastbroker.records.reader import Batch
 from fastbroker.storage.disk import Disk
-from fastbroker.storage.segment import LOG, file_name
+from fastbroker.storage.segment_files import LOG, file_name
 from fastbroker.storage.verify.names import partition_names
 from fastbroker.storage.verify.scan import pieces
 from fastbroker.uuids import uuid_text

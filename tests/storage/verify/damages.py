@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from fastbroker._c.record_batch import LENGTH_END, read_header
 from fastbroker.config.topic import TopicConfig
 from fastbroker.errors import KafkaError
+from fastbroker.storage import opening
 from fastbroker.storage.disk import Disk
 from fastbroker.storage.log import Log
 from fastbroker.storage.verify.partition import Circumstances
@@ -164,7 +165,7 @@ def do_damage(directory: pathlib.Path, dice: random.Random) -> str:
 def reopen(sample: Sample, directory: pathlib.Path) -> Log:
     """As its broker would."""
     known = sample.known
-    return Log.open(
+    return opening.open_log(
         str(directory), disk=Disk(), partition=TP, config=CONFIG, now_ms=NOW,
         is_clean=known.is_clean, recovery_point=known.recovery_point,
         log_start_offset=known.log_start,

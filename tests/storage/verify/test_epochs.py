@@ -7,6 +7,7 @@ import pathlib
 import pytest
 
 from fastbroker.storage.disk import Disk
+from fastbroker.storage.log import Log
 from fastbroker.storage.verify.finding import Finding, Severity
 from fastbroker.storage.verify.judgement import verify_partition
 from fastbroker.storage.verify.partition import Circumstances
@@ -18,14 +19,19 @@ def directory(tmp_path: pathlib.Path) -> str:
     """Its file has epoch 1 from 0 on, and not 2 from 2 on."""
     log = open_log(tmp_path, topic_id=bytes(16))
     append(log, "a", epoch=1)
+    flush(log)
     assert log.save_when_due()
     append(log, "b", epoch=1)
     append(log, "c", epoch=2)
+    flush(log)
+    return log.directory
+
+
+def flush(log: Log) -> None:
     job = log.begin_flush()
     assert job is not None
     job.run()
     log.end_flush(job)
-    return log.directory
 
 
 def found(directory: str, point: int, **how: bool) -> list[Finding]:
