@@ -58,11 +58,13 @@ class Cleaner:
     def _before(self, name: TopicPartition, log: ModelLog, now_ms: int) -> Before:
         opened = self.state.world.partition(name).opened
         if opened is None:
+            self.behind[name] = 0
             return Before(dirty_part(log, now_ms, log.stable), None)
         point = opened.recovery_point
         # An epoch holds it back until it was saved, which happens every minute.
-        self.behind[name] = self.behind[name] + 1 if point != log.end else 0
-        if self.behind[name] > BEHIND_MAX or point not in (log.end, log.epochs[-1][1]):
+        is_new = self.state.minutes_up == 0
+        self.behind[name] = 0 if is_new or point == log.end else self.behind[name] + 1
+        if self.behind[name] > BEHIND_MAX or point not in (log.end, *(at for _, at in log.epochs)):
             raise Difference(f"{name}: the recovery point is {point}, the log ends at {log.end}")
         known = producers_of(opened, log)
         return Before(dirty_part(log, now_ms, min(log.stable, point)), known)

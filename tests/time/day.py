@@ -9,7 +9,7 @@ from tests.time.cleaner import Cleaner
 from tests.time.look import Look
 from tests.time.model import ModelLog
 from tests.time.state import State
-from tests.time.topics import REMADE_HOURS, TOPICS
+from tests.time.topics import ONCE, REMADE_HOURS, TOPICS
 from tests.time.traffic import Traffic
 from tests.time.world import (
     EXPIRY_CHECK_MS,
@@ -22,6 +22,7 @@ from tests.time.world import (
 )
 
 ENDS = ("stop", "kill", "killed in retention", "killed in compaction")
+NIGHT_MINUTES = 7 * 60  # the longest retention, and two expiries of producers
 
 
 class Day:
@@ -32,6 +33,7 @@ class Day:
         self.world, self.chance, self.counts = state.world, state.chance, state.counts
         self.traffic, self.cleaner, self.look = Traffic(state), Cleaner(state), Look(state)
         self.restarts = restarts
+        self.once = 0  # how many topics were made to be there once
         self.ends: dict[str, int] = {}  # topic -> minute at which it is made anew
 
     def close(self) -> None:
@@ -42,12 +44,11 @@ class Day:
         self._started()
         for name in TOPICS:
             self._create(name)
-        for name in ("idle", "kept"):
-            for _ in range(3):
-                self.traffic.append(TopicPartition(name, 0))
+        self.traffic.begin()
 
     def hour(self) -> None:
         """Sixty minutes, then a look at everything."""
+        self._make_once()
         restart = self.chance.randrange(60)
         how = self.chance.choice(ENDS) if self.restarts else ""
         ended = self.counts[how]
@@ -68,13 +69,16 @@ class Day:
         if self.state.minute == 9 * 60:
             self.world.step_clock(-HOUR)
         self.look.at_everything()
+        self._forget()
 
-    def night(self, minutes: int) -> None:
-        """Nobody is there: what is under way comes to an end."""
-        self.traffic.end_transactions()
-        for _ in range(minutes):
+    def night(self) -> None:
+        """All has an end, and nobody comes for as long as anything is kept by time. What is held
+        in the morning is the same each morning."""
+        self.traffic.end()
+        for _ in range(NIGHT_MINUTES):
             self._pass_minute("")
-        self.look.at_directory()
+        self.look.at_morning()
+        self._forget()
 
     # ---- starts and ends
 
@@ -154,12 +158,18 @@ class Day:
             if due:
                 log.drop(due, now_ms, at_ms)
 
+    def _forget(self) -> None:
+        """Of the producers that have expired, the model needs those that may come back."""
+        for name, log in self.state.model.items():
+            log.forget(self.world.producers_known(name))
+
     # ---- topics
 
     def _create(self, name: str) -> None:
         policy = self.state.policies[name]
-        self.world.create(name, TOPICS[name].partitions, policy.configs())
-        for number in range(TOPICS[name].partitions):
+        partitions = self.state.topics[name].partitions
+        self.world.create(name, partitions, policy.configs())
+        for number in range(partitions):
             log = ModelLog(policy, self.world.now_ms())
             self.state.model[TopicPartition(name, number)] = log
             log.led(self.world.epoch)
@@ -167,18 +177,34 @@ class Day:
             low, high = REMADE_HOURS[name]
             self.ends[name] = self.state.minute + self.chance.randrange(low * 60, high * 60)
 
+    def _delete(self, name: str) -> None:
+        self.world.delete(name)
+        state, at_ms = self.state, self.world.bench.timers.at_ms
+        for number in range(state.topics[name].partitions):
+            gone = state.model.pop(TopicPartition(name, number))
+            state.orphans += [due for _, due in gone.deleted]
+            if gone.end:
+                due = at_ms + state.policies[name].delete_delay_ms
+                state.directories.setdefault(f"{name}-{number}.", []).append(due)
+
     def _remake(self, name: str) -> None:
         """Somebody waits for it, and producers go on with their sequences."""
         self.counts["remade"] += 1
         self.traffic.wait_for(TopicPartition(name, 0))
-        self.world.delete(name)
-        at_ms = self.world.bench.timers.at_ms
-        for number in range(TOPICS[name].partitions):
-            gone = self.state.model.pop(TopicPartition(name, number))
-            self.state.orphans += [due for _, due in gone.deleted]
-            due = at_ms + self.state.policies[name].delete_delay_ms
-            self.state.directories.setdefault(f"{name}-{number}.", []).append(due)
+        self._delete(name)
         self._create(name)
+
+    def _make_once(self) -> None:
+        """A topic with a name that was never there, in the place of the one of the hour before."""
+        state = self.state
+        self.once, before = self.once + 1, f"once-{self.once:04d}"
+        if before in state.topics:
+            self._delete(before)
+            del state.topics[before], state.policies[before]
+        name = f"once-{self.once:04d}"
+        state.topics[name], state.policies[name] = ONCE, ONCE.policy
+        self._create(name)
+        self.traffic.append(TopicPartition(name, 0))
 
     def _remake_at_last(self, name: str) -> None:
         """Where the log begins, and how far it goes, is of another one now; checkpoints are old."""

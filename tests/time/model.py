@@ -56,15 +56,33 @@ class Policy(NamedTuple):
         return min(self.segment_ms, self.max_lag_ms) if self.is_compacted else self.segment_ms
 
 
+class Value(NamedTuple):
+    """What a record says: a text, and so many letters behind it, which take no memory here."""
+
+    text: str
+    more: int = 0
+
+    def encode(self) -> bytes:
+        return self.text.encode() + b"v" * self.more
+
+
+def value_of(data: bytes) -> Value:
+    """The other way; the text ends with a dot."""
+    size = data.find(b".") + 1
+    value = Value(data[:size].decode(), len(data) - size)
+    assert value.encode() == data
+    return value
+
+
 class Row(NamedTuple):
     """A record; value: None for a tombstone."""
 
     offset: int
     key: str
-    value: str | None
+    value: Value | None
 
 
-MARKER = Row(0, "key.", "value.")  # as long as a marker's record is
+MARKER = Row(0, "key.", Value("value."))  # as long as a marker's record is
 
 
 class Written(NamedTuple):
@@ -100,7 +118,7 @@ class Written(NamedTuple):
 
 
 def _record_bytes(row: Row, offset_delta: int, time_delta: int) -> int:
-    value = -1 if row.value is None else len(row.value)
+    value = -1 if row.value is None else len(row.value.text) + row.value.more
     body = 2 + len(row.key) + max(value, 0)  # attributes, and how many headers there are
     body += sum(_varint_bytes(one) for one in (time_delta, offset_delta, len(row.key), value))
     return _varint_bytes(body) + body
@@ -165,7 +183,7 @@ class ModelLog:
     # ---- writing
 
     def append(
-        self, latest: int, now_ms: int, *, values: tuple[tuple[str, str | None], ...] = (),
+        self, latest: int, now_ms: int, *, values: tuple[tuple[str, Value | None], ...] = (),
         producer_id: int = -1, epoch: int = -1, transactional: bool = False,
         is_marker: bool = False, commit: bool = True,
     ) -> Written:  # fmt: skip
@@ -238,6 +256,13 @@ class ModelLog:
         for producer_id, known in list(self.producers.items()):
             if known.open_at < 0 and now_ms - known.last_ms >= silent_ms:
                 self.forgotten[producer_id] = self.producers.pop(producer_id)
+
+    def forget(self, known: set[int]) -> None:
+        """Of the forgotten producers those that are still `known`, and those with a batch in the
+        log, can come back."""
+        written = {one.producer_id for piece in self.pieces for one in piece.batches}
+        come_back = self.forgotten.keys() & (known | written)
+        self.forgotten = {one: self.forgotten[one] for one in come_back}
 
     @property
     def stable(self) -> int:

@@ -16,7 +16,8 @@ class Difference(AssertionError):
 
 
 class State:
-    """model: by the rules alone. minute: how many have passed.
+    """model: by the rules alone. topics, policies: of those that are there; policies may be changed.
+    minute: how many have passed.
 
     directories: of deleted partitions, by the beginning of their names: when each goes.
     orphans: when files of deleted partitions were to go.
@@ -25,6 +26,7 @@ class State:
     def __init__(self, world: World, chance: random.Random) -> None:
         self.world, self.chance = world, chance
         self.model: dict[TopicPartition, ModelLog] = {}
+        self.topics = dict(TOPICS)
         self.policies = {name: topic.policy for name, topic in TOPICS.items()}
         self.directories: dict[str, list[float]] = {}
         self.orphans: list[float] = []

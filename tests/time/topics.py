@@ -73,4 +73,6 @@ TOPICS = {
     "idle": Topic(Policy(retention_ms=5 * HOUR), 1, 0.0),
     "kept": Topic(Policy(), 1, 0.0),
 }  # fmt: skip
+# Made each hour under a new name, written once, and deleted an hour later.
+ONCE = Topic(Policy("compact,delete", retention_ms=2 * HOUR), 1, 0.0)
 REMADE_HOURS = {"recreated": (1, 4), "compact": (6, 9)}  # how long each lives

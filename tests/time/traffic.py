@@ -11,13 +11,14 @@ from fastbroker.protocol.messages.fetch import FetchRequest
 from fastbroker.records.builder import build_batch
 from fastbroker.records.control import EndTransactionMarker, marker_batch
 from tests.recordings.scenario import make
-from tests.time.model import Policy
+from tests.time.model import Value
 from tests.time.state import Difference, State
-from tests.time.topics import HANGING, IDEMPOTENT, PASSING, TOPICS, TRANSACTIONAL
+from tests.time.topics import HANGING, IDEMPOTENT, PASSING, TOPICS, TRANSACTIONAL, Topic
 from tests.time.world import HOUR, MINUTE
 
 FUTURE_MS = 50 * MINUTE
 TIMEOUT = 15  # minutes of a transaction
+RETENTIONS_MS = (HOUR, 3 * HOUR, 2 * HOUR)  # of the topic by-time, from time to time
 TOMBSTONES = 0.12  # of the records of compacted topics
 
 
@@ -44,7 +45,7 @@ class Traffic:
     def minute(self) -> None:
         """What happens in one."""
         state, chance = self.state, self.chance
-        for name, topic in TOPICS.items():
+        for name, topic in state.topics.items():
             for number in range(topic.partitions):
                 while chance.random() < topic.busy:
                     self.append(TopicPartition(name, number))
@@ -53,16 +54,31 @@ class Traffic:
             log = state.model[TopicPartition("trimmed", 0)]
             self.delete_records("trimmed", chance.choice((-1, chance.randint(log.start, log.end))))
         if chance.random() < 0.01:
-            policy = state.policies["by-time"]._replace(
-                retention_ms=chance.choice((HOUR, 2 * HOUR, 3 * HOUR))
-            )
-            state.policies["by-time"] = policy
-            state.world.configure("by-time", retention_ms=str(policy.retention_ms))
-            for number in range(2):
-                state.model[TopicPartition("by-time", number)].policy = policy
+            self._configure(chance.choice(RETENTIONS_MS))
         for _ in range(3):
             self._read(chance.choice(list(state.model)))
         self.wait_for(chance.choice(list(state.model)))
+
+    def begin(self) -> None:
+        """What is hardly ever written again is written."""
+        self._try_configurations()
+        for name in ("idle", "kept"):
+            for _ in range(3):
+                self.append(TopicPartition(name, 0))
+
+    def _try_configurations(self) -> None:
+        """Each has been in force since the broker has started, the last one is."""
+        for retention_ms in RETENTIONS_MS:
+            self._configure(retention_ms)
+
+    def _configure(self, retention_ms: int) -> None:
+        """How long one topic keeps its records."""
+        policy = TOPICS["by-time"].policy._replace(retention_ms=retention_ms)
+        self.state.policies["by-time"] = policy
+        self.state.world.configure("by-time", retention_ms=str(policy.retention_ms))
+        for name, log in self.state.model.items():
+            if name.topic == "by-time":
+                log.policy = policy
 
     # ---- records
 
@@ -84,7 +100,7 @@ class Traffic:
             producer_id = self.passing = self.passing + 1
         if producer_id < 0:
             epoch = -1
-        values = self._values(TOPICS[name.topic].keys, TOPICS[name.topic].value_bytes, log.policy)
+        values = self._values(self.state.topics[name.topic])
         producer = producer_id, epoch, name
         sequence = self.sequences[producer] if producer_id >= 0 else -1
         data = build_batch(
@@ -111,18 +127,16 @@ class Traffic:
         if (partition.high_watermark, len(data)) != (written.last + 1, written.size):
             raise Difference(f"{name}: {partition.high_watermark} is committed, {written} is there")
 
-    def _values(
-        self, keys: int, value_bytes: int, policy: Policy
-    ) -> tuple[tuple[str, str | None], ...]:
+    def _values(self, topic: Topic) -> tuple[tuple[str, Value | None], ...]:
         chance, minute = self.chance, self.state.minute
-        count = chance.randint(1, 3) if value_bytes < 1000 else 1
-        tombstones = TOMBSTONES if policy.is_compacted else 0.0
+        count = chance.randint(1, 3) if topic.value_bytes < 1000 else 1
+        tombstones = TOMBSTONES if topic.policy.is_compacted else 0.0
         return tuple(
             (
-                f"k{chance.randrange(keys)}",
-                None if chance.random() < tombstones else f"{minute}." + "v" * size,
+                f"k{chance.randrange(topic.keys)}",
+                None if chance.random() < tombstones else Value(f"{minute}.", size),
             )
-            for size in (chance.randrange(value_bytes) for _ in range(count))
+            for size in (chance.randrange(topic.value_bytes) for _ in range(count))
         )
 
     # ---- transactions
@@ -177,11 +191,14 @@ class Traffic:
         if written.size != len(marker_batch(marker, now_ms=now_ms)):
             raise Difference(f"{written.size} bytes are not the size of a marker")
 
-    def end_transactions(self) -> None:
-        """Those that are open: nobody is left to go on with them."""
+    def end(self) -> None:
+        """All transactions are ended, each log has a last batch, and its first configuration."""
         for name, under_way in self.open.items():
             for one in list(under_way):
                 self._end(name, one, is_late=True)
+        for name in self.state.model:
+            self.append(name)
+        self._try_configurations()
 
     # ---- requests
 
@@ -202,6 +219,7 @@ class Traffic:
                 },
             ),
             2,
+            connection=self.state.world.bench.connect(),
         )
         log.move_start(log.end if offset == -1 else offset)
         one = answer.topics[0].partitions[0]

@@ -24,6 +24,7 @@ from fastbroker.protocol.metadata_records import (
 )
 from fastbroker.protocol.schema import Struct
 from fastbroker.storage.disk import Buffer, Disk
+from fastbroker.storage.producer_state import ProducerState
 from fastbroker.storage.swap import CLEANED
 from fastbroker.worker.compaction import Compaction
 from fastbroker.worker.removal import Removal
@@ -127,6 +128,9 @@ class World:
         self.loop = SteppedLoop()
 
     def close(self) -> None:
+        """Nothing is to happen any more."""
+        self.compaction.close()
+        self.loop.settle()
         self.loop.close()
 
     @property
@@ -234,6 +238,15 @@ class World:
 
     def partition(self, name: TopicPartition) -> Partition:
         return self.bench.broker.partitions[name]
+
+    def producers_known(self, name: TopicPartition) -> set[int]:
+        """Those that the log, or a snapshot of it, tells of."""
+        opened = self.partition(name).opened
+        found = set(opened.producers.producers if opened is not None else ())
+        for path in (self.directory / str(name)).glob("*.snapshot"):
+            state = ProducerState.from_snapshot(path.read_bytes())
+            found |= state.producers.keys() if state is not None else set()
+        return found
 
     # ---- what the process holds
 
