@@ -87,7 +87,9 @@ class _Rules:
     ) -> None:  # fmt: skip
         self.now_ms, self.known = now_ms, known
         self.horizon = now_ms + log.policy.tombstone_ms
-        self.aborted = _aborted(one for piece in reversed(log.pieces) for one in piece.batches[::-1])
+        self.aborted = _aborted(
+            one for piece in reversed(log.pieces) for one in reversed(piece.batches)
+        )
         self.met: set[int] = set()  # producers with a batch of the transaction that they are in
         self.latest: dict[str, int] = {}
         for one in (one for piece in closed for one in piece.batches):

@@ -20,6 +20,7 @@ from typing import Any, NamedTuple
 NUMBERS = (int, float)
 NOT_OURS = (types.CodeType, types.FrameType, types.ModuleType, logging.Logger, logging.Manager)
 SIZED = (dict, list, set, frozenset, tuple, collections.deque, str, bytes, bytearray)
+RESIDENT = "resident KiB"
 
 
 class Held(NamedTuple):
@@ -125,7 +126,7 @@ class Series:
         gc.collect()
         for name, value in {
             **quantities, "blocks": python_blocks(), "malloc bytes": malloc_bytes(),
-            "resident KiB": resident_kib(),
+            RESIDENT: resident_kib(),
         }.items():  # fmt: skip
             self.samples.setdefault(name, []).append(value)
 
@@ -138,8 +139,10 @@ class Series:
         return {name: slope(values[begin:]) for name, values in self.samples.items()}
 
     def rising(self, begin: int) -> dict[str, str]:
-        """What goes up, and how fast."""
-        return {name: str(one) for name, one in self.slopes(begin).items() if one.rises}
+        """What goes up, and how fast; but what is resident goes up and down in steps, a few pages at
+        a time, which is no noise around a line: that is to be read, in a long series."""
+        slopes = self.slopes(begin)
+        return {name: str(one) for name, one in slopes.items() if one.rises and name != RESIDENT}
 
     def told(self, begin: int) -> str:
         """All of it, for a reader."""

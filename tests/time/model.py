@@ -88,8 +88,8 @@ MARKER = Row(0, "key.", Value("value."))  # as long as a marker's record is
 class Written(NamedTuple):
     """A batch in the log: offsets [first, last], timestamp of its records (-1: none).
 
-    commits: of a marker. aborts: it has aborted something. horizon: until when its tombstones stay, -1:
-    no cleaning has met them yet. is_empty: its header alone is left.
+    commits: of a marker. aborts: it has aborted something. is_empty: its header alone is left.
+    horizon: until when its tombstones stay, -1: no cleaning has met them yet.
     """
 
     first: int

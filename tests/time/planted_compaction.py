@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 
 from fastbroker.config.kinds import LONG_MAX
-from fastbroker.model import TopicPartition
 from fastbroker.records.control import ABORT
 from fastbroker.storage import offset_checkpoints, recovery, swap
 from fastbroker.storage.compaction import cleaning, rewriting
@@ -97,14 +96,6 @@ def how_far_it_came_is_not_read(patch: pytest.MonkeyPatch) -> None:
         return {} if name == offset_checkpoints.CLEANED else real(self, name)
 
     patch.setattr(OffsetCheckpoints, "_read", wrong)
-
-
-def how_far_it_came_outlives_the_topic(patch: pytest.MonkeyPatch) -> None:
-    def wrong(self: OffsetCheckpoints, partition: TopicPartition) -> None:
-        self.recovery_points.pop(partition, None)
-        self._log_starts.pop(partition, None)
-
-    patch.setattr(OffsetCheckpoints, "forget", wrong)
 
 
 def it_never_knows_how_far_it_came(patch: pytest.MonkeyPatch) -> None:
@@ -234,7 +225,6 @@ PLANTED_IN_COMPACTION: tuple[Plant, ...] = (
     snapshots_of_old_segments_stay,
     how_far_it_came_is_not_written,
     how_far_it_came_is_not_read,
-    how_far_it_came_outlives_the_topic,
     it_never_knows_how_far_it_came,
     the_smallest_lag_does_not_count,
     the_largest_lag_does_not_count,

@@ -16,7 +16,7 @@ class Difference(AssertionError):
 
 
 class State:
-    """model: by the rules alone. topics, policies: of those that are there; policies may be changed.
+    """model: by the rules alone. topics, policies: of those that are there, as they are now.
     minute: how many have passed.
 
     directories: of deleted partitions, by the beginning of their names: when each goes.

@@ -52,7 +52,7 @@ def test_a_day(folder: pathlib.Path, errors: Errors) -> None:
 
 
 @pytest.mark.parametrize(
-    "plant", (*PLANTED, *PLANTED_IN_COMPACTION), ids=lambda plant: plant.__name__
+    "plant", [*PLANTED, *PLANTED_IN_COMPACTION], ids=lambda plant: plant.__name__
 )
 def test_a_planted_bug_is_found(
     plant: Plant, folder: pathlib.Path, monkeypatch: pytest.MonkeyPatch

@@ -84,14 +84,16 @@ class Traffic:
 
     def append(
         self, name: TopicPartition, *, producer_id: int = -1, epoch: int = 0,
-        transactional: bool = False,
+        transactional: bool = False, ahead_ms: int = 0,
     ) -> None:  # fmt: skip
-        """One batch."""
+        """One batch; ahead_ms: of the clock, 0: as the dice have it."""
         chance, world, log = self.chance, self.state.world, self.state.model[name]
         now_ms = world.now_ms()
         at = now_ms - chance.randrange(10 * MINUTE)
         if name.topic == "timeless":
             at = -1
+        elif ahead_ms:
+            at = now_ms + ahead_ms
         elif chance.random() < 0.02:
             at = now_ms + chance.randrange(FUTURE_MS)
         if name.topic == "recreated" and producer_id < 0:
@@ -181,6 +183,7 @@ class Traffic:
             # The coordinator fences the producer, which comes back with the epoch after that.
             epoch += 1
             self.epochs[one.producer_id] = max(self.epochs[one.producer_id], epoch + 1)
+            self.sequences.pop((one.producer_id, one.epoch, name), None)
             self.state.counts["timed out"] += 1
         marker = EndTransactionMarker(one.producer_id, epoch, 1, commit, 0)
         now_ms = self.state.world.now_ms()
@@ -192,12 +195,15 @@ class Traffic:
             raise Difference(f"{written.size} bytes are not the size of a marker")
 
     def end(self) -> None:
-        """All transactions are ended, each log has a last batch, and its first configuration."""
+        """All transactions are ended, and each log has its first configuration and start. A last
+        batch in each begins a segment: what is behind is to be compacted some time."""
         for name, under_way in self.open.items():
             for one in list(under_way):
                 self._end(name, one, is_late=True)
         for name in self.state.model:
-            self.append(name)
+            if name.topic != "kept":  # for ever, and the model would grow with it
+                self.append(name, ahead_ms=FUTURE_MS)
+        self.delete_records("trimmed", -1)
         self._try_configurations()
 
     # ---- requests
