@@ -316,6 +316,7 @@ class LogDir:
         if forgotten is not None:
             forgotten.is_gone = True
             forgotten.unflushed.dropped(forgotten.segments)
+        self._closed.discard(partition)
         self.checkpoints.forget(partition)
         directory = self._file(str(partition))
         if not self.disk.exists(directory):

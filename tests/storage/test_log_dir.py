@@ -100,6 +100,19 @@ def test_checkpoints_of_others_are_kept(tmp_path: pathlib.Path) -> None:
             directory.forget_log(partition)
 
 
+def test_nothing_is_remembered_of_a_closed_log_whose_topic_is_deleted(
+    tmp_path: pathlib.Path
+) -> None:
+    directory = started(tmp_path)
+    log = opened(directory, FIRST)
+    fill(log, 3)
+    log.epochs.synced()
+    directory.close_log(TP)
+    directory.forget_log(TP)
+    names = [name for name, one in vars(directory).items() if isinstance(one, set | dict) and one]
+    assert not names
+
+
 def test_one_write_forgets_all_partitions_of_a_topic(
     tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,48 +1,183 @@
-"""Whether the memory of a broker goes up: what its code has allocated, hour after hour."""
+"""What a process holds: its objects counted, and whether a series of numbers goes up.
+
+At the same state of the model the counts have to be the same, to the last object; what is no
+object, and what an allocator makes of it all, is judged by the slope of a long series.
+"""
 from __future__ import annotations
 
+import collections
+import ctypes
 import gc
-import tracemalloc
-from collections.abc import Sequence
+import logging
+import sys
+import types
+from collections.abc import Iterable, Sequence
+from math import sqrt
+from typing import Any, NamedTuple
 
-OURS = "*/fastbroker/*"
-SEGMENT_BYTES = 600  # what a segment costs, about; their number goes up and down
-SLOPE_MAX, SPREAD_MAX = 0.10, 0.15  # of the mean, over all hours and of each
-FROM_HOUR = 1  # what was there before is used again without a trace, for days: begin early
-
-
-class Memory:
-    """Traces between `begin` and `end`; `samples` are bytes, segments taken off."""
-
-    def __init__(self) -> None:
-        self.samples: list[float] = []
-
-    def begin(self) -> None:
-        tracemalloc.start()
-
-    def end(self) -> None:
-        tracemalloc.stop()
-
-    def sample(self, segments: int) -> None:
-        gc.collect()
-        taken = tracemalloc.take_snapshot().filter_traces([tracemalloc.Filter(True, OURS)])
-        ours = sum(trace.size for trace in taken.traces)
-        self.samples.append(ours - segments * SEGMENT_BYTES)
-
-    def rises(self) -> str | None:
-        """What is wrong; None: it stays as it is."""
-        return rising(self.samples)
+# Not counted: how many there are goes with the numbers themselves, small ones are shared. What
+# holds them is.
+NUMBERS = (int, float)
+NOT_OURS = (types.CodeType, types.FrameType, types.ModuleType, logging.Logger, logging.Manager)
+SIZED = (dict, list, set, frozenset, tuple, collections.deque, str, bytes, bytearray)
+RESIDENT = "resident KiB"
 
 
-def rising(samples: Sequence[float]) -> str | None:
-    """What is wrong with one sample an hour; None: they stay the same."""
+class Held(NamedTuple):
+    """Of one type: how many objects there are, and the sum of their lengths. Not their bytes: a
+    dict has room for what it once had."""
+
+    count: int
+    length: int
+
+
+Inventory = dict[str, Held]
+
+
+def inventory(roots: Iterable[object], stop: Iterable[object] = ()) -> Inventory:
+    """All that can be reached from `roots` but not by way of `stop`, of modules other than
+    fastbroker's and of code."""
+    seen = {id(one) for one in (*_others(), *stop)}
+    found: dict[str, list[int]] = collections.defaultdict(lambda: [0, 0])
+    todo = list(roots)
+    while todo:
+        one = todo.pop()
+        if id(one) in seen or isinstance(one, NOT_OURS):
+            continue
+        seen.add(id(one))
+        if isinstance(one, type) and not one.__module__.startswith("fastbroker"):
+            continue
+        if type(one) not in NUMBERS:
+            held = found[f"{type(one).__module__}.{type(one).__qualname__}"]
+            held[0] += 1
+            held[1] += len(one) if isinstance(one, SIZED) else 0
+        todo.extend(gc.get_referents(one))
+    return {name: Held(*held) for name, held in found.items()}
+
+
+def _others() -> list[object]:
+    """Other modules, and what is in them."""
+    return [
+        part
+        for name, module in list(sys.modules.items())
+        if not name.startswith("fastbroker")
+        for part in (module, getattr(module, "__dict__", None))
+    ]
+
+
+def modules() -> list[dict[str, Any]]:
+    """The contents of fastbroker's."""
+    return [vars(one) for name, one in list(sys.modules.items()) if name.startswith("fastbroker")]
+
+
+def more_than(after: Inventory, before: Inventory) -> dict[str, tuple[Held, Held]]:
+    """What there is more of: (before, after) by type."""
+    nothing = Held(0, 0)
+    return {
+        name: (before.get(name, nothing), held)
+        for name, held in after.items()
+        if held.count > before.get(name, nothing).count
+        or held.length > before.get(name, nothing).length
+    }
+
+
+# ---- series
+
+
+class Slope(NamedTuple):
+    """Of a straight line through a series, a step; half: half of its 99 % confidence interval."""
+
+    slope: float
+    half: float
+
+    @property
+    def rises(self) -> bool:
+        """Whether chance does not explain that it goes up."""
+        return self.slope > self.half
+
+    def __str__(self) -> str:
+        return f"{self.slope:.0f} +- {self.half:.0f}"
+
+
+# Student's t, two-sided 99 %, by degrees of freedom; the last stands for all behind it, too.
+T_99 = (63.66, 9.92, 5.84, 4.60, 4.03, 3.71, 3.50, 3.36, 3.25, 3.17, 3.11, 3.05, 3.01, 2.98, 2.95)
+
+
+def slope(samples: Sequence[float]) -> Slope:
+    """Least squares; three samples at least."""
     count = len(samples)
     mean, middle = sum(samples) / count, (count - 1) / 2
-    slope = sum((n - middle) * (one - mean) for n, one in enumerate(samples))
-    slope /= sum((n - middle) ** 2 for n in range(count))
-    told = " ".join(f"{one / 1024:.0f}" for one in samples)
-    if slope * (count - 1) > SLOPE_MAX * mean:
-        return f"memory goes up by {slope:.0f} bytes an hour; KiB: {told}"
-    if max(samples) > (1 + SPREAD_MAX) * mean:
-        return f"memory goes up and down; KiB: {told}"
-    return None
+    spread = sum((n - middle) ** 2 for n in range(count))
+    rise = sum((n - middle) * one for n, one in enumerate(samples)) / spread
+    rest = sum((one - mean - rise * (n - middle)) ** 2 for n, one in enumerate(samples))
+    free = count - 2
+    half = T_99[min(free, len(T_99)) - 1] * sqrt(rest / free / spread)
+    return Slope(rise, half)
+
+
+class Series:
+    """Samples of several quantities of this process, taken together."""
+
+    def __init__(self) -> None:
+        self.samples: dict[str, list[float]] = {}
+
+    def add(self, **quantities: float) -> None:
+        """With them comes the memory of the whole process."""
+        gc.collect()
+        for name, value in {
+            **quantities, "blocks": python_blocks(), "malloc bytes": malloc_bytes(),
+            RESIDENT: resident_kib(),
+        }.items():  # fmt: skip
+            self.samples.setdefault(name, []).append(value)
+
+    def last(self) -> str:
+        """The last sample."""
+        return ", ".join(f"{values[-1]} {name}" for name, values in self.samples.items())
+
+    def slopes(self, begin: int) -> dict[str, Slope]:
+        """From sample number `begin` on."""
+        return {name: slope(values[begin:]) for name, values in self.samples.items()}
+
+    def rising(self, begin: int) -> dict[str, str]:
+        """What goes up, and how fast; but what is resident goes up and down in steps, a few pages at
+        a time, which is no noise around a line: that is to be read, in a long series."""
+        slopes = self.slopes(begin)
+        return {name: str(one) for name, one in slopes.items() if one.rises and name != RESIDENT}
+
+    def told(self, begin: int) -> str:
+        """All of it, for a reader."""
+        return "\n".join(
+            f"{name}: {one} a step; {min(self.samples[name]):.0f} to {max(self.samples[name]):.0f}"
+            for name, one in self.slopes(begin).items()
+        )
+
+
+# ---- of the whole process
+
+
+class _Mallinfo2(ctypes.Structure):
+    _fields_ = [
+        (name, ctypes.c_size_t)
+        for name in ("arena", "ordblks", "smblks", "hblks", "hblkhd", "usmblks", "fsmblks",
+                     "uordblks", "fordblks", "keepcost")
+    ]  # fmt: skip
+
+
+def malloc_bytes() -> int:
+    """In use, by whatever calls malloc: buffers of compiled code, and Python's objects above 512
+    bytes."""
+    libc = ctypes.CDLL(None)
+    libc.mallinfo2.restype = _Mallinfo2
+    found = libc.mallinfo2()
+    return int(found.uordblks + found.hblkhd)
+
+
+def python_blocks() -> int:
+    """Python's objects of up to 512 bytes, and parts of larger ones."""
+    return sys.getallocatedblocks()
+
+
+def resident_kib() -> int:
+    """What the kernel says."""
+    with open("/proc/self/status") as file:
+        return next(int(line.split()[1]) for line in file if line.startswith("VmRSS"))

@@ -1,7 +1,8 @@
 """One broker with a clock of its own: real logs, real upkeep, restarts, on files in a directory.
 
-Retention, checkpoints, expiry and removals are the worker's own, driven by virtual timers; threads
-of the executor run at once. Nothing is synced: what is simulated is time, not power cuts.
+Retention, checkpoints, expiry, compaction and removals are the worker's own, driven by virtual
+timers; threads of the executor run at once. Nothing is synced: what is simulated is time, not power
+cuts.
 """
 from __future__ import annotations
 
@@ -23,12 +24,15 @@ from fastbroker.protocol.metadata_records import (
 )
 from fastbroker.protocol.schema import Struct
 from fastbroker.storage.disk import Buffer, Disk
+from fastbroker.storage.producer_state import ProducerState
+from fastbroker.storage.swap import CLEANED
+from fastbroker.worker.compaction import Compaction
 from fastbroker.worker.removal import Removal
 from fastbroker.worker.rounds import Rounds
 from fastbroker.worker.saving import Saving
 from fastbroker.worker.upkeep import Upkeep
 from tests.handlers.bench import ME, Bench
-from tests.worker.loops import InstantLoop
+from tests.worker.loops import InstantLoop, SteppedLoop
 
 MINUTE, HOUR = 60_000, 3_600_000
 RETENTION_CHECK_MS = 5 * MINUTE
@@ -39,6 +43,8 @@ SETTINGS = {
     "producer.id.expiration.check.interval.ms": str(EXPIRY_CHECK_MS),
     "producer.id.expiration.ms": str(PRODUCERS_EXPIRE_MS),
     "replica.high.watermark.checkpoint.interval.ms": str(MINUTE),
+    # It is over in the middle between two turns, which are a minute apart.
+    "log.cleaner.backoff.ms": str(MINUTE // 2),
 }
 
 
@@ -47,14 +53,28 @@ class Killed(BaseException):
 
 
 class TimedDisk(Disk):
-    """Files are as old as the virtual clock says; `kill_in`: so many renames later it is over."""
+    """Files are as old as the virtual clock says.
+
+    kill_in: so many renames and new files of compaction later it is over: is_dead.
+    """
 
     def __init__(self, now_ms: Callable[[], int]) -> None:
         self.now_ms = now_ms
         self.kill_in: int | None = None
+        self.is_dead = False
+
+    def _step(self) -> None:
+        if self.kill_in == 0:
+            self.is_dead = True
+        if self.is_dead:  # nor does what tidies up after an exception come to anything
+            raise Killed
+        if self.kill_in is not None:
+            self.kill_in -= 1
 
     def open(self, path: str, *, create: bool = False, write: bool = True) -> int:
         is_new = create and not os.path.exists(path)
+        if path.endswith(CLEANED):
+            self._step()
         fd = super().open(path, create=create, write=write)
         if is_new:
             self._touch(fd)
@@ -81,11 +101,13 @@ class TimedDisk(Disk):
         self.write_file(path, data)
 
     def rename(self, source: str, target: str) -> None:
-        if self.kill_in is not None:
-            if self.kill_in == 0:
-                raise Killed
-            self.kill_in -= 1
+        self._step()
         super().rename(source, target)
+
+    def remove(self, path: str) -> None:
+        if self.is_dead:
+            raise Killed
+        super().remove(path)
 
 
 class World:
@@ -102,6 +124,14 @@ class World:
         self._at_ms = 0.0
         self.bench: Bench
         self.disk: TimedDisk
+        self.compaction: Compaction
+        self.loop = SteppedLoop()
+
+    def close(self) -> None:
+        """Nothing is to happen any more."""
+        self.compaction.close()
+        self.loop.settle()
+        self.loop.close()
 
     @property
     def directory(self) -> pathlib.Path:
@@ -113,6 +143,10 @@ class World:
     def advance(self, ms: float) -> None:
         """Time goes by."""
         self.bench.timers.advance(ms)
+
+    def turn(self) -> None:
+        """Compaction does what is to be done now."""
+        self.loop.settle()
 
     def step_clock(self, ms: int) -> None:
         """The wall clock is put forward or, below 0, back; timers do not notice."""
@@ -140,6 +174,10 @@ class World:
         saving = Saving(loop, bench.broker, print)
         Upkeep(loop, bench.broker, bench._request_flush, saving.begin).start()
         Rounds(bench.broker, remove, bench._request_flush).start()
+        self.compaction = Compaction(
+            self.loop, bench.broker, remove, bench.log_dir.take_offline
+        )
+        self.compaction.start()
 
     def _tell(self, name: str) -> None:
         topic_id, partitions, configs = self.topics[name]
@@ -159,17 +197,21 @@ class World:
 
     def stop(self) -> None:
         """A clean end."""
+        self.compaction.close()
+        self.loop.settle()
         self.bench.log_dir.close(self.epoch)
-        self._forget()
+        self._forget(self.bench.timers.at_ms)
 
-    def kill(self) -> None:
-        """An unclean one; what was written is in the page cache."""
+    def kill(self, until_ms: float) -> None:
+        """An unclean one; what was written is in the page cache. until_ms: of the next start."""
+        self.compaction.close()
+        self.loop.settle()
         self.bench.log_dir.disk.close(self.bench.log_dir._lock)
-        self._forget()
+        self._forget(until_ms)
 
-    def _forget(self) -> None:
-        self._at_ms = self.bench.timers.at_ms
-        del self.bench, self.disk
+    def _forget(self, at_ms: float) -> None:
+        self._at_ms = at_ms
+        del self.bench, self.disk, self.compaction
         gc.collect()
 
     # ---- topics
@@ -196,6 +238,15 @@ class World:
 
     def partition(self, name: TopicPartition) -> Partition:
         return self.bench.broker.partitions[name]
+
+    def producers_known(self, name: TopicPartition) -> set[int]:
+        """Those that the log, or a snapshot of it, tells of."""
+        opened = self.partition(name).opened
+        found = set(opened.producers.producers if opened is not None else ())
+        for path in (self.directory / str(name)).glob("*.snapshot"):
+            state = ProducerState.from_snapshot(path.read_bytes())
+            found |= state.producers.keys() if state is not None else set()
+        return found
 
     # ---- what the process holds
 
