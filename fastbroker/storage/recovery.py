@@ -204,8 +204,8 @@ def _headers_before(
     found: list[BatchHeader] = []
     wanted = RECALL_BYTES
     for segment in reversed([one for one in segments if one.base_offset < offset][-2:]):
-        located = segment.locate(offset) if offset < log_end_offset else None
-        end = segment.size if located is None else located.position
+        behind = next(segment.headers_from(offset), None) if offset < log_end_offset else None
+        end = segment.size if behind is None else behind[0]
         begin = segment.indexes.offset_index.position_before(max(end - wanted, 0))
         headers = [h for _, h in segment.headers(begin) if h.base_offset < offset]
         found = headers + found

@@ -4,7 +4,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from fastbroker._c.record_batch import BatchHeader, skip_batches
+from fastbroker._c.record_batch import BatchHeader, CorruptBatch, skip_batches
 from fastbroker.config.kinds import LONG_MAX
 from fastbroker.storage.batch_file import BatchFile
 from fastbroker.storage.damage import Damaged, report_cut
@@ -140,8 +140,12 @@ class Segment(BatchFile):
         return None
 
     def headers_from(self, offset: int) -> Iterator[tuple[int, BatchHeader]]:
-        """`headers` of the batches that begin at `offset` or later."""
-        located = self.locate(max(offset, self.base_offset))
+        """`headers` of the batches that begin at `offset` or later; none where the way to them is
+        damaged."""
+        try:
+            located = self.locate(max(offset, self.base_offset))
+        except CorruptBatch:
+            return
         if located is not None:
             for position, header in self.headers(located.position):
                 if header.base_offset >= offset:

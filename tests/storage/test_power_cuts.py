@@ -155,8 +155,8 @@ def leaves_topic_ids_unsynced(patch: pytest.MonkeyPatch) -> None:
     right = FlushJob.open_names
 
     def open_names(self: FlushJob) -> Any:
-        paths = [path for path in self.paths if not path.endswith(METADATA_FILE)]
-        return right(self._replace(paths=paths))
+        self.paths = [path for path in self.paths if not path.endswith(METADATA_FILE)]
+        return right(self)
 
     patch.setattr(FlushJob, "open_names", open_names)
 

@@ -76,6 +76,23 @@ def test_a_damaged_batch_below_the_recovery_point_stays(
     assert open_log(tmp_path, SMALL, recovery_point=8).log_end_offset == 9
 
 
+def test_damage_in_a_closed_segment_does_not_keep_a_log_from_opening(
+    tmp_path: pathlib.Path,
+) -> None:
+    log = open_log(tmp_path)
+    for sequence in range(8):
+        append(log, "v", producer_id=1, producer_epoch=0, base_sequence=sequence)
+    log.roll(NOW)
+    append(log, "v", producer_id=1, producer_epoch=0, base_sequence=8)
+    log.flush()
+    with open(log.segments[0].path, "r+b") as file:
+        file.seek(8)  # the first batch's size
+        file.write(b"\0\0\0\0")
+    again = open_log(tmp_path, recovery_point=9)
+    assert (again.log_start_offset, again.log_end_offset) == (0, 9)
+    assert list(again.producers.producers) == [1]
+
+
 def cleaned_as_by_kafka(path: pathlib.Path) -> tuple[list[int], int]:
     """A log whose closed segments lack their last batches, one of them all; the offsets that are
     left, and the base of the active segment."""
