@@ -16,6 +16,7 @@ from fastbroker._c.sync_thread import sync_file_system
 Buffer = bytes | bytearray | memoryview
 _FLOCK = Layout("hhqqixxxx")  # Linux's struct flock: type, whence, start, length, process
 MAP_MIN = 65_536
+FOLIO_MAX_BYTES = 2 << 20  # pages that the page cache keeps and forgets together
 READ_BYTES = 4096  # at first, of a file that is read whole
 
 
@@ -79,9 +80,10 @@ class Disk:
         """Have what is read from `offset` on come from the medium, but for what waits to be
         written.
 
-        After a failed sync the kernel takes pages for written that the medium never got.
+        After a failed sync the kernel takes pages for written that the medium never got. It forgets
+        no folio of which only a part is named.
         """
-        os.posix_fadvise(fd, offset, 0, os.POSIX_FADV_DONTNEED)
+        os.posix_fadvise(fd, offset - offset % FOLIO_MAX_BYTES, 0, os.POSIX_FADV_DONTNEED)
 
     def size(self, path: str) -> int:
         return os.stat(path).st_size
