@@ -305,7 +305,7 @@ class Log:
         try:
             if not self._is_made:
                 self._make()
-            segment = self.segments[-1]
+            segment = self.segments.last
             if self._is_full(segment, header.size, last, max_timestamp, now_ms):
                 segment = self.roll(now_ms)
             if leader_epoch > self.epochs.latest:
@@ -336,18 +336,16 @@ class Log:
             begun, latest = segment.created_ms, now_ms
         return (
             segment.size > config.segment_bytes - size
-            or latest - begun > self._roll_ms(config)
+            or latest - begun
+            > config.roll_ms - (self._jitter_ms() if config.segment_jitter_ms else 0)
             or segment.offset_index.file.size > config.segment_index_bytes - 8
             # One entry more comes when the segment is closed.
             or segment.time_index.file.size > config.segment_index_bytes - 24
             or last_offset - segment.base_offset > RELATIVE_MAX
         )
 
-    def _roll_ms(self, config: TopicConfig) -> int:
-        roll_ms = config.roll_ms
-        if config.segment_jitter_ms:
-            roll_ms -= int(self._jitter * min(config.segment_jitter_ms, roll_ms))
-        return roll_ms
+    def _jitter_ms(self) -> int:
+        return int(self._jitter * min(self.config.segment_jitter_ms, self.config.roll_ms))
 
     def roll(self, now_ms: int) -> Segment:
         """Begin a segment at the log's end; the one before it will not change any more.
