@@ -58,6 +58,11 @@ cdef class Dirty:
             written.append(last)
         last.end = position + size
 
+    @property
+    def has_rolled(self) -> bool:
+        """Whether bytes that no flush has been asked for are in a segment that is closed."""
+        return len(self._written) > 1
+
     def hand_out(self, Job job, int64_t offset) -> None:
         """Fill `job` with all that is to be synced now that the log ends at `offset`."""
         cdef list written = self._written

@@ -64,14 +64,13 @@ class ProduceAnswer(Deferred[ProduceResponse | None]):
     __slots__ = ("acks", "broker", "errors", "is_late", "left", "response", "timer", "waiting")
 
     def __init__(self, broker: Broker, acks: int) -> None:
-        super().__init__()
         self.broker, self.acks = broker, acks
         self.response = ProduceResponse()
         self.errors: list[KafkaError] = []
         self.left = 0
         self.waiting: list[Given] = []
-        self.is_late = False  # it was handed out
-        self.timer: Timer | None = None
+        self.is_late = False  # it was handed out: from then on it is a Deferred
+        self.timer: Timer
 
     def append_all(
         self, ctx: RequestContext, request: ProduceRequest, enlisted: Enlisted
@@ -178,16 +177,15 @@ class ProduceAnswer(Deferred[ProduceResponse | None]):
     def finish(self, timeout_ms: int) -> Answered:
         """Wait until everything appended is committed."""
         self.left = len(self.waiting)
-        is_alone = True
         for given in self.waiting:
-            partition = given[0]
-            if len(partition.leadership.isr) != 1:
-                is_alone = False
-            partition.await_commit(given[1], self.committed, given)
+            given[0].await_commit(given[1], self.committed, given)
         if not self.left:
             return self.response
         self.is_late = True
-        if is_alone and timeout_ms < FLUSH_PATIENCE_MS:
+        super().__init__()
+        if timeout_ms < FLUSH_PATIENCE_MS and all(
+            [len(given[0].leadership.isr) == 1 for given in self.waiting]
+        ):
             timeout_ms = FLUSH_PATIENCE_MS
         self.timer = self.broker.timers.after(max(timeout_ms, 0), self.time_out)
         return self
@@ -205,8 +203,7 @@ class ProduceAnswer(Deferred[ProduceResponse | None]):
             result.log_start_offset, result.error_message = -1, error.message
         self.left -= 1
         if not self.left and self.is_late and not self.done:
-            if self.timer is not None:
-                self.timer.cancel()
+            self.timer.cancel()
             self.complete(self.response)
 
     def time_out(self) -> None:

@@ -221,10 +221,11 @@ class Partition:
 
     def _appended(self) -> None:
         log = self.log
-        if log.log_end_offset - log.flushed_offset >= log.config.flush_messages:
+        unflushed, flush_messages = log.unflushed, log.config.flush_messages
+        if log.log_end_offset - unflushed.flushed_offset >= flush_messages:
             self.request_flush(self)
-        if log.config.flush_messages > 1:
-            if log.unflushed.has_rolled:
+        if flush_messages > 1:
+            if unflushed.has_rolled:
                 self.request_flush(self)  # as Kafka: a closed segment is flushed at leisure
             self._advance()
 

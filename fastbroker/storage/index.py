@@ -66,7 +66,8 @@ class IndexFile:
     @property
     def size(self) -> int:
         """Bytes of all entries."""
-        return len(self._load())
+        entries = self._entries
+        return len(self._load() if entries is None else entries)
 
     def entries(self) -> Buffer:
         """The bytes of all entries, to be read at once: the next append may move them."""

@@ -134,7 +134,7 @@ class Log(LogFiles):
         try:
             if not self.is_made:
                 self.make()
-            segment = self.segments[-1]
+            segment = self.segments.last
             if is_full(
                 segment, header.size, last_offset=last, max_timestamp=max_timestamp,
                 config=self.config, jitter=self._jitter, now_ms=now_ms,

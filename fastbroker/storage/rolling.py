@@ -23,19 +23,15 @@ def is_full(
     begun, latest = indexes.first_timestamp, max_timestamp
     if begun < 0:
         begun, latest = segment.created_ms, now_ms
-    return (
-        segment.size > config.segment_bytes - size
-        or latest - begun > _roll_ms(config, jitter)
-        or indexes.are_full(config.segment_index_bytes)
-        or last_offset - segment.base_offset > RELATIVE_MAX
-    )
-
-
-def _roll_ms(config: TopicConfig, jitter: float) -> int:
     roll_ms = config.roll_ms
     if config.segment_jitter_ms:
         roll_ms -= int(jitter * min(config.segment_jitter_ms, roll_ms))
-    return roll_ms
+    return (
+        segment.size > config.segment_bytes - size
+        or latest - begun > roll_ms
+        or indexes.are_full(config.segment_index_bytes)
+        or last_offset - segment.base_offset > RELATIVE_MAX
+    )
 
 
 def jitter_of(directory: str) -> float:

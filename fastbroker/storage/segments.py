@@ -31,16 +31,19 @@ class Slice(NamedTuple):
 
 class Segments(Sequence[Segment]):
     """Ascending by base offset, one at least once the log is open; the last is the one that is
-    written. Owned by one Log.
+    written, `last`. Owned by one Log.
 
     Each segment ends where the next begins; compaction leaves gaps in the offsets within.
     """
 
-    __slots__ = ("_all", "_bases", "_recent")
+    __slots__ = ("_all", "_bases", "_recent", "last")
+    last: Segment
 
     def __init__(self, segments: Iterable[Segment] = ()) -> None:
         self._all = list(segments)
         self._bases = [segment.base_offset for segment in self._all]
+        if self._all:
+            self.last = self._all[-1]
         self._recent: dict[int, tuple[Segment, int]] = {}
 
     def __iter__(self) -> Iterator[Segment]:
@@ -68,6 +71,7 @@ class Segments(Sequence[Segment]):
     def append(self, segment: Segment) -> None:
         """Add one behind the last."""
         self._all.append(segment)
+        self.last = segment
         self._bases.append(segment.base_offset)
 
     def drop_first(self, count: int) -> list[Segment]:
@@ -96,6 +100,8 @@ class Segments(Sequence[Segment]):
 
     def _set(self, segments: list[Segment]) -> None:
         self._all = segments
+        if segments:
+            self.last = segments[-1]
         self._bases = [segment.base_offset for segment in segments]
         self._recent.clear()
 

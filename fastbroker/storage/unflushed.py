@@ -50,11 +50,6 @@ class Unflushed(Dirty):
         return bool(self._written)
 
     @property
-    def has_rolled(self) -> bool:
-        """Whether some of them are in a segment that is closed."""
-        return len(self._written) > 1
-
-    @property
     def is_synced(self) -> bool:
         """Whether everything, names and small files too, is on the medium where it belongs."""
         return not (self._written or self._unsynced or self._paths or self._directories)

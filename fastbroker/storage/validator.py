@@ -16,6 +16,7 @@ from fastbroker._c.record_batch import (
     read_header,
     stamp_max_timestamp,
 )
+from fastbroker.config.kinds import LONG_MAX
 from fastbroker.config.topic import TopicConfig
 from fastbroker.errors import (
     CorruptMessage,
@@ -136,10 +137,11 @@ def _single_batch(data: memoryview, produce_version: int) -> BatchHeader:
 def _walk(
     data: memoryview, header: BatchHeader, config: TopicConfig, now_ms: int
 ) -> RecordWalk:
+    highest = now_ms + config.message_timestamp_after_max_ms
+    if highest > LONG_MAX:
+        highest = LONG_MAX
     walk = RecordWalk(
-        header,
-        lowest=now_ms - config.message_timestamp_before_max_ms,
-        highest=now_ms + config.message_timestamp_after_max_ms,
+        header, lowest=now_ms - config.message_timestamp_before_max_ms, highest=highest
     )
     factor = EXPANDED_FACTOR_MAX if config.compression_type == "producer" else 1
     limit = max(EXPANDED_BYTES_MAX, factor * config.max_message_bytes)

@@ -92,6 +92,8 @@ def test_timestamps_are_within_bounds() -> None:
         with pytest.raises(RecordsRefused) as caught:
             check(batch("a", at=at), config)
         assert caught.value.error.code == 32
+    unbounded = TopicConfig(message_timestamp_after_max_ms=2**63 - 1)
+    check(batch("a", at=NOW + 3_600_001), unbounded)
 
 
 def test_a_wrong_maximum_is_put_right() -> None:
