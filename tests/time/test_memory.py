@@ -234,6 +234,6 @@ def test_a_leak_in_a_log_is_found(
 
 def test_what_rises_and_what_does_not() -> None:
     steady = [1000.0, 1010, 990, 1020, 985, 1000, 1012, 1003]
-    assert not slope(steady).rises
-    assert slope([one + 10 * n for n, one in enumerate(steady)]).rises
-    assert not slope([one - 10 * n for n, one in enumerate(steady)]).rises
+    assert not slope(steady).rises()
+    assert slope([one + 10 * n for n, one in enumerate(steady)]).rises()
+    assert not slope([one - 10 * n for n, one in enumerate(steady)]).rises()
