@@ -36,6 +36,7 @@ class Cleaner:
         """Raises Difference, and Killed once the model knows how far it came."""
         world, model = self.state.world, self.state.model
         now_ms, at_ms = world.now_ms(), int(world.bench.timers.at_ms)
+        self.behind = Counter({name: self.behind[name] for name in model.keys() & self.behind})
         befores = {
             name: self._before(name, log, now_ms)
             for name, log in model.items()
@@ -58,7 +59,7 @@ class Cleaner:
     def _before(self, name: TopicPartition, log: ModelLog, now_ms: int) -> Before:
         opened = self.state.world.partition(name).opened
         if opened is None:
-            self.behind[name] = 0
+            self.behind.pop(name, None)
             return Before(dirty_part(log, now_ms, log.stable), None)
         point = opened.recovery_point
         # An epoch holds it back until it was saved, which happens every minute.

@@ -150,6 +150,8 @@ class Day:
         state.orphans = [due for due in state.orphans if due > at_ms]
         for topic, due_at in list(state.directories.items()):
             state.directories[topic] = [due for due in due_at if due > at_ms]
+            if not state.directories[topic]:
+                del state.directories[topic]
 
     def _retain(self) -> None:
         now_ms, at_ms = self.world.now_ms(), int(self.world.bench.timers.at_ms)

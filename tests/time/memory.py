@@ -11,6 +11,7 @@ import gc
 import logging
 import sys
 import types
+from array import array
 from collections.abc import Iterable, Sequence
 from math import sqrt
 from typing import Any, NamedTuple
@@ -21,6 +22,9 @@ NUMBERS = (int, float)
 NOT_OURS = (types.CodeType, types.FrameType, types.ModuleType, logging.Logger, logging.Manager)
 SIZED = (dict, list, set, frozenset, tuple, collections.deque, str, bytes, bytearray)
 RESIDENT = "resident KiB"
+ROOM = 4096  # samples
+# A step of nine hours: some bytes an hour are the test's own.
+ALLOWED = {"blocks": 10.0, "malloc bytes": 500.0}
 
 
 class Held(NamedTuple):
@@ -90,10 +94,9 @@ class Slope(NamedTuple):
     slope: float
     half: float
 
-    @property
-    def rises(self) -> bool:
-        """Whether chance does not explain that it goes up."""
-        return self.slope > self.half
+    def rises(self, allowed: float = 0.0) -> bool:
+        """Whether chance does not explain that it goes up by more than is `allowed` a step."""
+        return self.slope - self.half > allowed
 
     def __str__(self) -> str:
         return f"{self.slope:.0f} +- {self.half:.0f}"
@@ -116,40 +119,50 @@ def slope(samples: Sequence[float]) -> Slope:
 
 
 class Series:
-    """Samples of several quantities of this process, taken together."""
+    """Samples of several quantities of this process, taken together; ROOM of them at most, which
+    is there from the beginning: the series itself takes no more memory as it grows."""
 
     def __init__(self) -> None:
-        self.samples: dict[str, list[float]] = {}
+        self.count = 0
+        self._samples: dict[str, array[float]] = {}
 
     def add(self, **quantities: float) -> None:
         """With them comes the memory of the whole process."""
         gc.collect()
-        for name, value in {
-            **quantities, "blocks": python_blocks(), "malloc bytes": malloc_bytes(),
-            RESIDENT: resident_kib(),
-        }.items():  # fmt: skip
-            self.samples.setdefault(name, []).append(value)
+        quantities |= {
+            "blocks": python_blocks(), "malloc bytes": malloc_bytes(), RESIDENT: resident_kib(),
+        }  # fmt: skip
+        for name, value in quantities.items():
+            self._samples.setdefault(name, array("d", [0.0]) * ROOM)[self.count] = value
+        self.count += 1
 
     def last(self) -> str:
         """The last sample."""
-        return ", ".join(f"{values[-1]} {name}" for name, values in self.samples.items())
+        return ", ".join(
+            f"{values[self.count - 1]:.0f} {name}" for name, values in self._samples.items()
+        )
 
     def slopes(self, begin: int) -> dict[str, Slope]:
         """From sample number `begin` on."""
-        return {name: slope(values[begin:]) for name, values in self.samples.items()}
+        return {name: slope(all_[begin : self.count]) for name, all_ in self._samples.items()}
 
     def rising(self, begin: int) -> dict[str, str]:
-        """What goes up, and how fast; but what is resident goes up and down in steps, a few pages at
-        a time, which is no noise around a line: that is to be read, in a long series."""
+        """What goes up, and how fast; but what is resident goes up and down in steps of some
+        pages, which is no noise around a line: that is to be read, in a long series."""
         slopes = self.slopes(begin)
-        return {name: str(one) for name, one in slopes.items() if one.rises and name != RESIDENT}
+        return {
+            name: str(one)
+            for name, one in slopes.items()
+            if name != RESIDENT and one.rises(ALLOWED.get(name, 0.0))
+        }
 
     def told(self, begin: int) -> str:
         """All of it, for a reader."""
-        return "\n".join(
-            f"{name}: {one} a step; {min(self.samples[name]):.0f} to {max(self.samples[name]):.0f}"
-            for name, one in self.slopes(begin).items()
-        )
+        told = []
+        for name, one in self.slopes(begin).items():
+            values = self._samples[name][: self.count]
+            told.append(f"{name}: {one} a step; {min(values):.0f} to {max(values):.0f}")
+        return "\n".join(told)
 
 
 # ---- of the whole process

@@ -35,9 +35,8 @@ class Traffic:
 
     def __init__(self, state: State) -> None:
         self.state, self.chance = state, state.chance
-        self.sequences: collections.Counter[tuple[int, int, TopicPartition]] = (
-            collections.Counter()
-        )
+        # By producer and partition: its epoch, and the next sequence in it.
+        self.sequences: dict[tuple[int, TopicPartition], tuple[int, int]] = {}
         self.passing = PASSING
         self.epochs: collections.Counter[int] = collections.Counter()
         self.open: dict[TopicPartition, list[Open]] = {}
@@ -103,8 +102,11 @@ class Traffic:
         if producer_id < 0:
             epoch = -1
         values = self._values(self.state.topics[name.topic])
-        producer = producer_id, epoch, name
-        sequence = self.sequences[producer] if producer_id >= 0 else -1
+        before, sequence = self.sequences.get((producer_id, name), (epoch, 0))
+        if before != epoch:
+            sequence = 0
+        if producer_id < 0:
+            sequence = -1
         data = build_batch(
             [(key.encode(), None if value is None else value.encode(), (), at)
              for key, value in values],
@@ -114,7 +116,7 @@ class Traffic:
             is_transactional=transactional,
         )  # fmt: skip
         if 0 <= producer_id < PASSING:
-            self.sequences[producer] += len(values)
+            self.sequences[producer_id, name] = epoch, sequence + len(values)
         partition = world.partition(name)
         guard = None
         if transactional:
@@ -183,7 +185,6 @@ class Traffic:
             # The coordinator fences the producer, which comes back with the epoch after that.
             epoch += 1
             self.epochs[one.producer_id] = max(self.epochs[one.producer_id], epoch + 1)
-            self.sequences.pop((one.producer_id, one.epoch, name), None)
             self.state.counts["timed out"] += 1
         marker = EndTransactionMarker(one.producer_id, epoch, 1, commit, 0)
         now_ms = self.state.world.now_ms()
