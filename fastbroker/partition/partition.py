@@ -240,7 +240,7 @@ class Partition:
     def flushed(self, job: FlushJob, *, is_journaled: bool = False) -> None:
         """A flush of this partition's log has ended well; too late after `fail`."""
         if self.failure is None:
-            self.log.unflushed.end(job, is_journaled=is_journaled)
+            self.log.end_flush(job, is_journaled=is_journaled)
             self._advance()
 
     def fail(self, error: BaseException) -> None:
