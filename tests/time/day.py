@@ -51,6 +51,8 @@ class Day:
         self._make_once()
         restart = self.chance.randrange(60)
         how = self.chance.choice(ENDS) if self.restarts else ""
+        if how == "killed in compaction":
+            restart //= 4  # there are not many cleanings in an hour
         ended = self.counts[how]
         for minute in range(60):
             for name, end in self.ends.items():
@@ -119,7 +121,7 @@ class Day:
         state.minute += 1
         world.advance(MINUTE / 2)
         if how == "killed in compaction":
-            world.disk.kill_in = self.chance.randrange(9)  # the first four leave a .cleaned
+            world.disk.kill_in = self.chance.randrange(16)  # up to seven it is as before
         try:
             self.cleaner.turn()
         except Killed:

@@ -22,12 +22,13 @@ OPEN_ALWAYS = 2  # the lock, and the directory
 class Look:
     """At the broker in `state`; everything that is wrong raises Difference.
 
-    held: descriptors and open logs at the last look.
+    held: descriptors and open logs at the last look. found: objects then.
     """
 
     def __init__(self, state: State) -> None:
         self.state, self.world = state, state.world
         self.held = 0, 0
+        self.found: dict[str, int] = {"segments": 0, "logs": 0}
         self._timers = 0  # of what is done from time to time
         self._sure_at = 0.0  # until then not every removal is known
         # The log that was open when producers last expired: it knows none but those of the model.
@@ -87,7 +88,7 @@ class Look:
         maps = world.mapped_files()
         if not set(maps) <= indexes:
             raise Difference(f"mapped: {sorted(set(maps) - indexes)}")
-        found = self.objects()
+        self.found = found = self.objects()
         wanted = {"segments": sum(len(log.pieces) for log in in_use.values()),
                   "logs": len(in_use)}  # fmt: skip
         if found != wanted:
@@ -116,15 +117,17 @@ class Look:
         return found
 
     def counted(self) -> dict[str, int]:
-        """Files in the directory, and segments in memory."""
+        """Files in the directory, and segments in memory at the last look."""
         files = sum(len(names) for _, _, names in os.walk(self.world.directory))
-        return {"files": files, "segments": self.objects()["segments"]}
+        return {"files": files, "segments": self.found["segments"]}
 
     def at_morning(self) -> None:
         """Nobody has used anything for long."""
         self.at_directory()
-        if any(self.objects().values()) or len(self.world.open_files()) > OPEN_ALWAYS:
-            raise Difference(f"{self.objects()} are in memory, {self.world.open_files()} open")
+        gc.collect()
+        self.found, files = self.objects(), self.world.open_files()
+        if any(self.found.values()) or len(files) > OPEN_ALWAYS:
+            raise Difference(f"{self.found} are in memory, {files} are open")
 
     # ---- logs
 

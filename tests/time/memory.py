@@ -127,8 +127,7 @@ class Series:
         self._samples: dict[str, array[float]] = {}
 
     def add(self, **quantities: float) -> None:
-        """With them comes the memory of the whole process."""
-        gc.collect()
+        """With them comes the memory of the whole process; garbage was collected before."""
         quantities |= {
             "blocks": python_blocks(), "malloc bytes": malloc_bytes(), RESIDENT: resident_kib(),
         }  # fmt: skip

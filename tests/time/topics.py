@@ -58,7 +58,7 @@ TOPICS = {
     "compact-large": Topic(
         Policy("compact", segment_ms=20 * MINUTE, segment_bytes=MIB, dirty_ratio=0.3,
                tombstone_ms=0),
-        1, 0.2, 400_000, keys=12,
+        1, 0.1, 300_000, keys=10,
     ),
     "compact-transactions": Topic(
         Policy("compact", segment_ms=15 * MINUTE, tombstone_ms=30 * MINUTE, dirty_ratio=0.2,
