@@ -61,12 +61,14 @@ Given = tuple[Partition, int, Any]
 class ProduceAnswer(Deferred[ProduceResponse | None]):
     """One request's response in the making; what it is handed out as when it has to wait."""
 
-    __slots__ = ("acks", "broker", "errors", "is_late", "left", "response", "timer", "waiting")
+    __slots__ = ("acks", "broker", "is_late", "left", "refusal", "response", "timer", "waiting")
 
     def __init__(self, broker: Broker, acks: int) -> None:
         self.broker, self.acks = broker, acks
         self.response = ProduceResponse()
-        self.errors: list[KafkaError] = []
+        # The first error's text. The error itself knows the way to here, with all the records: they
+        # would be held until the garbage collector comes.
+        self.refusal = ""
         self.left = 0
         self.waiting: list[Given] = []
         self.is_late = False  # it was handed out: from then on it is a Deferred
@@ -88,8 +90,8 @@ class ProduceAnswer(Deferred[ProduceResponse | None]):
                 )
             )
         if self.acks == NO_ACK:
-            if self.errors:
-                raise CloseConnection(f"a produce request with acks=0 failed: {self.errors[0]}")
+            if self.refusal:
+                raise CloseConnection(f"a produce request with acks=0 failed: {self.refusal}")
             return None
         self.response.responses = topics
         return self.finish(request.timeout_ms)
@@ -151,7 +153,7 @@ class ProduceAnswer(Deferred[ProduceResponse | None]):
     def _failed(
         self, ctx: RequestContext, number: int, error: KafkaError, partition: Partition | None
     ) -> Any:
-        self.errors.append(error)
+        self.refusal = self.refusal or str(error)
         failed = PartitionAnswer(
             index=number, error_code=error.code, base_offset=-1, error_message=error.message
         )

@@ -1,6 +1,7 @@
 """What Produce refuses as a whole, and what a refusal tells."""
 from __future__ import annotations
 
+import gc
 import pathlib
 from types import SimpleNamespace
 from typing import Any
@@ -96,3 +97,20 @@ def test_errors_about_records_tell_where_the_log_starts(
 ) -> None:
     (part,) = broker.produce(data).responses[0].partition_responses
     assert (part.error_code, part.log_start_offset) == (code, log_start)
+
+
+@pytest.mark.parametrize("acks", [-1, 0])
+def test_refused_records_are_let_go_of_at_once(broker: OnePartition, acks: int) -> None:
+    """Not when the garbage collector comes: what requests hold is limited."""
+    large = bytearray(batch("x" * 300))
+    gc.disable()
+    try:
+        if acks:
+            assert codes(broker.produce(large, acks=acks)) == [MESSAGE_TOO_LARGE]
+        else:
+            with pytest.raises(CloseConnection) as refused:
+                broker.produce(large, acks=acks)
+            del refused
+        large.append(0)  # a BufferError, if anybody has a view of it
+    finally:
+        gc.enable()

@@ -96,8 +96,8 @@ def of_log(one: Log) -> Inventory:
     active = one.segments[-1]
     if active.size:
         _ = active.fd  # it is open in one that is written
-    active.write_indexes()
-    active.forget_indexes()
+    active.indexes.write()
+    active.indexes.forget()
     owner: Any = one.fault
     shared = (one.disk, one.config, one.partition, one.fault, owner.__self__)
     return inventory([one], shared)
