@@ -7,6 +7,8 @@ from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 T = TypeVar("T")
 
 ZERO_UUID = bytes(16)
+METADATA_TOPIC = "__cluster_metadata"
+METADATA_TOPIC_ID = bytes(15) + b"\x01"
 WORKER_STRIDE = 1000  # broker ids of one host: node, node + 1000, node + 2000, ...
 
 

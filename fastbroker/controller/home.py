@@ -16,8 +16,7 @@ from typing import NamedTuple
 from fastbroker.config.broker import BrokerConfig, ConfigError
 from fastbroker.config.topic import TopicConfig
 from fastbroker.errors import KafkaStorageError
-from fastbroker.model import TopicPartition
-from fastbroker.raft.quorum import METADATA_TOPIC
+from fastbroker.model import METADATA_TOPIC, TopicPartition
 from fastbroker.raft.state import QuorumState, UnsupportedState
 from fastbroker.storage.checkpoints import (
     CorruptFile,

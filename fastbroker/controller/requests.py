@@ -21,7 +21,7 @@ from fastbroker.metadata.controller.producer_ids import allocate_producer_ids
 from fastbroker.metadata.controller.topics import create_topics, delete_topics
 from fastbroker.metadata.features import SUPPORTED
 from fastbroker.metadata.image import BROKER
-from fastbroker.model import Deferred
+from fastbroker.model import METADATA_TOPIC_ID, Deferred
 from fastbroker.protocol.api import KEYS, api
 from fastbroker.protocol.header import (
     RequestHeader,
@@ -46,7 +46,6 @@ from fastbroker.uuids import new_uuid
 
 log = logging.getLogger(__name__)
 
-METADATA_TOPIC_ID = bytes(15) + b"\x01"
 FETCH_MAX_BYTES = 8 << 20
 EXPIRY_INTERVAL_S = 0.5
 CONTROLLERS = 2  # an endpoint type in DescribeCluster

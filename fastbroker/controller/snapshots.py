@@ -25,13 +25,12 @@ from fastbroker.errors import (
 from fastbroker.metadata.delta import MetadataDelta
 from fastbroker.metadata.image import MetadataImage
 from fastbroker.metadata.snapshot import records_of
-from fastbroker.model import OffsetAndEpoch
+from fastbroker.model import METADATA_TOPIC, OffsetAndEpoch
 from fastbroker.protocol.messages.fetch_snapshot import (
     FetchSnapshotRequest,
     FetchSnapshotResponse,
 )
 from fastbroker.protocol.record_frames import decode_metadata_batch, encode_metadata_record
-from fastbroker.raft.quorum import METADATA_TOPIC
 from fastbroker.raft.snapshot import SnapshotReader, batches_of, id_of, name_of
 from fastbroker.raft.state import QuorumState
 from fastbroker.storage.disk import Disk

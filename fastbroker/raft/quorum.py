@@ -10,7 +10,7 @@ from collections.abc import Hashable, Sequence
 
 from fastbroker import errors
 from fastbroker._c.codec import encode
-from fastbroker.model import OffsetAndEpoch
+from fastbroker.model import METADATA_TOPIC, OffsetAndEpoch
 from fastbroker.protocol.messages.describe_quorum import (
     DescribeQuorumRequest,
     DescribeQuorumResponse,
@@ -24,7 +24,6 @@ from fastbroker.raft.state import NOBODY, QuorumState
 from fastbroker.records.builder import build_batch
 from fastbroker.records.control import LEADER_CHANGE, control_key
 
-METADATA_TOPIC = "__cluster_metadata"
 PARKED_MAX = 10_000
 
 

@@ -18,7 +18,7 @@ from typing import NamedTuple
 from fastbroker.errors import of
 from fastbroker.metadata.delta import MetadataDelta
 from fastbroker.metadata.image import MetadataImage
-from fastbroker.model import Deferred, OffsetAndEpoch, Timers
+from fastbroker.model import METADATA_TOPIC_ID, Deferred, OffsetAndEpoch, Timers
 from fastbroker.net.client import BrokerClient
 from fastbroker.protocol.messages.fetch import FetchRequest, FetchResponse
 from fastbroker.protocol.metadata_records import TopicRecord
@@ -29,7 +29,6 @@ from fastbroker.worker.snapshot_fetch import SnapshotFetch
 
 log = logging.getLogger(__name__)
 
-METADATA_TOPIC_ID = bytes(15) + b"\x01"
 FETCH_VERSION = 17
 FETCH_MAX_BYTES = 8 << 20
 MAX_WAIT_MS = 5000

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from fastbroker.errors import KafkaError, of
 from fastbroker.metadata.delta import MetadataDelta
 from fastbroker.metadata.image import MetadataImage
-from fastbroker.model import Deferred, OffsetAndEpoch
+from fastbroker.model import METADATA_TOPIC, Deferred, OffsetAndEpoch
 from fastbroker.net.client import BrokerClient
 from fastbroker.protocol.messages.fetch_snapshot import (
     FetchSnapshotRequest,
@@ -18,7 +18,6 @@ from fastbroker.raft.snapshot import SnapshotReader
 
 log = logging.getLogger(__name__)
 
-METADATA_TOPIC = "__cluster_metadata"
 FETCH_SNAPSHOT_VERSION = 1
 PIECE_BYTES = 1 << 20  # ten thousand partitions: what is decoded in one go
 TIMEOUT_MS = 15_000

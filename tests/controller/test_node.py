@@ -15,7 +15,8 @@ from fastbroker.controller.home import Home
 from fastbroker.controller.node import Node
 from fastbroker.controller.requests import Requests
 from fastbroker.protocol.metadata_records import ProducerIdsRecord
-from fastbroker.storage.disk import Buffer, Disk
+from fastbroker.storage.disk import Disk
+from tests.storage.full_disk import FullDisk
 
 
 class FailingDisk(Disk):
@@ -25,6 +26,8 @@ class FailingDisk(Disk):
         if self.fails:
             raise OSError(5, "Input/output error")
         super().sync(fd)
+
+
 
 
 def test_what_is_not_flushed_is_not_answered_and_ends_the_process(tmp_path: pathlib.Path) -> None:
@@ -42,15 +45,6 @@ def test_what_is_not_flushed_is_not_answered_and_ends_the_process(tmp_path: path
     assert not lost.done
     assert isinstance(fatal[0], OSError)
     loop.close()
-
-
-class FullDisk(Disk):
-    is_full = False
-
-    def pwrite(self, fd: int, data: Buffer, offset: int) -> None:
-        if self.is_full:
-            raise OSError(28, "No space left on device")
-        super().pwrite(fd, data, offset)
 
 
 def test_on_a_full_disk_changes_wait_in_order(

@@ -23,19 +23,11 @@ from fastbroker.protocol.metadata_records import ProducerIdsRecord, TopicRecord
 from fastbroker.protocol.record_frames import decode_metadata_batch
 from fastbroker.raft import messages as m
 from fastbroker.raft.snapshot import SnapshotReader, id_of
-from fastbroker.storage.disk import Buffer, Disk
+from fastbroker.storage.disk import Disk
 from tests.apache_kafka import tools
+from tests.storage.full_disk import FullDisk
 
 EAGER = {"metadata.log.max.record.bytes.between.snapshots": "1"}
-
-
-class FullDisk(Disk):
-    is_full = False
-
-    def pwrite(self, fd: int, data: Buffer, offset: int) -> None:
-        if self.is_full:
-            raise OSError(28, "No space left on device")
-        super().pwrite(fd, data, offset)
 
 
 class Bench:
@@ -227,12 +219,18 @@ def request(snapshot: OffsetAndEpoch, *, position: int = 0, **fields: int) -> Fe
     )
 
 
-def test_it_is_fetched_in_pieces(bench: Bench) -> None:
+def written(bench: Bench) -> OffsetAndEpoch:
+    """A snapshot of a change."""
     bench.change()
     bench.look()
-    snapshots, state = bench.node.snapshots, bench.node.quorum.state
-    newest = snapshots.newest
+    newest = bench.node.snapshots.newest
     assert newest is not None
+    return newest
+
+
+def test_it_is_fetched_in_pieces(bench: Bench) -> None:
+    newest = written(bench)
+    snapshots, state = bench.node.snapshots, bench.node.quorum.state
     reader, delta = SnapshotReader(), MetadataDelta(MetadataImage.empty())
     while not reader.is_whole:
         asked = request(newest, position=reader.size, max_bytes=50)
@@ -248,11 +246,8 @@ def test_it_is_fetched_in_pieces(bench: Bench) -> None:
 
 
 def test_what_cannot_be_fetched(bench: Bench) -> None:
-    bench.change()
-    bench.look()
+    newest = written(bench)
     snapshots, state = bench.node.snapshots, bench.node.quorum.state
-    newest = snapshots.newest
-    assert newest is not None
     other = request(newest)
     other.topics[0].name = "t"
     for asked, error in (

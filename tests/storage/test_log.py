@@ -17,6 +17,7 @@ from fastbroker.errors import (
 )
 from fastbroker.storage.disk import Disk
 from fastbroker.storage.log import Log
+from tests.storage.full_disk import FullDisk
 from tests.storage.logs import NOW, append, batch, contents, open_log
 
 SMALL = TopicConfig(segment_bytes=400, index_interval_bytes=100)
@@ -223,14 +224,6 @@ def test_truncation_forgets_what_was_behind(tmp_path: pathlib.Path) -> None:
 
 
 def test_a_failed_write_changes_nothing(tmp_path: pathlib.Path) -> None:
-    class FullDisk(Disk):
-        is_full = False
-
-        def pwrite(self, fd: int, data: object, offset: int) -> None:
-            if self.is_full:
-                raise OSError(28, "No space left on device")
-            super().pwrite(fd, data, offset)  # type: ignore[arg-type]
-
     disk = FullDisk()
     log = open_log(tmp_path, disk=disk)
     append(log, "a")

@@ -12,26 +12,13 @@ from fastbroker.config.topic import TopicConfig
 from fastbroker.errors import NoSpaceLeft
 from fastbroker.model import TopicPartition
 from fastbroker.storage.checkpoints import read_offsets, write_offsets
-from fastbroker.storage.disk import Disk
 from fastbroker.storage.log import Log
 from fastbroker.storage.log_dir import LogDir
 from fastbroker.storage.offset_checkpoints import LOG_STARTS, RECOVERY_POINTS
+from tests.storage.log_dirs import crash, started
 from tests.storage.logs import NOW, TP, append, contents
 
 FIRST, SECOND = b"1" * 16, b"2" * 16
-
-
-def started(path: pathlib.Path) -> LogDir:
-    """After a crash, or for the first time; the one before has let go of its lock."""
-    directory = LogDir(str(path / "broker"), disk=Disk(), node_id=1)
-    directory.open()
-    directory.join_cluster("c" * 22)
-    return directory
-
-
-def crash(directory: LogDir) -> None:
-    directory.disk.close(directory._lock)
-    directory._lock = -1
 
 
 def opened(directory: LogDir, topic_id: bytes, partition: TopicPartition = TP) -> Log:

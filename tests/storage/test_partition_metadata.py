@@ -13,6 +13,7 @@ from fastbroker.storage.log import Log
 from fastbroker.storage.log_dir import LogDir
 from fastbroker.storage.partition_metadata import METADATA_FILE, topic_id_text
 from fastbroker.uuids import uuid_text
+from tests.storage.log_dirs import crash, started
 from tests.storage.logs import NOW, TP, append, contents
 
 TOPIC, OTHER = b"1" * 16, b"2" * 16
@@ -35,18 +36,6 @@ class CountingDisk(Disk):
     def replace_file(self, path: str, data: bytes) -> None:
         self.syncs += 1
         super().replace_file(path, data)
-
-
-def started(path: pathlib.Path, disk: Disk | None = None) -> LogDir:
-    directory = LogDir(str(path / "broker"), disk=disk or Disk(), node_id=1)
-    directory.open()
-    directory.join_cluster("c" * 22)
-    return directory
-
-
-def crash(directory: LogDir) -> None:
-    directory.disk.close(directory._lock)
-    directory._lock = -1
 
 
 def opened(directory: LogDir, topic_id: bytes = TOPIC) -> Log:

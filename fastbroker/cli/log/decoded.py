@@ -8,6 +8,7 @@ from typing import Any
 
 from fastbroker._c.codec import Kind, Malformed, decode
 from fastbroker.errors import CorruptFrame
+from fastbroker.model import METADATA_TOPIC
 from fastbroker.protocol import (
     group_records,
     raft_records,
@@ -25,7 +26,6 @@ from fastbroker.records.control import control_kind
 from fastbroker.records.reader import Record
 from fastbroker.uuids import uuid_text
 
-METADATA_TOPIC = "__cluster_metadata"
 _VERSION = Layout(">h")
 _CONTROL: dict[int, tuple[str, type[Struct]]] = {
     0: ("ABORT", raft_records.EndTxnMarker),

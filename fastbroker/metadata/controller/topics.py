@@ -16,14 +16,13 @@ from fastbroker.metadata.controller.placement import (
     place,
 )
 from fastbroker.metadata.image import TOPIC, MetadataImage
-from fastbroker.model import ZERO_UUID
+from fastbroker.model import METADATA_TOPIC, ZERO_UUID
 from fastbroker.protocol.messages.create_topics import CreateTopicsRequest, CreateTopicsResponse
 from fastbroker.protocol.messages.delete_topics import DeleteTopicsRequest, DeleteTopicsResponse
 from fastbroker.protocol.metadata_records import ConfigRecord, RemoveTopicRecord, TopicRecord
 from fastbroker.protocol.schema import Struct
 
 NAME_MAX = 249
-METADATA_TOPIC = "__cluster_metadata"
 _LEGAL = re.compile(r"[a-zA-Z0-9._-]+")
 # Where a value comes from, as responses say it.
 DYNAMIC_TOPIC_CONFIG, STATIC_BROKER_CONFIG, DEFAULT_CONFIG = 1, 4, 5

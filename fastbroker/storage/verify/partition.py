@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from fastbroker._c.record_batch import BatchHeader
 from fastbroker.config.kinds import LONG_MAX
+from fastbroker.model import METADATA_TOPIC
 from fastbroker.storage.disk import Disk
 from fastbroker.storage.segment_files import INDEX, LOG, SNAPSHOT, TIME_INDEX, TXN_INDEX, file_name
 from fastbroker.storage.txn_index import AbortedTransaction
@@ -24,7 +25,6 @@ from fastbroker.storage.verify.text_files import json_object, rows, topic_id
 EPOCHS = "leader-epoch-checkpoint"
 METADATA = "partition.metadata"
 QUORUM_STATE = "quorum-state"
-METADATA_TOPIC = "__cluster_metadata"
 
 Step = Callable[[int], object]
 

@@ -5,7 +5,7 @@ import os.path
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from fastbroker.model import TopicPartition
+from fastbroker.model import METADATA_TOPIC, TopicPartition
 from fastbroker.storage.disk import Disk
 from fastbroker.storage.log_dir import LOCK, META
 from fastbroker.storage.offset_checkpoints import HIGH_WATERMARKS
@@ -17,7 +17,7 @@ from fastbroker.storage.verify.judgement import Verdict, verify_partition
 from fastbroker.storage.verify.layout import Kind, kind_of, log_dirs, partitions
 from fastbroker.storage.verify.names import GONE
 from fastbroker.storage.verify.opening import Rehearsal
-from fastbroker.storage.verify.partition import METADATA_TOPIC, Circumstances, Step, Tally
+from fastbroker.storage.verify.partition import Circumstances, Step, Tally
 from fastbroker.storage.verify.topic_ids import topic_ids
 
 METADATA_LOG = f"{METADATA_TOPIC}-0"
