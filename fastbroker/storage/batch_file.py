@@ -41,7 +41,7 @@ class BatchFile:
 
     @property
     def fd(self) -> int:
-        return self.file.fd
+        return (self._file or self.file).fd
 
     def range(self, position: int, size: int) -> FileRange:
         """The bytes [position, position + size) as a piece of a response; keeps the file open."""

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from fastbroker._c.record_batch import BatchHeader, CorruptBatch, skip_batches
 from fastbroker.config.kinds import LONG_MAX
-from fastbroker.storage.batch_file import BatchFile
+from fastbroker.storage.batch_file import SCAN_BYTES, BatchFile
 from fastbroker.storage.damage import Damaged, report_cut
 from fastbroker.storage.disk import Buffer, Disk
 from fastbroker.storage.good_batches import good_batches
@@ -128,9 +128,11 @@ class Segment(BatchFile):
 
     def locate(self, offset: int) -> Located | None:
         """The first batch with a last offset >= `offset`; None when the segment ends before it."""
-        position = self.checked.offset_index.lookup(offset)
-        while position < self.size:
-            chunk = self.scan(position)
+        indexes = self.indexes if self.indexes.is_checked else self.checked
+        position, end = indexes.offset_index.lookup(offset), self.size
+        disk, fd = self.disk, self.fd
+        while position < end:
+            chunk = disk.pread(fd, min(SCAN_BYTES, end - position), position)
             step, size = skip_batches(chunk, offset)
             if size >= 0:
                 return Located(position + step, size)

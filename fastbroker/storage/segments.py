@@ -123,6 +123,8 @@ class Segments(Sequence[Segment]):
 
     def end_of(self, segment: Segment, log_end_offset: int) -> int:
         """The offset at which the next one begins."""
+        if segment is self.last:
+            return log_end_offset
         number = bisect_right(self._bases, segment.base_offset)
         return self._bases[number] if number < len(self._bases) else log_end_offset
 
@@ -136,11 +138,13 @@ class Segments(Sequence[Segment]):
         known = self._recent.get(offset)
         if known is not None:
             return known[0], known[1], 0
-        for segment in self.from_offset(offset):
+        number = max(bisect_right(self._bases, offset) - 1, 0)
+        while number < len(self._all):
+            segment = self._all[number]
             located = segment.locate(max(offset, segment.base_offset))
             if located is not None:
                 return segment, located.position, located.size
-            # the rest of that segment was compacted away
+            number += 1  # the rest of that segment was compacted away
         last = self._all[-1]
         return last, last.size, 0
 
