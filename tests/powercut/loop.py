@@ -20,7 +20,7 @@ from collections.abc import Iterator
 CONFIGURE, GET_FREE = 0x4C0A, 0x4C82
 AUTOCLEAR = 4
 TRIES = 100
-MNT_DETACH = 2
+MNT_DETACH, CLONE_NEWNS = 2, 0x20000
 _CONFIG = struct.Struct("<II5Q4I64s64s32s2Q64x")
 _LIBC = ctypes.CDLL(None, use_errno=True)
 
@@ -62,6 +62,12 @@ def unmount(target: str) -> None:
     """Take `target` away, whatever still holds it."""
     if _LIBC.umount2(target.encode(), MNT_DETACH):
         _fail(f"unmounting {target}")
+
+
+def own_mounts() -> None:
+    """From here on, what this process mounts and unmounts is its own business."""
+    if _LIBC.unshare(CLONE_NEWNS):
+        _fail("unsharing mounts")
 
 
 def _attach(path: str) -> tuple[str, int]:

@@ -121,7 +121,7 @@ class Run:
                 self.ram / "image", self.ram / "log", position, lies=self.options.lies
             )
 
-        with self._served(fd, recorder):
+        with self._served(fd, mount, recorder):
             with loop.mounted(str(mount / "0"), str(self.folder / "mnt")):
                 broker = Broker(self.folder / "mnt" / "data", self.options)
                 broker.start()
@@ -149,11 +149,17 @@ class Run:
         assert done.returncode == 0, f"the load failed:\n{done.stderr[-3000:]}\n{words}"
 
     @contextlib.contextmanager
-    def _served(self, fd: int, make: Callable[[], fuse.Device]) -> Iterator[None]:
+    def _served(
+        self, fd: int, mount: pathlib.Path, make: Callable[[], fuse.Device]
+    ) -> Iterator[None]:
         """A process that serves a device until it is unmounted."""
         pid = os.fork()
         if pid == 0:
             with _last_words():
+                # When all of us are killed, whoever goes last unmounts, and waits for what is then
+                # written: that must not be the one that would have to write it.
+                loop.own_mounts()
+                loop.unmount(str(mount))
                 fuse.serve(fd, make())
         os.close(fd)
         yield
@@ -180,7 +186,7 @@ class Run:
                 self.ram / "before", self.ram / "log", cuts=cuts, seed=options.seed
             )
 
-        with self._served(fd, images):
+        with self._served(fd, mount, images):
             for number, cut in enumerate(cuts):
                 is_start = number % options.starts == options.starts - 1
                 begun = time.monotonic()

@@ -55,6 +55,7 @@ MANY = [
     Kind("thousand", 1000, ALL, 0.05),
     Kind("thousand-plain", 1000, ["plain", "idempotent"], 0.03),
 ]
+FOUND_OUT_RUNS = 4
 RUNS = FEW if CUTS < 500 else MANY
 DONE: list[Outcome] = []  # by this process
 
@@ -120,7 +121,13 @@ def total() -> str:
 def test_who_acknowledges_too_early_is_found_out(
     how: dict[str, object], tmp_path: pathlib.Path
 ) -> None:
-    options = Options(10, 14, SEED, seconds=1.5, starts=1000, **how)  # type: ignore[arg-type]
-    outcome = go(tmp_path, options)
-    print(f"\n{how}: {outcome.failed} of {outcome.cuts} images have lost something", flush=True)
-    assert outcome.lost > 0, outcome
+    # Whether a cut falls between an answer and the sync that it should have waited for is chance.
+    for number in range(FOUND_OUT_RUNS):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        options = Options(10, 28, SEED + number, seconds=1.5, starts=1000, **how)  # type: ignore[arg-type]
+        outcome = go(folder, options)
+        print(f"\n{how}: {outcome.failed} of {outcome.cuts} images have lost something", flush=True)
+        if outcome.lost:
+            return
+    pytest.fail(f"nothing was lost in {FOUND_OUT_RUNS} runs: {outcome}")
