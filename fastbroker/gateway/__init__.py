@@ -4,6 +4,7 @@
     http.py     GET of a few paths, for whoever asks, however badly
     metrics.py  /metrics and /healthz: what the host's processes say, as one page
     ask.py      one question to one process, with a deadline
+    process.py  what the kernel knows of a process
     lag.py      consumer lag, joined from what the workers say
 
 Invariants

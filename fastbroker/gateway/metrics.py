@@ -4,6 +4,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+from contextlib import suppress
 from time import monotonic
 
 from fastbroker import __version__
@@ -11,10 +12,10 @@ from fastbroker.gateway.ask import NoAnswer, ask
 from fastbroker.gateway.host import Host
 from fastbroker.gateway.http import Response
 from fastbroker.gateway.lag import add_lag
+from fastbroker.gateway.process import add_process
 from fastbroker.metrics import catalogue as c
 from fastbroker.metrics.page import CONTENT_TYPE, Page
-from fastbroker.metrics.samples import Block, Samples, decode, number_of
-from fastbroker.net.process import add_process
+from fastbroker.metrics.samples import Block, decode, number_of, pid_of
 
 log = logging.getLogger(__name__)
 
@@ -65,8 +66,11 @@ class Metrics:
             names = self.host.asked()
             told = asyncio.gather(*[self._add(page, name) for name in names])
             await asyncio.gather(told, add_lag(page, self.host, ANSWER_WITHIN_S))
-            _add_metadata_lag(page, dict(zip(names, told.result(), strict=True)))
-            self._add_host(page)
+            blocks = dict(zip(names, told.result(), strict=True))
+            _add_metadata_lag(page, blocks)
+            pids = {name: pid for name in names if (pid := pid_of(blocks[name])) is not None}
+            own = {"gateway": os.getpid(), "supervisor": self.host.supervisor}
+            self._add_host(page, pids | own)
             self._last, self._last_at = page.encode(), monotonic()
             return self._last
         finally:
@@ -87,18 +91,14 @@ class Metrics:
             page.add(process, blocks)
         return blocks or []
 
-    def _add_host(self, page: Page) -> None:
+    def _add_host(self, page: Page, pids: dict[str, int]) -> None:
         """What no process says of itself."""
         page.value(c.BUILD_INFO, 1, version=__version__)
         for process, count in self.host.restarts().items():
             page.value(c.RESTARTS, count, process=process)
-        for process, pid in ("gateway", os.getpid()), ("supervisor", self.host.supervisor):
-            samples = Samples()
-            try:
-                add_process(samples, pid)
-            except OSError:
-                continue  # it has just ended, and we are about to
-            page.add(process, decode(samples.encode()))
+        for process, pid in pids.items():
+            with suppress(OSError):  # it has ended meanwhile
+                add_process(page, process, pid)
         disk = os.statvfs(self.host.data_dir)
         directory = self.host.data_dir
         page.value(c.DISK_FREE, disk.f_bavail * disk.f_frsize, directory=directory)

@@ -1,6 +1,7 @@
 """What a worker says of itself when it is asked for its metrics."""
 from __future__ import annotations
 
+import os
 from asyncio import AbstractEventLoop
 from collections.abc import Generator
 
@@ -10,10 +11,9 @@ from fastbroker.metrics import catalogue as c
 from fastbroker.metrics.samples import Samples
 from fastbroker.net.listener import Listener
 from fastbroker.net.loop_delay import LoopDelay
-from fastbroker.net.process import add_process
 from fastbroker.worker.flush_counts import FlushCounts
 from fastbroker.worker.group_metrics import add_groups
-from fastbroker.worker.partition_metrics import PartitionMetrics
+from fastbroker.worker.partition_metrics import add_partitions
 from fastbroker.worker.request_metrics import add_requests
 
 
@@ -38,12 +38,12 @@ class WorkerMetrics:
     def answer(self) -> Generator[None, None, bytes]:
         """Everything, in small steps."""
         samples = Samples()
-        add_process(samples)
+        samples.pid(os.getpid())
         self._add_state(samples)
         yield
         add_requests(samples)
         yield
-        yield from PartitionMetrics(self.broker).add(samples)
+        yield from add_partitions(samples, self.broker)
         yield from add_groups(samples, self.broker)
         return samples.encode()
 
