@@ -292,6 +292,28 @@ class LogDir:
         names = [name for name in self.disk.list(directory) if name.endswith(LOG)]
         return sum(self.disk.size(os.path.join(directory, name)) for name in names)
 
+    def end_of(self, partition: TopicPartition) -> int | None:
+        """Where a log ends, whether it is open or not; None: that is known once it was opened.
+
+        Of one that is closed all is committed.
+        """
+        found = self.logs.get(partition)
+        if found is not None:
+            return found.log_end_offset
+        end = self.checkpoints.recovery_point(partition)
+        if end and (self.was_clean or partition in self._closed):
+            return end
+        return None if self.has_files(partition) else 0
+
+    def start_of(self, partition: TopicPartition) -> int:
+        """Where a log begins, whether it is open or not. Raises OSError."""
+        found = self.logs.get(partition)
+        if found is not None:
+            return found.log_start_offset
+        names = self.disk.list(self._file(str(partition))) if self.has_files(partition) else []
+        first = next((name for name in names if name.endswith(LOG)), "0")
+        return max(self.checkpoints.log_start(partition), int(first.removesuffix(LOG)))
+
     def unknown_directories(self, known: Iterable[TopicPartition]) -> list[str]:
         """Partition directories that no partition of `known` has."""
         names = {str(partition) for partition in known}
