@@ -38,7 +38,7 @@ from fastbroker.storage.partition_metadata import (
     write_topic_id,
 )
 from fastbroker.storage.recovery import sync_what_is_left
-from fastbroker.storage.segment_files import LOG
+from fastbroker.storage.segment_files import LOG, offsets_of
 from fastbroker.storage.space import Space, is_fault, refusal
 from fastbroker.uuids import new_uuid, uuid_bytes, uuid_text
 
@@ -310,9 +310,14 @@ class LogDir:
         found = self.logs.get(partition)
         if found is not None:
             return found.log_start_offset
-        names = self.disk.list(self._file(str(partition))) if self.has_files(partition) else []
-        first = next((name for name in names if name.endswith(LOG)), "0")
-        return max(self.checkpoints.log_start(partition), int(first.removesuffix(LOG)))
+        there = self.has_files(partition)
+        names = self.disk.list(self.directory_of(partition)) if there else []
+        first = min(offsets_of(names, LOG), default=0)
+        return max(self.checkpoints.log_start(partition), first)
+
+    def directory_of(self, partition: TopicPartition) -> str:
+        """Where a log's files are, or would be."""
+        return self._file(str(partition))
 
     def unknown_directories(self, known: Iterable[TopicPartition]) -> list[str]:
         """Partition directories that no partition of `known` has."""

@@ -8,20 +8,25 @@ range.
 """
 from __future__ import annotations
 
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from typing import NamedTuple
 
 from fastbroker._c.record_batch import BatchHeader
 from fastbroker.errors import CorruptMessage
 from fastbroker.storage.batch_file import BatchFile
 from fastbroker.storage.damage import checked_batches
+from fastbroker.storage.disk import Disk
 from fastbroker.storage.segment import Segment
+from fastbroker.storage.segment_files import LOG, file_name, offsets_of
 from fastbroker.storage.segments import Segments
 
 # How many segments one search looks into: two, or more while there are only so many bytes in them.
 # Compaction leaves some that hold nothing but one empty batch.
 SEGMENTS_MAX, SMALL_BYTES = 64, 16_384
 HEADERS_MAX = 256  # that one search looks at: markers may stand between records
+# A larger batch is not decoded, which would hold up other threads: its header says between which
+# times its records were made, if they are in their order.
+DECODED_MAX = 128 << 10
 
 
 class TimeRange(NamedTuple):
@@ -76,17 +81,22 @@ class TimeSearch:
         damaged. Raises OSError."""
         left = min(HEADERS_MAX, budget.headers)
         for file, begin in self._places:
+            seen = begin
             for position, header in file.headers(begin):
                 if left == 0:
                     return None
                 left -= 1
                 budget.headers -= 1
+                seen = position + header.size
                 if header.last_offset < self.offset or header.is_control or not header.count:
                     continue
                 if header.base_offset >= self.end:
                     return NOTHING
                 known = _told_by(header, self.offset)
                 if known is None:
+                    if header.size > DECODED_MAX and not header.has_delete_horizon:
+                        times = header.base_timestamp, header.max_timestamp
+                        return TimeRange(min(times), max(times))
                     if header.size > budget.bytes:
                         return None
                     budget.bytes -= header.size
@@ -96,7 +106,40 @@ class TimeSearch:
                         return None
                 if known is not None:
                     return known
+            if seen < file.size:
+                return None  # what stands there is no batch
         return NOTHING if self._is_all else None
+
+
+class ClosedTimeSearch:
+    """A TimeSearch in the files of a log that was closed cleanly. All of it is done in `run`, where
+    nobody writes to them; they may be opened or go meanwhile.
+    """
+
+    __slots__ = ("_directory", "_disk", "end", "offset")
+
+    def __init__(self, disk: Disk, directory: str, offset: int, end: int) -> None:
+        self._disk, self._directory = disk, directory
+        self.offset, self.end = offset, end
+
+    def run(self, budget: Budget) -> TimeRange | None:
+        """See TimeSearch.run."""
+        try:
+            return TimeSearch(self._segments(), self.offset, self.end).run(budget)
+        except FileNotFoundError:
+            return None
+
+    def _segments(self) -> Segments:
+        disk, directory = self._disk, self._directory
+        bases = sorted(offsets_of(disk.list(directory), LOG))
+        first = max(bisect_right(bases, self.offset) - 1, 0)
+        found = []
+        for base in bases[first : first + SEGMENTS_MAX + 1]:
+            size = disk.size(f"{directory}/{file_name(base, LOG)}")
+            segment = Segment(disk, directory, base, size=size)
+            segment.indexes.is_checked = True  # it would be mended; a wrong one leads to no batch
+            found.append(segment)
+        return Segments(found)
 
 
 def estimate(segments: Segments, offset: int) -> TimeRange:

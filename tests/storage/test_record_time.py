@@ -11,7 +11,14 @@ from fastbroker.records.builder import build_batch
 from fastbroker.records.control import EndTransactionMarker
 from fastbroker.records.reader import iter_batches
 from fastbroker.storage.log import Log
-from fastbroker.storage.record_time import NOTHING, Budget, TimeRange, TimeSearch, estimate
+from fastbroker.storage.record_time import (
+    NOTHING,
+    Budget,
+    ClosedTimeSearch,
+    TimeRange,
+    TimeSearch,
+    estimate,
+)
 from tests.storage.compaction.cleanings import clean
 from tests.storage.logs import NOW, append, filled, open_log
 
@@ -121,6 +128,25 @@ def test_indexes_and_files_that_were_not_open_stay_closed(tmp_path: pathlib.Path
     assert first.is_idle
 
 
+def test_a_closed_log_is_searched_without_being_opened(tmp_path: pathlib.Path) -> None:
+    log = filled(tmp_path, 200, TopicConfig(segment_bytes=4000, index_interval_bytes=300))
+    log.close()
+    before = {path: path.stat().st_mtime_ns for path in (tmp_path / "t-0").iterdir()}
+    for offset in range(0, 200, 7):
+        wanted = ClosedTimeSearch(log.disk, log.directory, offset, 200)
+        assert wanted.run(Budget(headers=PLENTY, bytes=PLENTY)) == (NOW + offset, NOW + offset)
+    assert before == {path: path.stat().st_mtime_ns for path in (tmp_path / "t-0").iterdir()}
+    gone = ClosedTimeSearch(log.disk, log.directory + "1", 0, 200)
+    assert gone.run(Budget(headers=PLENTY, bytes=PLENTY)) is None
+
+
+def test_a_large_batch_tells_between_which_times(tmp_path: pathlib.Path) -> None:
+    log = open_log(tmp_path)
+    append(log, *["v" * 1000] * 200, at=NOW)
+    assert search(log, 0) == TimeRange(NOW, NOW)
+    assert search(log, 100) == TimeRange(NOW, NOW + 199)
+
+
 def test_what_was_dropped_meanwhile_is_read_all_the_same(tmp_path: pathlib.Path) -> None:
     log = filled(tmp_path, 200, TopicConfig(segment_bytes=4000))
     wanted = TimeSearch(log.segments, 3, 200)
@@ -135,3 +161,15 @@ def test_a_damaged_batch_has_no_time(tmp_path: pathlib.Path) -> None:
     segment = log.segments[0]
     log.disk.pwrite(segment.fd, b"\xff", segment.size - 1)
     assert search(log, 1) is None
+    log.disk.pwrite(segment.fd, b"\xff" * 20, 0)
+    assert search(log, 1) is None, "not that there is nothing"
+
+
+def test_a_change_of_segments_is_seen(tmp_path: pathlib.Path) -> None:
+    log = filled(tmp_path, 200, TopicConfig(segment_bytes=4000))
+    version = log.segments.version
+    append(log, "a", now=NOW)
+    log.roll(NOW)
+    assert log.segments.version == version, "what was there is there, at the same places"
+    log.segments.drop_first(1)
+    assert log.segments.version != version
