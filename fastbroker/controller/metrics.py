@@ -15,7 +15,7 @@ class ControllerMetrics:
     def __init__(self, node: Node) -> None:
         self.node = node
 
-    def answer(self) -> Generator[None, None, bytes]:
+    def answer(self, _: bytes = b"") -> Generator[None, None, bytes]:
         """Everything, in small steps."""
         samples = Samples()
         add_process(samples)

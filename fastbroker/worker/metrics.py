@@ -19,7 +19,7 @@ class WorkerMetrics:
     def __init__(self, broker: Broker, listeners: list[Listener]) -> None:
         self.broker, self.listeners = broker, listeners
 
-    def answer(self) -> Generator[None, None, bytes]:
+    def answer(self, _: bytes = b"") -> Generator[None, None, bytes]:
         """Everything, in small steps."""
         samples = Samples()
         add_process(samples)

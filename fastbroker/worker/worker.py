@@ -198,7 +198,7 @@ class Worker:
 
     def _answering(self) -> Answering:
         from fastbroker.net.answering import Answering, socket_path
-        from fastbroker.worker.lag import committed, positions
+        from fastbroker.worker.lag import Positions, committed
         from fastbroker.worker.metrics import WorkerMetrics
 
         metrics = WorkerMetrics(self.broker, self.listeners)
@@ -208,7 +208,7 @@ class Worker:
             {
                 b"metrics": metrics.answer,
                 b"committed": partial(committed, self.broker),
-                b"positions": partial(positions, self.broker),
+                b"positions": Positions(self.loop, self.broker).answer,
             },
         )
 
