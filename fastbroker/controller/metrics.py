@@ -23,7 +23,7 @@ class ControllerMetrics:
         self._counted: tuple[MetadataImage | None, list[int]] = (None, [])
         self.delay = LoopDelay(loop)
 
-    def answer(self) -> Generator[None, None, bytes]:
+    def answer(self, _: bytes = b"") -> Generator[None, None, bytes]:
         """Everything, in small steps."""
         samples = Samples()
         samples.pid(os.getpid())

@@ -1,1 +1,1 @@
-"""Tests of the process that serves HTTP for the host."""
+"""Tests of fastbroker.gateway."""
