@@ -11,6 +11,7 @@ from fastbroker.metrics import catalogue as c
 from fastbroker.metrics.samples import Samples
 from fastbroker.net.listener import Listener
 from fastbroker.net.loop_delay import LoopDelay
+from fastbroker.worker.closed_logs import ClosedLogs
 from fastbroker.worker.flush_counts import FlushCounts
 from fastbroker.worker.group_metrics import add_groups
 from fastbroker.worker.partition_metrics import add_partitions
@@ -26,6 +27,7 @@ class WorkerMetrics:
     ) -> None:  # fmt: skip
         self.broker, self.listeners, self.flushes = broker, listeners, flushes
         self.delay = LoopDelay(loop)
+        self.closed_logs = ClosedLogs(loop, broker)
 
     def start(self) -> None:
         """Count requests, and look at the loop, from here on."""
@@ -45,6 +47,7 @@ class WorkerMetrics:
         yield
         yield from add_partitions(samples, self.broker)
         yield from add_groups(samples, self.broker)
+        self.closed_logs.look()  # for the next answer
         return samples.encode()
 
     def _add_state(self, samples: Samples) -> None:
