@@ -19,7 +19,7 @@ from fastbroker.metrics.samples import Block, decode, number_of, pid_of
 
 log = logging.getLogger(__name__)
 
-ANSWER_WITHIN_S = 3.0  # less than a scrape's usual timeout of 10 s
+ANSWER_WITHIN_S = 2.0  # less than a scrape's usual timeout of 10 s
 HEALTHY_WITHIN_S = 1.0
 REUSE_S = 0.5  # a page is given again to who asks so soon after it
 
@@ -29,6 +29,7 @@ class Metrics:
 
     def __init__(self, host: Host) -> None:
         self.host = host
+        self._silent: set[str] = set()  # processes that did not answer the last time
         self._making: asyncio.Task[bytes] | None = None
         self._last, self._last_at = b"", float("-inf")
 
@@ -52,6 +53,10 @@ class Metrics:
         if silent:
             return Response(503, f"no answer from {', '.join(silent)}\n".encode())
         return Response(200, b"ok\n")
+
+    def forget(self) -> None:
+        """Whoever asks next gets a page of its own."""
+        self._last_at = float("-inf")
 
     async def _page(self) -> bytes:
         if monotonic() - self._last_at < REUSE_S:
@@ -79,17 +84,21 @@ class Metrics:
     async def _add(self, page: Page, process: str) -> list[Block]:
         """What a process says; nothing when it does not answer."""
         begun = monotonic()
-        blocks: list[Block] | None = None
+        blocks: list[Block] = []
         try:
             path = self.host.socket_path(process)
             blocks = decode(await ask(path, b"metrics", within_s=ANSWER_WITHIN_S))
-        except (NoAnswer, ValueError, EOFError, TypeError) as error:
-            log.info("%s does not tell its metrics: %s", process, error)
-        page.value(c.UP, int(blocks is not None), process=process)
-        if blocks is not None:
             page.value(c.ANSWER_SECONDS, monotonic() - begun, process=process)
             page.add(process, blocks)
-        return blocks or []
+        except (NoAnswer, LookupError, ValueError, EOFError, TypeError) as error:
+            if process not in self._silent:
+                log.warning("%s does not tell its metrics: %s", process, error)
+            self._silent.add(process)
+            blocks = []
+        else:
+            self._silent.discard(process)
+        page.value(c.UP, int(process not in self._silent), process=process)
+        return blocks
 
     def _add_host(self, page: Page, pids: dict[str, int]) -> None:
         """What no process says of itself."""
@@ -99,11 +108,11 @@ class Metrics:
         for process, pid in pids.items():
             with suppress(OSError):  # it has ended meanwhile
                 add_process(page, process, pid)
-        disk = os.statvfs(self.host.data_dir)
         directory = self.host.data_dir
-        page.value(c.DISK_FREE, disk.f_bavail * disk.f_frsize, directory=directory)
-        page.value(c.DISK_SIZE, disk.f_blocks * disk.f_frsize, directory=directory)
-
+        with suppress(OSError):  # whoever writes there says more of it
+            disk = os.statvfs(directory)
+            page.value(c.DISK_FREE, disk.f_bavail * disk.f_frsize, directory=directory)
+            page.value(c.DISK_SIZE, disk.f_blocks * disk.f_frsize, directory=directory)
 
 
 

@@ -17,7 +17,7 @@ BODY = b"0123456789" * 500_000  # more than a socket takes at once
 
 
 class Serving:
-    """A server on a free port of loopback; `ask` sends bytes, and reads what comes until the end."""
+    """A server on a free port of loopback; `ask` sends bytes, and reads what comes to the end."""
 
     def __init__(self) -> None:
         self.loop = uvloop.new_event_loop()

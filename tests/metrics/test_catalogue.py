@@ -9,6 +9,7 @@ import pytest
 from fastbroker._c.meter import Stage, latency_bounds
 from fastbroker.metrics import catalogue
 from fastbroker.metrics.catalogue import FAMILIES
+from fastbroker.metrics.document import document
 from fastbroker.metrics.family import COUNTER, GAUGE, HISTOGRAM, UNTYPED, Family
 
 ROOT = pathlib.Path(__file__).parents[2]
@@ -41,3 +42,9 @@ def test_no_family_is_made_elsewhere() -> None:
     for path in (ROOT / "fastbroker").glob("**/*.py"):
         if path.name not in ("catalogue.py", "family.py"):
             assert not re.search(r"\bFamily\(", path.read_text()), path
+
+
+def test_the_document_is_made_from_the_catalogue() -> None:
+    written = (ROOT / "deploy/prometheus/metrics.md").read_text()
+    remedy = "python -m fastbroker.metrics.document > deploy/prometheus/metrics.md"
+    assert written == document(), f"make it anew: {remedy}"
