@@ -90,7 +90,8 @@ class World:
         """(start, end, first, last, size) by partition."""
         self.answers += 1
         broker = SimpleNamespace(
-            partitions=self.partitions, log_dir=self.log_dir, topic_config=lambda _: self.config
+            partitions=self.partitions, log_dir=self.log_dir, broker_id=1,
+            topic_config=lambda _: self.config,
         )
         answer = Answer(broker, self.known, self.answers)  # type: ignore[arg-type]
         question = [("t", array("i", offsets).tobytes(), array("q", offsets.values()).tobytes())]
