@@ -9,7 +9,7 @@ import subprocess
 import sys
 import sysconfig
 
-from tests.interop.installs import INTEROP, _alone, _once, _run
+from tests.interop.installs import INTEROP, _once, _run
 
 ROOT = pathlib.Path(__file__).parents[2]
 VERSIONS = ("0.1.0", "0.2.0")
