@@ -25,6 +25,11 @@ FILE = pathlib.Path(__file__).with_name("fastbroker.json")
 GOOD_ABOVE_0 = ((None, RED), (1, GREEN))
 BAD_ABOVE_0 = ((None, GREEN), (1, RED))
 PLAIN = ((None, BLUE),)
+DISK = ((None, GREEN), (0.8, AMBER), (0.9, RED))
+REQUESTS = "kafka_network_requestmetrics_requests_total"
+STAGES = "fastbroker_request_stage_seconds"
+TOTAL, PRODUCE = 'HOST, stage="total"', 'HOST, stage="total", request="Produce"'
+USED = "1 - fastbroker_disk_free_bytes{HOST} / fastbroker_disk_size_bytes{HOST}"
 
 
 def quantile(share: float, histogram: str, by: str = "", labels: str = "HOST") -> str:
@@ -43,7 +48,7 @@ OVERVIEW = [
     stat("Hosts up", 'sum(up{job=~"$job", instance=~"$instance"})', steps=GOOD_ABOVE_0,
         help="Hosts whose metrics Prometheus could fetch."),
     stat("Silent processes", "sum(1 - fastbroker_up{HOST})", steps=BAD_ABOVE_0,
-        help="Processes that did not answer the last scrape; the watchdog restarts one that hangs."),
+        help="Processes that did not answer the last scrape; the watchdog restarts what hangs."),
     stat("Restarts, last hour",
         "round(sum(increase(fastbroker_process_restarts_total{HOST}[1h])))", steps=BAD_ABOVE_0,
         help="Processes that ended and were started again by the supervisor."),
@@ -57,14 +62,33 @@ OVERVIEW = [
         steps=PLAIN, help="Consumer groups with members or committed offsets."),
     stat("Connections", "sum(fastbroker_connections{HOST})", steps=PLAIN,
         help="Open connections of clients."),
+    stat("Records in a second",
+        "sum(rate(kafka_server_brokertopicmetrics_messagesin_total{HOST}[$__rate_interval]))",
+        steps=PLAIN, help="What producers appended."),
+    stat("Bytes in", "sum(rate("
+        "kafka_server_brokertopicmetrics_bytesin_total{HOST}[$__rate_interval]))",
+        unit="Bps", steps=PLAIN),
+    stat("Bytes out", "sum(rate("
+        "kafka_server_brokertopicmetrics_bytesout_total{HOST}[$__rate_interval]))",
+        unit="Bps", steps=PLAIN),
+    stat("Produce, p99", quantile(0.99, STAGES, labels=PRODUCE), unit="s", steps=PLAIN,
+        help="From the request's arrival until its answer is sent, that is on disk by default."),
+    stat("Longest lag", "max(fastbroker_consumergroup_lag_seconds{HOST})", unit="s",
+        steps=((None, GREEN), (60, AMBER), (600, RED)),
+        help="Age of the oldest record that some group has not read."),
+    stat("Records lost in", "min(fastbroker_consumergroup_lag_lost_in_seconds{HOST})", unit="s",
+        steps=((None, RED), (21600, AMBER), (86400, GREEN)), none="never",
+        help="Until retention deletes a record that some group has not read."),
+    stat("Fullest disk", f"max({USED})", unit="percentunit", decimals=0, steps=DISK),
+    stat("Flush, p99", quantile(0.99, "fastbroker_flush_seconds"), unit="s",
+        steps=((None, GREEN), (0.1, RED)), help="What the disk adds to every acknowledgement."),
 ]  # fmt: skip
 
-REQUESTS = "kafka_network_requestmetrics_requests_total"
 TRAFFIC = [
-    graph("Records in, by topic", {
+    graph("Records in a second, by topic", {
         "{{topic}}": "topk(10, sum by (topic) (rate("
         "kafka_server_brokertopicmetrics_messagesin_total{HOST, TOPIC}[$__rate_interval])))",
-    }, unit="cps", stacked=True, help="Records a second that producers appended; the ten busiest."),
+    }, stacked=True, help="What producers appended; the ten busiest topics."),
     graph("Bytes in, by topic", {
         "{{topic}}": "topk(10, sum by (topic) (rate("
         "kafka_server_brokertopicmetrics_bytesin_total{HOST, TOPIC}[$__rate_interval])))",
@@ -76,10 +100,10 @@ TRAFFIC = [
     graph("Requests, by API", {
         "{{request}}": f"topk(10, {per_second(REQUESTS, 'request')})",
     }, unit="reqps", stacked=True, help="Answered requests a second; the ten most frequent APIs."),
-    graph("Errors in answers, by API and error", {
+    graph("Errors a second, by API and error", {
         "{{request}} {{error}}": "topk(10, sum by (request, error) (rate("
         "kafka_network_requestmetrics_errors_total{HOST}[$__rate_interval])))",
-    }, unit="cps", help="Error codes sent to clients. Some are a client's normal life"
+    }, help="Error codes sent to clients. Some are a client's normal life"
         " (NOT_COORDINATOR, REBALANCE_IN_PROGRESS); a rate that stays is not."),
     graph("Records a produce request", {
         "records": "sum(rate(kafka_server_brokertopicmetrics_messagesin_total{HOST, TOPIC}"
@@ -88,8 +112,6 @@ TRAFFIC = [
     }, help="Under ten at high rates: producers would gain from a larger linger.ms."),
 ]  # fmt: skip
 
-STAGES = "fastbroker_request_stage_seconds"
-TOTAL = 'HOST, stage="total"'
 LATENCY = [
     graph("Produce, p99 by stage", {
         "{{stage}}": quantile(0.99, STAGES, "stage", 'HOST, request="Produce"'),
@@ -142,8 +164,7 @@ LAG = [
         "kafka_consumergroup_current_offset{HOST, GROUP, TOPIC}[5m]))",
     }, columns={"consumergroup": "Group", "topic": "Topic", "Value #A": "Lag, records",
         "Value #B": "Lag, time", "Value #C": "Lost in", "Value #D": "Reads, records/s"},
-        column_units={"Lag, time": "s", "Lost in": "s", "Lag, records": "short",
-        "Reads, records/s": "cps"}, width=16,
+        column_units={"Lag, time": "s", "Lost in": "s"}, width=16,
         help="The 50 furthest behind. Reads: how fast its committed offsets advance."),
     graph("Members", {
         "{{consumergroup}}": "topk(10, sum by (consumergroup)"
@@ -152,6 +173,16 @@ LAG = [
 ]  # fmt: skip
 
 STORAGE = [
+    stat("Offline log directories", "sum(kafka_log_logmanager_offlinelogdirectorycount{HOST})",
+        steps=BAD_ABOVE_0, width=6, help="Given up after an I/O error; partitions are offline."),
+    stat("Disks that refuse records", "sum(fastbroker_disk_free_bytes{HOST} < bool"
+        " on (job, instance) group_left () max by (job, instance)"
+        " (fastbroker_disk_min_free_bytes{HOST}))",
+        steps=BAD_ABOVE_0, width=6, help="Free space fell below log.dir.min.free.bytes."),
+    stat("Logs", "sum(kafka_log_log_size{HOST, TOPIC})", unit="bytes", width=6, steps=PLAIN,
+        help="Bytes of the segments of the chosen topics, all replicas on these hosts."),
+    stat("Space used", f"max({USED})", unit="percentunit", width=6, decimals=1, steps=DISK,
+        help="Of the fullest disk."),
     bars("Largest topics", {
         "{{topic}}": "topk(10, sum by (topic) (kafka_log_log_size{HOST, TOPIC}))",
     }, unit="bytes", help="Bytes of their logs on these hosts, all replicas."),
@@ -163,14 +194,6 @@ STORAGE = [
         "{{instance}} refuses records below": "max by (instance)"
         " (fastbroker_disk_min_free_bytes{HOST})",
     }, unit="bytes", help="Below log.dir.min.free.bytes the broker refuses new records."),
-    stat("Fullest disk", "1 - min(fastbroker_disk_free_bytes{HOST}"
-        " / fastbroker_disk_size_bytes{HOST})", unit="percentunit", width=8, decimals=1,
-        steps=((None, GREEN), (0.8, AMBER), (0.9, RED))),
-    stat("Offline log directories", "sum(kafka_log_logmanager_offlinelogdirectorycount{HOST})",
-        steps=BAD_ABOVE_0, width=8, help="Given up after an I/O error; partitions are offline."),
-    stat("Disks that refuse records", "sum(fastbroker_disk_free_bytes{HOST} < bool on (job, instance)"
-        " group_left () max by (job, instance) (fastbroker_disk_min_free_bytes{HOST}))",
-        steps=BAD_ABOVE_0, width=8, help="Free space fell below log.dir.min.free.bytes."),
 ]  # fmt: skip
 
 PROCESSES = [

@@ -34,6 +34,7 @@ class Panel:
     help: str = ""
     steps: Sequence[tuple[float | None, str]] = ((None, GREEN),)
     words: Mapping[str, str] | None = None  # what a value is shown as
+    none: str | None = None  # shown where there is no series
     decimals: int | None = None
     stacked: bool = False
     columns: Mapping[str, str] | None = None  # of a table: label or `Value #A` -> heading
@@ -153,6 +154,8 @@ def _json(panel: Panel) -> dict[str, Any]:
     }
     if panel.kind == "table":
         body["transformations"] = _transformations(panel)
+        first = (panel.columns or {})["Value #A"]
+        body["options"] = {**body["options"], "sortBy": [{"displayName": first, "desc": True}]}
     return body
 
 
@@ -177,6 +180,8 @@ def _field(panel: Panel) -> dict[str, Any]:
     }
     if panel.decimals is not None:
         field["decimals"] = panel.decimals
+    if panel.none is not None:
+        field["noValue"] = panel.none
     if panel.words:
         words = {value: {"text": text} for value, text in panel.words.items()}
         field["mappings"] = [{"type": "value", "options": words}]
@@ -185,7 +190,7 @@ def _field(panel: Panel) -> dict[str, Any]:
     if panel.kind == "timeseries":
         field["custom"] = {
             "lineWidth": 1,
-            "fillOpacity": 40 if panel.stacked else 8,
+            "fillOpacity": 40 if panel.stacked else 5,
             "showPoints": "never",
             "spanNulls": False,
             "stacking": {"mode": "normal" if panel.stacked else "none", "group": "A"},
