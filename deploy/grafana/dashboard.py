@@ -196,24 +196,25 @@ STORAGE = [
     }, unit="bytes", help="Below log.dir.min.free.bytes the broker refuses new records."),
 ]  # fmt: skip
 
+EACH = "{{instance}} {{process}}"
 PROCESSES = [
-    graph("CPU", {
-        "{{process}}": per_second("process_cpu_seconds_total", "process"),
-    }, unit="percentunit", help="100 %: one core. A worker at 100 % limits its partitions."),
-    graph("Memory", {
-        "{{process}}": "sum by (process) (process_resident_memory_bytes{HOST})",
-    }, unit="bytes", help="Resident; pages that the forked processes share count in each."),
+    graph("CPU", {EACH: per_second("process_cpu_seconds_total", "instance, process")},
+        unit="percentunit", help="100 %: one core. A worker at 100 % limits its partitions."),
+    graph("Memory", {EACH: "sum by (instance, process) (process_resident_memory_bytes{HOST})"},
+        unit="bytes", help="Resident; pages that the forked processes share count in each."),
     graph("Event-loop delay, p99", {
-        "{{process}}": quantile(0.99, "fastbroker_event_loop_delay_seconds", "process"),
+        EACH: quantile(0.99, "fastbroker_event_loop_delay_seconds", "instance, process"),
     }, unit="s", help="How late a timer runs: every client of that process waits as long."),
     graph("Connections, by process", {
-        "{{process}}": "sum by (process) (fastbroker_connections{HOST})",
+        EACH: "sum by (instance, process) (fastbroker_connections{HOST})",
     }, stacked=True),
     graph("Open descriptors", {
-        "{{process}}": "sum by (process) (process_open_fds{HOST})",
-    }),
+        EACH: "sum by (instance, process) (process_open_fds{HOST})",
+        "lowest limit": "min(process_max_fds{HOST})",
+    }, help="Connections and open logs. At the limit (LimitNOFILE) new ones are refused."),
     graph("Restarts, an hour", {
-        "{{process}}": "sum by (process) (increase(fastbroker_process_restarts_total{HOST}[1h]))",
+        EACH: "sum by (instance, process)"
+        " (increase(fastbroker_process_restarts_total{HOST}[1h]))",
     }),
 ]  # fmt: skip
 
