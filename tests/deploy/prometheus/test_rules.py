@@ -22,7 +22,7 @@ def alerts() -> list[str]:
 def described() -> list[tuple[str, str]]:
     """Name and text of each rule."""
     blocks = re.split(r"\n\s+- alert: ", RULES.read_text())[1:]
-    return [(block.split()[0], block) for block in blocks]
+    return [(block.split()[0], block + "\n") for block in blocks]
 
 
 @pytest.mark.parametrize(
