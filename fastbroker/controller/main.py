@@ -100,7 +100,9 @@ def _answering(loop: AbstractEventLoop, config: BrokerConfig, node: Node) -> Ans
     from fastbroker.controller.metrics import ControllerMetrics
     from fastbroker.net.answering import Answering, socket_path
 
+    metrics = ControllerMetrics(loop, node)
+    metrics.delay.start()
     path = socket_path(config.data_dir, "controller")
-    answering = Answering(loop, path, {b"metrics": ControllerMetrics(node).answer})
+    answering = Answering(loop, path, {b"metrics": metrics.answer})
     answering.start()
     return answering

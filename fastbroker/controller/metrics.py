@@ -1,24 +1,28 @@
 """What the controller says of the cluster when it is asked for its metrics."""
 from __future__ import annotations
 
+from asyncio import AbstractEventLoop
 from collections.abc import Generator
 
 from fastbroker.controller.node import Node
 from fastbroker.metrics import catalogue as c
 from fastbroker.metrics.samples import Samples
+from fastbroker.net.loop_delay import LoopDelay
 from fastbroker.net.process import add_process
 
 
 class ControllerMetrics:
     """Owned by the controller's loop."""
 
-    def __init__(self, node: Node) -> None:
+    def __init__(self, loop: AbstractEventLoop, node: Node) -> None:
         self.node = node
+        self.delay = LoopDelay(loop)
 
     def answer(self) -> Generator[None, None, bytes]:
         """Everything, in small steps."""
         samples = Samples()
         add_process(samples)
+        self.delay.add(samples)
         node = self.node
         image = node.image
         fenced = sum([one.fenced for one in image.brokers.values()])

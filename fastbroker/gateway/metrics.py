@@ -13,7 +13,7 @@ from fastbroker.gateway.http import Response
 from fastbroker.gateway.lag import add_lag
 from fastbroker.metrics import catalogue as c
 from fastbroker.metrics.page import CONTENT_TYPE, Page
-from fastbroker.metrics.samples import Block, Samples, decode
+from fastbroker.metrics.samples import Block, Samples, decode, number_of
 from fastbroker.net.process import add_process
 
 log = logging.getLogger(__name__)
@@ -63,17 +63,17 @@ class Metrics:
         try:
             page = Page()
             names = self.host.asked()
-            await asyncio.gather(
-                *[self._add(page, name) for name in names],
-                add_lag(page, self.host, ANSWER_WITHIN_S),
-            )
+            told = asyncio.gather(*[self._add(page, name) for name in names])
+            await asyncio.gather(told, add_lag(page, self.host, ANSWER_WITHIN_S))
+            _add_metadata_lag(page, dict(zip(names, told.result(), strict=True)))
             self._add_host(page)
             self._last, self._last_at = page.encode(), monotonic()
             return self._last
         finally:
             self._making = None
 
-    async def _add(self, page: Page, process: str) -> None:
+    async def _add(self, page: Page, process: str) -> list[Block]:
+        """What a process says; nothing when it does not answer."""
         begun = monotonic()
         blocks: list[Block] | None = None
         try:
@@ -85,6 +85,7 @@ class Metrics:
         if blocks is not None:
             page.value(c.ANSWER_SECONDS, monotonic() - begun, process=process)
             page.add(process, blocks)
+        return blocks or []
 
     def _add_host(self, page: Page) -> None:
         """What no process says of itself."""
@@ -104,3 +105,13 @@ class Metrics:
         page.value(c.DISK_SIZE, disk.f_blocks * disk.f_frsize, directory=directory)
 
 
+
+
+def _add_metadata_lag(page: Page, told: dict[str, list[Block]]) -> None:
+    """How far brokers are behind the controller. It may have answered later: records that were
+    committed between two answers of one scrape count, too."""
+    committed = number_of(told.get("controller", []), c.METADATA_COMMITTED)
+    for process, blocks in told.items():
+        applied = number_of(blocks, c.METADATA_APPLIED)
+        if committed is not None and applied is not None:
+            page.value(c.METADATA_LAG, max(committed - applied, 0), process=process)

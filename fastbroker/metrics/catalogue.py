@@ -127,6 +127,10 @@ MIN_FREE = Family(
     "fastbroker_disk_min_free_bytes", GAUGE,
     "Free space below which a broker refuses records (log.dir.min.free.bytes)", P,
 )  # fmt: skip
+REFUSES = Family(
+    "fastbroker_disk_refuses_records", GAUGE,
+    "Whether a broker refuses records for want of space", P,
+)  # fmt: skip
 METADATA_APPLIED = Family(
     "fastbroker_metadata_applied_offset", GAUGE,
     "Offset of the metadata log that a broker has applied", P,

@@ -57,3 +57,12 @@ def decode(answer: bytes) -> list[Block]:
     if not isinstance(blocks, list):
         raise ValueError("no answer of this version")
     return blocks
+
+
+def number_of(blocks: list[Block], family: Family) -> float | None:
+    """The value of a family that has one sample; None: it is not there."""
+    for block in blocks:
+        if block[0] == VALUES and block[1] == family.name:
+            _, number = block[2][0]
+            return float(number)
+    return None

@@ -50,6 +50,7 @@ if TYPE_CHECKING:
     from fastbroker.group.coordinator import GroupCoordinator
     from fastbroker.net.answering import Answering
     from fastbroker.txn.coordinator import TransactionCoordinator
+    from fastbroker.worker.metrics import WorkerMetrics
 
 log = logging.getLogger(__name__)
 
@@ -148,6 +149,7 @@ class Worker:
         self.compaction = Compaction(loop, self.broker, remove, self.log_dir.take_offline)
         self.space = SpaceWatch(self.broker, self.rounds.begin, remove.hurry)
         self.listeners = [self._listener(one.at(index)) for one in config.listeners()]
+        self.metrics: WorkerMetrics | None = None
         self.answering = self._answering() if config.metrics_listener() else None
 
     # ---- what is made once
@@ -198,15 +200,17 @@ class Worker:
 
     def _answering(self) -> Answering:
         from fastbroker.net.answering import Answering, socket_path
+        from fastbroker.worker.flush_counts import FlushCounts
         from fastbroker.worker.lag import committed, positions
         from fastbroker.worker.metrics import WorkerMetrics
 
-        metrics = WorkerMetrics(self.broker, self.listeners)
+        self.flusher.counts = FlushCounts()
+        self.metrics = WorkerMetrics(self.loop, self.broker, self.listeners, self.flusher.counts)
         return Answering(
             self.loop,
             socket_path(self.config.data_dir, f"worker-{self.index}"),
             {
-                b"metrics": metrics.answer,
+                b"metrics": self.metrics.answer,
                 b"committed": partial(committed, self.broker),
                 b"positions": partial(positions, self.broker),
             },
@@ -226,7 +230,8 @@ class Worker:
 
     def start(self) -> None:
         """Connect to the controller; the rest follows from its answers."""
-        if self.answering is not None:
+        if self.answering is not None and self.metrics is not None:
+            self.metrics.start()
             self.answering.start()
         self.peers.start()
         self.client.start()
@@ -318,7 +323,8 @@ class Worker:
         threads have still to tell."""
         for listener in self.listeners:
             listener.close()
-        if self.answering is not None:
+        if self.answering is not None and self.metrics is not None:
+            self.metrics.close()
             self.answering.close()
         self.peers.close()
         self.observer.close()
