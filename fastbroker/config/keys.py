@@ -71,7 +71,7 @@ _OWN = (
     Key("fastbroker.metrics.partitions.max", integer(0), 20000,
         "partitions of a worker that have series of their own; others are summed as one"),
     Key("fastbroker.metrics.groups.max", integer(0), 2000,
-        "consumer groups that have series of their own; others are summed as one"),
+        "consumer groups of a worker that have series; the others are counted"),
     # Connections.
     Key("socket.request.max.bytes", integer(1), 104857600, "largest request"),
     Key("socket.listen.backlog.size", integer(1), 1024, "connections waiting to be accepted"),

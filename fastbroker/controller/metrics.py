@@ -18,7 +18,7 @@ class ControllerMetrics:
         self.node = node
         self.delay = LoopDelay(loop)
 
-    def answer(self) -> Generator[None, None, bytes]:
+    def answer(self, _: bytes = b"") -> Generator[None, None, bytes]:
         """Everything, in small steps."""
         samples = Samples()
         add_process(samples)

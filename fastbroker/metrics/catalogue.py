@@ -251,17 +251,25 @@ DISK_SIZE = Family(
 )  # fmt: skip
 BUILD_INFO = Family("fastbroker_build_info", GAUGE, "Always 1; the version", ("version",))
 
-# ---- consumer lag
+# ---- consumer lag: of partitions with an offset that a group has committed, and of the other
+# partitions of those topics, -1: nothing is committed there
 
 GROUP_OFFSET = Family(
     "kafka_consumergroup_current_offset", GAUGE, "Offset that a group has committed", GROUP_TP
 )
+GROUP_OFFSET_SUM = Family(
+    "kafka_consumergroup_current_offset_sum", UNTYPED,
+    "The offsets that a group has committed in the partitions of a topic, added up",
+    ("consumergroup", "topic"),
+)  # fmt: skip
 LAG = Family(
     "kafka_consumergroup_lag", GAUGE,
-    "Records that consumers can read and a group has not committed", GROUP_TP,
+    "Offsets from the one that a group has committed to the end of the log (high watermark)",
+    GROUP_TP,
 )  # fmt: skip
 LAG_SUM = Family(  # a gauge, whose name has a suffix that promtool keeps for histograms
-    "kafka_consumergroup_lag_sum", UNTYPED, "The lag of a group in all partitions of a topic",
+    "kafka_consumergroup_lag_sum", UNTYPED,
+    "The lag of a group in all partitions of a topic with a committed offset",
     ("consumergroup", "topic"),
 )  # fmt: skip
 GROUP_MEMBER_COUNT = Family(
@@ -269,17 +277,34 @@ GROUP_MEMBER_COUNT = Family(
 )
 LAG_SECONDS = Family(
     "fastbroker_consumergroup_lag_seconds", GAUGE,
-    "How long ago the first record that a group has not committed was written; 0: it has all",
+    "Age of the first record that a group has not committed, by its timestamp; 0: it has all",
     GROUP_TP,
+)  # fmt: skip
+LAG_UNCERTAINTY = Family(
+    "fastbroker_consumergroup_lag_seconds_uncertainty", GAUGE,
+    "By how much lag_seconds may be too large, where it was not read to the record", GROUP_TP,
+)  # fmt: skip
+LAG_UNTIMED = Family(
+    "fastbroker_consumergroup_lag_untimed_partitions", GAUGE,
+    "Partitions of groups with a lag whose lag_seconds this page does not tell",
 )  # fmt: skip
 LOST_IN_SECONDS = Family(
     "fastbroker_consumergroup_lag_lost_in_seconds", GAUGE,
-    "Time until retention deletes the first record that a group has not committed; none: it does"
-    " not", GROUP_TP,
+    "Time until retention may delete the first record that a group has not committed, below 0:"
+    " since it might; none: it will not", GROUP_TP,
+)  # fmt: skip
+LOST_RECORDS = Family(
+    "fastbroker_consumergroup_lost_records", GAUGE,
+    "Offsets that were deleted before a group has committed them; they are part of its lag",
+    GROUP_TP,
 )  # fmt: skip
 GROUPS_FOLDED = Family(
     "fastbroker_consumergroups_folded", GAUGE,
-    'Groups that are summed under consumergroup="(other)" (fastbroker.metrics.groups.max)',
+    "Groups of which this page tells nothing (fastbroker.metrics.groups.max)",
+)  # fmt: skip
+LAG_FOLDED = Family(
+    "fastbroker_consumergroup_partitions_folded", GAUGE,
+    "Partitions of groups that this page tells in the sums of their topics only",
 )  # fmt: skip
 
 FAMILIES: dict[str, Family] = {

@@ -42,7 +42,9 @@ class Page:
 
     def series(self, family: Family, labels: list[bytes], values: Any) -> None:
         """A sample for each of `values`, int64 or float64; the least int64 and NaN: none."""
-        self._append(family, [lines(family.name.encode(), labels, values)])
+        text = lines(family.name.encode(), labels, values)
+        if text:
+            self._append(family, [text])
 
     def encode(self) -> bytes:
         """The page."""

@@ -1,10 +1,11 @@
 """A process's own Unix socket: questions of other processes of the host, answered in small steps.
 
-    question := size:int32 name             (Kafka's framing; a name is a few letters)
+    question := size:int32 name [" " byte*]   (Kafka's framing; a name is a few letters)
     answer   := size:int32 byte*
 
 An answer is made by a generator that returns it. After TURN_NS of work everything else on the loop
-gets its turn, so a long answer holds up nobody. A question that is not known closes the connection.
+gets its turn, so a long answer holds up nobody; what it has to wait for, it yields. A question that
+is not known closes the connection.
 """
 from __future__ import annotations
 
@@ -12,25 +13,28 @@ from asyncio import AbstractEventLoop
 from collections.abc import Callable, Generator, Mapping
 from functools import partial
 from time import monotonic_ns
+from typing import Any
 
 from fastbroker._c.connection import Connection
 from fastbroker.errors import CorruptFrame
+from fastbroker.model import Deferred
 from fastbroker.net.address import listen
 from fastbroker.net.listener import Listener
 
 TURN_NS = 500_000
-QUESTION_MAX_BYTES = 64
+QUESTION_MAX_BYTES = 64 << 20
 CONNECTIONS_MAX = 16
 BACKLOG = 64
 
-Steps = Generator[None, None, bytes]
-Answers = Mapping[bytes, Callable[[], Steps]]
+Steps = Generator[Deferred[Any] | None, None, bytes]
+Answers = Mapping[bytes, Callable[[bytes], Steps]]
 
 
 class Answering:
     """Owned by one process's loop.
 
-    answers: by question; that of `ping` is empty. Each step takes a fraction of TURN_NS.
+    answers: by a question's name, called with the bytes behind it; that of `ping` is empty. Each
+    step takes a fraction of TURN_NS.
     """
 
     def __init__(self, loop: AbstractEventLoop, path: str, answers: Answers) -> None:
@@ -52,11 +56,11 @@ class Answering:
         self._listener.close()
 
     def _dispatch(self, connection: Connection, frame: memoryview) -> bool:
-        question = bytes(frame)
-        begin = self._answers.get(question)
+        name, _, body = bytes(frame).partition(b" ")
+        begin = self._answers.get(name)
         if begin is None:
-            raise CorruptFrame(f"{question!r} is no question")
-        self._go_on(connection, connection.reserve(), begin())
+            raise CorruptFrame(f"{name[:64]!r} is no question")
+        self._go_on(connection, connection.reserve(), begin(body))
         return False  # one at a time
 
     def _go_on(self, connection: Connection, place: int, steps: Steps) -> None:
@@ -65,7 +69,10 @@ class Answering:
         until = monotonic_ns() + TURN_NS
         try:
             while monotonic_ns() < until:
-                next(steps)
+                awaited = next(steps)
+                if awaited is not None:
+                    awaited.then(lambda _: self._go_on(connection, place, steps))
+                    return
         except StopIteration as end:
             answer: bytes = end.value
             connection.reply(place, [len(answer).to_bytes(4, "big"), answer])
@@ -74,9 +81,9 @@ class Answering:
         self.loop.call_soon(partial(self._go_on, connection, place, steps))
 
 
-def _pong() -> Steps:
+def _pong(_: bytes) -> Steps:
     """Somebody is there."""
-    yield
+    yield None
     return b""
 
 

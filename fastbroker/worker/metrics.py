@@ -35,7 +35,7 @@ class WorkerMetrics:
     def close(self) -> None:
         self.delay.close()
 
-    def answer(self) -> Generator[None, None, bytes]:
+    def answer(self, _: bytes = b"") -> Generator[None, None, bytes]:
         """Everything, in small steps."""
         samples = Samples()
         add_process(samples)

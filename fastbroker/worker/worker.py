@@ -200,8 +200,8 @@ class Worker:
 
     def _answering(self) -> Answering:
         from fastbroker.net.answering import Answering, socket_path
-        from fastbroker.worker.flush_counts import FlushCounts
-        from fastbroker.worker.lag import committed, positions
+from fastbroker.worker.flush_counts import FlushCounts
+        from fastbroker.worker.lag import Positions, committed
         from fastbroker.worker.metrics import WorkerMetrics
 
         self.flusher.counts = FlushCounts()
@@ -212,7 +212,7 @@ class Worker:
             {
                 b"metrics": self.metrics.answer,
                 b"committed": partial(committed, self.broker),
-                b"positions": partial(positions, self.broker),
+                b"positions": Positions(self.loop, self.broker).answer,
             },
         )
 
