@@ -200,7 +200,7 @@ class Worker:
 
     def _answering(self) -> Answering:
         from fastbroker.net.answering import Answering, socket_path
-from fastbroker.worker.flush_counts import FlushCounts
+        from fastbroker.worker.flush_counts import FlushCounts
         from fastbroker.worker.lag import Positions, committed
         from fastbroker.worker.metrics import WorkerMetrics
 
