@@ -2,6 +2,7 @@
 
     supervisor.py   run(): from the configuration to the exit status
     child.py        one forked process: how it is started, named and ended
+    restarts.py     how often each was started again, for the gateway to tell
 
 Children are forked from a parent that has imported what they share and has neither loop nor thread:
 they start in milliseconds and share the parent's pages. What only the controller needs it imports
@@ -11,6 +12,7 @@ lifeline; when the supervisor is gone, however that came, they read its end and 
 Invariants
 - Nothing here speaks to a client or knows what a worker does.
 - Workers stop before the controller, so that they can be taken out of the cluster.
+- The gateway, which serves HTTP and no client, is not waited for.
 - A child that dies is started again, at once the first time, then after growing pauses.
 
 Non-obvious

@@ -11,10 +11,15 @@ import sys
 import time
 from collections.abc import Callable
 from functools import partial
+from typing import TYPE_CHECKING
 
 from fastbroker.config.broker import BrokerConfig
 from fastbroker.model import broker_id
+from fastbroker.net.address import AddressInUse, listen
 from fastbroker.supervisor.child import EXIT_CONFIG, EXIT_DISK, Child, set_process_name
+
+if TYPE_CHECKING:
+    from fastbroker.supervisor.restarts import Restarts
 
 log = logging.getLogger(__name__)
 
@@ -47,7 +52,12 @@ def run(config: BrokerConfig) -> int:
     run_path = os.path.join(config.data_dir, "run")
     is_first = not os.path.exists(run_path)
     os.makedirs(run_path, exist_ok=True)
-    return _Supervisor(config, begun, is_first=is_first).run()
+    try:
+        supervisor = _Supervisor(config, begun, is_first=is_first)
+    except AddressInUse as error:
+        log.error("fastbroker.metrics.listener: %s", error)
+        return EXIT_CONFIG
+    return supervisor.run()
 
 
 class _Supervisor:
@@ -65,9 +75,26 @@ class _Supervisor:
         for index in range(self.workers):
             main = partial(_run_worker, config, index, self.workers)
             self.children.append(Child(f"worker-{index}", main, lifeline, own))
+        self._needed = list(self.children)  # a start is over when these serve
+        self.restarts: Restarts | None = None
+        self._add_gateway(lifeline, own)
         self._was_ready = False
         self._is_stopping = False
         self._status = 0
+
+    def _add_gateway(self, lifeline: int, own: list[int]) -> None:
+        """The socket is ours: an address that cannot be had ends the start, and who connects while
+        the gateway is started again waits."""
+        address = self.config.metrics_listener()
+        if address is None:
+            return
+        from fastbroker.supervisor.restarts import Restarts
+
+        sock = listen(address)
+        self.restarts = Restarts([*(child.role for child in self.children), "gateway"])
+        main = partial(_run_gateway, self.config, self.workers, self.restarts, sock)
+        self.children.append(Child("gateway", main, lifeline, list(own)))
+        own.append(sock.fileno())  # which no other child has a use for
 
     def run(self) -> int:
         set_process_name("fb-supervisor")
@@ -132,9 +159,11 @@ class _Supervisor:
             return
         how = f"signal {-status}" if status < 0 else f"exit status {status}"
         log.error("%s has ended (%s): starting it again", child.role, how)
+        if self.restarts is not None:
+            self.restarts.add(child.role)
 
     def _announce(self) -> None:
-        if self._was_ready or not all(child.is_ready for child in self.children):
+        if self._was_ready or not all(child.is_ready for child in self._needed):
             return
         self._was_ready = True
         listener = self.config.listeners()[0]
@@ -207,6 +236,16 @@ def _run_worker(
     from fastbroker.worker.main import run
 
     run(config, index, workers, ready, lifeline_fd)
+
+
+def _run_gateway(
+    config: BrokerConfig, workers: int, restarts: Restarts, sock: socket.socket,
+    ready: Callable[[], object], lifeline_fd: int,
+) -> None:  # fmt: skip
+    from fastbroker.gateway.host import Host
+    from fastbroker.gateway.main import run
+
+    run(Host(config.data_dir, workers, os.getppid(), restarts.counts), sock, ready, lifeline_fd)
 
 
 class _ProcessName(logging.Filter):
