@@ -2,7 +2,6 @@
 
     supervisor.py   run(): from the configuration to the exit status
     child.py        one forked process: how it is started, named and ended
-    restarts.py     how often each was started again, for the gateway to tell
 
 Children are forked from a parent that has imported what they share and has neither loop nor thread:
 they start in milliseconds and share the parent's pages. What only the controller needs it imports
