@@ -10,7 +10,7 @@ set -eu
 
 DATA_DIR=/var/lib/fastbroker
 WAIT_S=${FASTBROKER_DISK_WAIT_S:-300} # a cloud attaches a disk after the machine has booted
-UNIT_D=/etc/systemd/system/fastbroker.service.d
+UNITS=/etc/systemd/system
 
 fail() {
     echo "first-boot.sh: $*" >&2
@@ -49,21 +49,25 @@ mount_data() {
         echo "$device keeps its $content file system"
     fi
     uuid=$(blkid -p -s UUID -o value "$device")
-    mkdir -p "$DATA_DIR"
-    # nofail: a machine without this disk still boots, so that it can be looked at.
-    entry="UUID=$uuid $DATA_DIR $content defaults,noatime,nofail 0 2"
-    if ! grep -qxF "$entry" /etc/fstab; then
-        grep -q "[[:space:]]$DATA_DIR[[:space:]]" /etc/fstab && fail "/etc/fstab already mounts another disk at $DATA_DIR: remove that line first"
-        echo "$entry" >>/etc/fstab
-    fi
-    mountpoint -q "$DATA_DIR" || mount -t "$content" "$device" "$DATA_DIR"
-    mkdir -p "$UNIT_D"
-    cat >"$UNIT_D/data-disk.conf" <<UNIT
+    cat >"$UNITS/var-lib-fastbroker.mount" <<UNIT
+[Unit]
+Description=Data of fastbroker
+
+[Mount]
+What=/dev/disk/by-uuid/$uuid
+Where=$DATA_DIR
+Type=$content
+Options=noatime
+UNIT
+    mkdir -p "$DATA_DIR" "$UNITS/fastbroker.service.d"
+    cat >"$UNITS/fastbroker.service.d/data-disk.conf" <<UNIT
 # Data is never written to the root disk when the data disk is missing.
 [Unit]
 RequiresMountsFor=$DATA_DIR
 AssertPathIsMountPoint=$DATA_DIR
 UNIT
+    systemctl daemon-reload
+    mountpoint -q "$DATA_DIR" || mount -t "$content" -o noatime "$device" "$DATA_DIR"
 }
 
 [ $# -ge 1 ] && [ $# -le 2 ] || fail "usage: first-boot.sh PACKAGE [DEVICE]"
