@@ -63,6 +63,8 @@ _OWN = (
     Key("log.dir", STRING, "/tmp/kafka-logs", "where data lies when log.dirs is not given"),
     Key("log.dirs", items(at_least=1), None, "where data lies; one directory"),
     Key("fastbroker.workers", integer(0, 256), 0, "worker processes; 0: one a physical core"),
+    Key("fastbroker.stop.timeout.ms", integer(1000), 60000,
+        "a worker that has not closed its logs by then is killed"),
     # Connections.
     Key("socket.request.max.bytes", integer(1), 104857600, "largest request"),
     Key("socket.listen.backlog.size", integer(1), 1024, "connections waiting to be accepted"),
@@ -236,3 +238,9 @@ for _topic_key in TOPIC_KEYS.values():
         KEYS[_synonym] = Key(
             _synonym, _topic_key.kind, _topic_key.broker_default, _topic_key.doc, CLUSTER_WIDE
         )
+# What takes effect when the properties file is read again: what can be changed at run time, and the
+# older names of the same.
+RELOADABLE = frozenset(
+    {name for name, key in KEYS.items() if key.scope == CLUSTER_WIDE}
+    | {name for key in TOPIC_KEYS.values() for name, _ in key.older}
+)

@@ -1,6 +1,7 @@
 """One forked process of the broker."""
 from __future__ import annotations
 
+import faulthandler
 import gc
 import logging
 import os
@@ -73,6 +74,8 @@ class Child:
                 os.close(fd)
             signal.set_wakeup_fd(-1)
             signal.signal(signal.SIGTERM, signal.SIG_DFL)
+            signal.signal(signal.SIGHUP, signal.SIG_IGN)
+            faulthandler.enable()  # who is aborted says where it was
             signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
             signal.signal(signal.SIGINT, signal.SIG_IGN)
             set_process_name(f"fb-{self.role}")
