@@ -1,4 +1,4 @@
-"""A stand-in for Hetzner Cloud's HTTP API on loopback: what the module's plan, apply and destroy ask.
+"""A stand-in for Hetzner Cloud's API on loopback: what the module's plan, apply and destroy ask.
 
     with Hetzner(addresses=["198.51.100.2"]) as cloud:
         terraform("apply", env={"HCLOUD_ENDPOINT": cloud.endpoint, "HCLOUD_TOKEN": cloud.token})

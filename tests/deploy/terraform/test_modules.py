@@ -1,4 +1,4 @@
-"""terraform's own checks of the modules: format, validity, their *.tftest.hcl; and hostile values."""
+"""terraform's own checks of the modules: format, validity, *.tftest.hcl; and hostile values."""
 from __future__ import annotations
 
 import json

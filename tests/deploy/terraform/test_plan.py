@@ -1,4 +1,4 @@
-"""The example is planned, applied, looked at and destroyed by the real provider against a stand-in API."""
+"""The example planned, applied and destroyed by the real provider, against a stand-in API."""
 from __future__ import annotations
 
 import json

@@ -1,4 +1,4 @@
-"""terraform as the tests run it: in a copy of deploy/, with the real provider built from its source.
+"""terraform as the tests run it: in a copy of deploy/, with the real provider from its source.
 
 The provider's registry is no package registry of the tests: its plug-in is built by Go from the
 module that go.mod pins, once, and given to terraform as a mirror in a folder.
@@ -49,7 +49,9 @@ def _pinned(go_mod: pathlib.Path) -> str:
 class Terraform:
     """A copy of deploy/ under `folder`, in which one root or module is initialised and run."""
 
-    def __init__(self, folder: pathlib.Path, root: str, env: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self, folder: pathlib.Path, root: str, env: Mapping[str, str] | None = None
+    ) -> None:
         """root: the root module's folder in deploy/terraform, such as modules/host."""
         installs.require("terraform")
         self.folder = folder / "deploy" / "terraform" / root
