@@ -15,6 +15,7 @@
 # writes over /etc/fastbroker/server.properties; changes of the unit belong into
 # `systemctl edit fastbroker`, for the unit itself comes with the version.
 set -eu
+umask 022
 
 NAME=fastbroker
 HOME_DIR=/opt/fastbroker

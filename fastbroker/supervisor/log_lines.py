@@ -32,6 +32,7 @@ def log_to_stderr() -> None:
     handler: logging.Handler
     if is_journal(sys.stderr.fileno()):
         handler = JournalHandler()
+        handler.setFormatter(logging.Formatter("%(message)s"))  # the rest is fields
     else:
         handler = logging.StreamHandler(sys.stderr)
         handler.setFormatter(logging.Formatter(LOG_FORMAT))
