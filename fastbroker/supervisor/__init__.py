@@ -15,6 +15,7 @@ lifeline; when the supervisor is gone, however that came, they read its end and 
 Invariants
 - Nothing here speaks to a client or knows what a worker does.
 - Workers stop before the controller, so that they can be taken out of the cluster.
+- The gateway, which serves HTTP and no client, is not waited for.
 - A child that dies is started again, at once the first time, then after growing pauses; a broker
   of which one has never served ends after ten tries.
 - What systemd does not ask for is not done: no beats, no looks at them, without its socket.
