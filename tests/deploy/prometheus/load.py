@@ -10,7 +10,7 @@ from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
 TOPICS = {"orders": 4, "payments": 2, "small": 1}
-GROUPS = {"billing", "audit"}
+GROUPS = {"billing": ["orders"], "audit": ["orders", "payments"]}
 PAUSE_S = 0.05  # between two rounds of a thread
 READ_BEFORE_LEAVING = 40
 DEADLINE_S = 30.0
