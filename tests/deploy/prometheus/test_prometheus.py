@@ -36,8 +36,10 @@ SELECTOR = re.compile(r"\b(?:up|(?:kafka|fastbroker|process)_\w+)\b(?:{[^}]*})?"
 
 @dataclass
 class Watched:
-    """A broker, its clients, and who watches. Tests of this file run in order: the last ones stop
-    the load and kill a worker."""
+    """A broker, its clients, and who watches it and another host, which is idle.
+
+    Tests of this file run in order: the last ones stop the load and kill a worker.
+    """
 
     broker: BrokerProcess
     load: Load
@@ -59,17 +61,18 @@ class Watched:
 @pytest.fixture(scope="module")
 def watched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watched]:
     folder = tmp_path_factory.mktemp("prometheus")
-    port = free_ports(3)
-    target = f"127.0.0.1:{port + 2}"
-    listener = f"fastbroker.metrics.listener={target}"
+    port = free_ports(5)
+    targets = [f"127.0.0.1:{port + 3}", f"127.0.0.1:{port + 4}"]
+    listeners = [[f"fastbroker.metrics.listener={target}"] for target in targets]
     with (
-        BrokerProcess(folder / "data", workers=2, port=port, settings=[listener]) as broker,
+        BrokerProcess(folder / "a", workers=2, port=port, settings=listeners[0]) as broker,
+        BrokerProcess(folder / "b", workers=1, port=port + 2, settings=listeners[1]),
         Prometheus(
-            folder / "prometheus", targets=[target], rules=RULES, every=f"{SCRAPE_S:.0f}s"
+            folder / "prometheus", targets=targets, rules=RULES, every=f"{SCRAPE_S:.0f}s"
         ) as prometheus,
         Load(broker.bootstrap) as load,
     ):
-        yield Watched(broker, load, prometheus, f"http://{target}/metrics")
+        yield Watched(broker, load, prometheus, f"http://{targets[0]}/metrics")
 
 
 def test_every_query_of_the_dashboard_returns_data(watched: Watched) -> None:
@@ -92,7 +95,7 @@ def test_every_variable_of_the_dashboard_has_values(watched: Watched) -> None:
         series = watched.prometheus.ask("series", **{"match[]": selector})
         found[name] = {one[label] for one in series if label in one}
     assert found["job"] == {"fastbroker"}
-    assert len(found["instance"]) == 1
+    assert len(found["instance"]) == 2
     assert found["topic"] >= set(TOPICS)
     assert found["group"] == set(GROUPS)
 
@@ -124,9 +127,12 @@ def test_every_alert_asks_for_what_is_there_and_none_fires(watched: Watched) -> 
 
 
 def test_no_scrape_failed_or_was_slow(watched: Watched) -> None:
-    assert watched.prometheus.values("min_over_time(up[1h])") == {(): 1.0}
-    (usual,) = watched.prometheus.values("avg_over_time(scrape_duration_seconds[1h])").values()
-    assert usual < SCRAPE_S / 4
+    assert watched.prometheus.values("min by (job) (min_over_time(up[1h]))", "job") == {
+        ("fastbroker",): 1.0
+    }
+    usual = watched.prometheus.values("avg_over_time(scrape_duration_seconds[1h])", "instance")
+    assert len(usual) == 2
+    assert max(usual.values()) < SCRAPE_S / 4
 
 
 def test_lag_is_what_a_client_counts(watched: Watched) -> None:
