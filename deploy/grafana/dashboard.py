@@ -76,7 +76,7 @@ OVERVIEW = [
     stat("Longest lag", "max(fastbroker_consumergroup_lag_seconds{HOST})", unit="s",
         steps=((None, GREEN), (60, AMBER), (600, RED)),
         help="Age of the oldest record that some group has not read."),
-    stat("Way to a loss", "max(fastbroker_consumergroup_lag_seconds{HOST} / "
+    stat("Lag, of retention", "max(fastbroker_consumergroup_lag_seconds{HOST} / "
         "(fastbroker_consumergroup_lag_seconds{HOST}"
         " + fastbroker_consumergroup_lag_lost_in_seconds{HOST}))", unit="percentunit", decimals=0,
         none="0%", steps=((None, GREEN), (0.5, AMBER), (0.8, RED)),
