@@ -7,37 +7,48 @@ from __future__ import annotations
 from array import array
 from collections.abc import Mapping
 from math import nan
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from fastbroker._c.exposition import partition_labels
-from fastbroker.group.backlog import NO_COMMIT, Bounds, Retention, unread
+from fastbroker.group.backlog import (
+    NO_COMMIT,
+    NO_RECORD,
+    Bounds,
+    Retention,
+    behind_ms,
+    deleted_by_time,
+    deleted_in,
+    lag,
+    lost,
+)
 from fastbroker.metrics import catalogue as c
-from fastbroker.metrics.family import Family
 from fastbroker.metrics.labels import labels
 from fastbroker.metrics.page import Page
 from fastbroker.metrics.samples import MISSING
-from fastbroker.model import TopicPartition
 
+UNTIMED = (MISSING, -1)  # -1: the record has no timestamp
 ROWS_MAX = 50_000  # partitions of groups with series of their own; the others are in sums
-NOBODY = -1
 
 
-class Place(NamedTuple):
-    """Where the answer about one partition is: whose, which row of it, and which topic of it."""
+class Part(NamedTuple):
+    """The partitions of a topic that one broker leads, and what a group has committed there.
+
+    first: row of the broker's answer that is the first one's; item: the topic's place in it.
+    """
 
     broker: int
-    row: int
+    first: int
     item: int
+    numbers: array[int]
+    offsets: array[int]
 
 
 class GroupTopic(NamedTuple):
-    """What a group has committed on a topic; places: of each partition's answer."""
+    """What a group has committed on a topic."""
 
     group: str
     topic: str
-    numbers: array[int]
-    offsets: array[int]
-    places: list[Place]
+    parts: list[Part]
 
 
 class Committed:
@@ -52,7 +63,8 @@ class Committed:
         self.topics: list[GroupTopic] = []
         self.members: dict[str, int] = {}
         self.untold = 0
-        self._rows: dict[int, int] = {}
+        self._rows: dict[int, int] = {}  # of the question to each broker
+        self._led: dict[tuple[bytes, bytes], list[Led]] = {}  # many topics are alike
 
     def add(
         self,
@@ -62,41 +74,48 @@ class Committed:
     ) -> None:
         """One worker's answer."""
         self.untold += untold
-        there = {name: _Led(*columns) for name, columns in topics.items()}
         for group, members, offsets in groups:
             if group in self.members:
                 continue  # its coordinator has just changed
             self.members[group] = members
             for topic, column in offsets:
-                self._add(group, topic, there[topic], array("q", column))
+                columns = topics[topic]
+                led = self._led.get(columns)
+                if led is None:
+                    led = self._led[columns] = by_leader(*columns)
+                self._add(group, topic, led, array("q", column))
 
-    def _add(self, group: str, topic: str, led: _Led, offsets: array[int]) -> None:
-        places: list[Place] = [Place(NOBODY, 0, 0)] * len(offsets)
-        for broker, numbers, indexes in led.parts:
-            items = self.questions.setdefault(broker, [])
-            first = self._rows.get(broker, 0)
-            column = array("q", [offsets[index] for index in indexes])
-            for row, index in enumerate(indexes, first):
-                places[index] = Place(broker, row, len(items))
-            items.append((topic, numbers, column.tobytes()))
-            self._rows[broker] = first + len(indexes)
-        self.topics.append(GroupTopic(group, topic, led.numbers, offsets, places))
+    def _add(self, group: str, topic: str, led: list[Led], offsets: array[int]) -> None:
+        parts = []
+        for broker, numbers, indexes in led:
+            mine = offsets
+            if len(indexes) < len(offsets):
+                mine = array("q", [offsets[index] for index in indexes])
+            items, first = self.questions.setdefault(broker, []), self._rows.get(broker, 0)
+            parts.append(Part(broker, first, len(items), numbers, mine))
+            items.append((topic, numbers.tobytes(), mine.tobytes()))
+            self._rows[broker] = first + len(mine)
+        self.topics.append(GroupTopic(group, topic, parts))
 
 
-class _Led:
-    """The partitions of a topic by who leads them. parts: (broker, numbers, their indexes)."""
+class Led(NamedTuple):
+    """The partitions of a topic that one broker leads; indexes: among all of the topic."""
 
-    __slots__ = ("numbers", "parts")
+    broker: int
+    numbers: array[int]
+    indexes: list[int]
 
-    def __init__(self, numbers: bytes, leaders: bytes) -> None:
-        self.numbers = array("i", numbers)
-        by_leader: dict[int, list[int]] = {}
-        for index, leader in enumerate(array("i", leaders)):
-            by_leader.setdefault(leader, []).append(index)
-        self.parts = [
-            (leader, array("i", [self.numbers[index] for index in indexes]).tobytes(), indexes)
-            for leader, indexes in by_leader.items()
-        ]
+
+def by_leader(numbers: bytes, leaders: bytes) -> list[Led]:
+    """The partitions of a topic by who leads them."""
+    all_numbers = array("i", numbers)
+    found: dict[int, list[int]] = {}
+    for index, leader in enumerate(array("i", leaders)):
+        found.setdefault(leader, []).append(index)
+    return [
+        Led(leader, array("i", [all_numbers[index] for index in indexes]), indexes)
+        for leader, indexes in found.items()
+    ]
 
 
 class Standing(NamedTuple):
@@ -127,85 +146,100 @@ class Rows:
     def __init__(self, now_ms: int) -> None:
         self.now_ms = now_ms
         self._labels: list[bytes] = []
-        self._whole: dict[Family, array[int]] = {
-            family: array("q") for family in (c.GROUP_OFFSET, c.LAG, c.LOST_RECORDS)
-        }
-        self._real: dict[Family, array[float]] = {
-            family: array("d") for family in (c.LAG_SECONDS, c.LAG_UNCERTAINTY, c.LOST_IN_SECONDS)
-        }
+        self._offsets: list[int] = []
+        self._lags: list[int] = []
+        self._lost: list[int] = []
+        self._seconds: list[float] = []
+        self._uncertainty: list[float] = []
+        self._left: list[float] = []
         self._sum_labels: list[bytes] = []
-        self._sums: dict[Family, array[int]] = {
-            family: array("q") for family in (c.GROUP_OFFSET_SUM, c.LAG_SUM)
-        }
+        self._offset_sums: list[int] = []
+        self._lag_sums: list[int] = []
         self._untimed = self._folded = 0
 
     def add(self, one: GroupTopic, standing: Mapping[int, Standing]) -> None:
         """What a group has committed on a topic."""
         pair = labels(consumergroup=one.group, topic=one.topic)
-        offset_sum = lag_sum = 0
-        is_folded = len(self._labels) + len(one.numbers) > ROWS_MAX
-        if is_folded:
-            self._folded += len(one.numbers)
-        else:
-            self._labels += partition_labels(pair, one.numbers)
-        for number, offset, place in zip(one.numbers, one.offsets, one.places, strict=True):
-            row = self._row(TopicPartition(one.topic, number), offset, place, standing)
-            offset_sum += max(offset, 0)
-            lag_sum += max(row[0], 0)
-            if not is_folded:
-                self._append(offset, *row)
+        first = len(self._lags)
+        for part in one.parts:
+            self._offsets += part.offsets
+            self._labels += partition_labels(pair, part.numbers)
+            stand = standing.get(part.broker)
+            if stand is None:
+                self._add_unknown(part.offsets)
+            else:
+                self._add_part(part, stand)
         self._sum_labels.append(pair)
-        self._sums[c.GROUP_OFFSET_SUM].append(offset_sum)
-        self._sums[c.LAG_SUM].append(lag_sum)
+        self._offset_sums.append(sum([one for one in self._offsets[first:] if one > 0]))
+        self._lag_sums.append(sum([one for one in self._lags[first:] if one > 0]))
+        if len(self._lags) > ROWS_MAX:
+            self._folded += len(self._lags) - first
+            for rows in self._rows:
+                del rows[first:]
 
-    def _append(
-        self, offset: int, lag: int, lost: int, seconds: float, uncertainty: float, left: float
-    ) -> None:
-        self._whole[c.GROUP_OFFSET].append(offset)
-        self._whole[c.LAG].append(lag)
-        self._whole[c.LOST_RECORDS].append(lost)
-        self._real[c.LAG_SECONDS].append(seconds)
-        self._real[c.LAG_UNCERTAINTY].append(uncertainty)
-        self._real[c.LOST_IN_SECONDS].append(left)
-
-    def _row(
-        self, name: TopicPartition, offset: int, place: Place, standing: Mapping[int, Standing]
-    ) -> tuple[int, int, float, float, float]:
-        """(lag, lost records, lag in seconds, by how much that may be too large, seconds left)."""
-        if offset < 0:
-            return NO_COMMIT, MISSING, nan, nan, nan
-        broker, row, item = place
-        stand = standing.get(broker)
-        if stand is None or stand.ends[row] == MISSING:
-            return MISSING, MISSING, nan, nan, nan
-        end = stand.ends[row]
-        if offset >= end:
-            return 0, 0, 0.0, nan, nan
-        first, last, size = stand.firsts[row], stand.lasts[row], stand.sizes[row]
-        is_known = first not in (MISSING, -1)
-        if not is_known:
-            self._untimed += 1
-        one = unread(
-            name, offset, Bounds(stand.starts[row], end, end),
-            oldest_ms=first if is_known else None, now_ms=self.now_ms,
-            retention=stand.retentions[item], size=None if size == MISSING else size,
-        )  # fmt: skip
-        assert one.records is not None
+    @property
+    def _rows(self) -> tuple[list[Any], ...]:
         return (
-            one.records,
-            one.lost,
-            nan if one.behind_ms is None else one.behind_ms / 1000,
-            (last - first) / 1000 if is_known and last > first else nan,
-            nan if one.deleted_in_ms is None else one.deleted_in_ms / 1000,
-        )
+            self._labels, self._offsets, self._lags, self._lost, self._seconds, self._uncertainty,
+            self._left,
+        )  # fmt: skip
+
+    def _add_unknown(self, offsets: array[int]) -> None:
+        """Rows of partitions whose leader does not answer."""
+        count = len(offsets)
+        self._lags += [NO_COMMIT if offset < 0 else MISSING for offset in offsets]
+        self._lost += [MISSING] * count
+        for rows in self._seconds, self._uncertainty, self._left:
+            rows += [nan] * count
+
+    def _add_part(self, part: Part, stand: Standing) -> None:
+        now_ms, retention = self.now_ms, stand.retentions[part.item]
+        rows = slice(part.first, part.first + len(part.offsets))
+        columns = stand.starts, stand.ends, stand.firsts, stand.lasts, stand.sizes
+        for offset, start, end, first, last, size in zip(
+            part.offsets, *[one[rows] for one in columns], strict=True
+        ):
+            seconds = uncertainty = left = nan
+            records, gone = NO_COMMIT if offset < 0 else MISSING, MISSING
+            if offset >= end != MISSING:
+                records, gone, seconds = 0, 0, 0.0
+            elif offset >= 0 and end != MISSING:
+                records, gone = lag(offset, end), lost(offset, start)
+                if first in UNTIMED:
+                    self._untimed += 1
+                else:
+                    seconds = behind_ms(first, now_ms) / 1000
+                    if last > first:
+                        uncertainty = (last - first) / 1000
+                    until: int | None = None
+                    if retention.bytes >= 0:
+                        until, _ = deleted_in(
+                            retention, begin=max(offset, start), bounds=Bounds(start, end, end),
+                            oldest_ms=first, now_ms=now_ms, size=None if size == MISSING else size,
+                        )  # fmt: skip
+                    elif first != NO_RECORD:
+                        until = deleted_by_time(retention.ms, first, now_ms)
+                    left = nan if until is None else until / 1000
+            self._lags.append(records)
+            self._lost.append(gone)
+            self._seconds.append(seconds)
+            self._uncertainty.append(uncertainty)
+            self._left.append(left)
 
     def write(self, page: Page) -> None:
         """All of them."""
-        for family, whole in self._whole.items():
-            page.series(family, self._labels, whole)
-        for family, real in self._real.items():
-            page.series(family, self._labels, real)
-        for family, sums in self._sums.items():
-            page.series(family, self._sum_labels, sums)
+        for family, whole in (
+            (c.GROUP_OFFSET, self._offsets), (c.LAG, self._lags), (c.LOST_RECORDS, self._lost),
+        ):  # fmt: skip
+            page.series(family, self._labels, array("q", whole))
+        for family, real in (
+            (c.LAG_SECONDS, self._seconds), (c.LAG_UNCERTAINTY, self._uncertainty),
+            (c.LOST_IN_SECONDS, self._left),
+        ):  # fmt: skip
+            page.series(family, self._labels, array("d", real))
+        for family, sums in (
+            (c.GROUP_OFFSET_SUM, self._offset_sums), (c.LAG_SUM, self._lag_sums)
+        ):  # fmt: skip
+            page.series(family, self._sum_labels, array("q", sums))
         page.value(c.LAG_UNTIMED, self._untimed)
         page.value(c.LAG_FOLDED, self._folded)

@@ -40,9 +40,12 @@ from fastbroker.storage.record_time import (
 
 ROWS_A_STEP = 8
 # What one answer may read: the rest is told from the time index, or not at all.
-SEARCHES_MAX, HEADERS_MAX, DECODED_BYTES, READ_S = 2_000, 20_000, 8 << 20, 0.02
+SEARCHES_MAX, HEADERS_MAX, DECODED_BYTES, READ_S = 1_000, 10_000, 4 << 20, 0.01
+
+UNKNOWN = (MISSING, MISSING, MISSING, MISSING, MISSING)  # a row
 
 Search = TimeSearch | ClosedTimeSearch
+Times = dict[int | tuple[int, int], TimeRange]
 Topics = dict[str, tuple[bytes, bytes]]
 
 
@@ -83,16 +86,31 @@ def _topic_id(broker: Broker, name: str) -> bytes | None:
     return None if topic is None else topic.id
 
 
-class Known(NamedTuple):
+class Row(NamedTuple):
+    """One whose time is looked for: its number in the answer, that of its search, and of what."""
+
+    number: int
+    partition: Partition
+    known: Known
+    begin: int
+    end: int
+    search: int
+
+
+class Known:
     """Times that were found in one partition.
 
-    version: of its segments, see LogDir.version_of. starts: where its log begins, which is closed.
-    times: by offset, and where nothing is at or after it by offset and end.
+    version: of its segments, see LogDir.version_of. start: of its log, which is closed; -1: not
+    known. times: by offset, and where nothing is at or after it by offset and end; those that the
+    answer of number `answer` has asked for, and in `before` those that were there before it.
     """
 
-    version: int
-    starts: list[int]
-    times: dict[int | tuple[int, int], TimeRange]
+    __slots__ = ("answer", "before", "start", "times", "version")
+
+    def __init__(self) -> None:
+        self.version = self.answer = self.start = -1
+        self.times: Times = {}
+        self.before: Times = {}
 
 
 class Positions:
@@ -106,10 +124,12 @@ class Positions:
     def __init__(self, loop: AbstractEventLoop, broker: Broker) -> None:
         self.loop, self.broker = loop, broker
         self._known: dict[Partition, Known] = {}
+        self._answers = 0
 
     def answer(self, question: bytes) -> Steps:
         """See above."""
-        answer = _Answer(self.broker, self._known)
+        self._answers += 1
+        answer = Answer(self.broker, self._known, self._answers)
         yield from answer.look(marshal.loads(question))
         if answer.searches:
             done: Deferred[OSError | None] = Deferred()
@@ -122,20 +142,20 @@ class Positions:
             if done.value is not None:
                 self.broker.log_dir.fault(done.value)
             yield from answer.settle()
-        self._known = answer.fresh
+        self._known = {
+            one: known for one, known in self._known.items() if known.answer >= answer.number
+        }
         return answer.encode()
 
 
-class _Answer:
-    """One answer in the making. fresh: what is known after it; searches: run between the two."""
+class Answer:
+    """One answer in the making. searches: to be run between `look` and `settle`."""
 
-    def __init__(self, broker: Broker, known: dict[Partition, Known]) -> None:
-        self.broker, self._known = broker, known
-        self.fresh: dict[Partition, Known] = {}
+    def __init__(self, broker: Broker, known: dict[Partition, Known], number: int) -> None:
+        self.broker, self.number, self._known = broker, number, known
         self.searches: list[Search | None] = []
         self._found: list[TimeRange | None] = []
-        # Rows without a time: their number, whose, offset, end, number of the search.
-        self._open: list[tuple[int, Partition, int, int, int]] = []
+        self._open: list[Row] = []
         self._numbers: dict[tuple[Partition, int], int] = {}  # of the searches
         self._starts, self._ends = array("q"), array("q")
         self._firsts, self._lasts = array("q"), array("q")
@@ -154,67 +174,75 @@ class _Answer:
                 retention = config.retention_ms, config.retention_bytes
             self._retentions.append(retention)
             for number, offset in zip(array("i", numbers), array("q", offsets), strict=True):
-                self._look_at(TopicPartition(topic, number), offset, has_size=retention[1] >= 0)
+                name = TopicPartition(topic, number)
+                try:
+                    row = self._look_at(name, offset, has_size=retention[1] >= 0)
+                except OSError as error:
+                    self.broker.log_dir.fault(error)
+                    row = UNKNOWN
+                start, end, first, last, size = row
+                self._starts.append(start)
+                self._ends.append(end)
+                self._firsts.append(first)
+                self._lasts.append(last)
+                self._sizes.append(size)
                 count += 1
                 if count % ROWS_A_STEP == 0:
                     yield
 
-    def _look_at(self, name: TopicPartition, offset: int, *, has_size: bool) -> None:
-        partition, log_dir = self.broker.partitions.get(name), self.broker.log_dir
-        start = end = size = MISSING
-        first, last = NOTHING
-        try:
-            if partition is not None and partition.is_leader and partition.failure is None:
-                log = partition.opened
-                if log is not None:
-                    start, end = log.log_start_offset, partition.high_watermark
-                else:
-                    found = log_dir.end_of(name)
-                    end = MISSING if found is None else found
-                if 0 <= offset < end:
-                    known, before = self._known_of(partition)
-                    if log is None:
-                        if not known.starts:
-                            known.starts.append(log_dir.start_of(name))
-                        start = known.starts[0]
-                    if has_size:
-                        size = log_dir.size_of(name)
-                    begin = max(offset, start)
-                    if begin < end:
-                        first, last = self._time(partition, before, begin, end)
-        except OSError as error:
-            log_dir.fault(error)
-            start = end = MISSING
-        self._starts.append(start)
-        self._ends.append(end)
-        self._firsts.append(first)
-        self._lasts.append(last)
-        self._sizes.append(size)
-
-    def _known_of(self, partition: Partition) -> tuple[Known, Known]:
-        """What is remembered of a partition from here on, and what was remembered so far."""
-        version = self.broker.log_dir.version_of(partition.name)
-        before = self._known.get(partition)
-        if before is None or before.version != version:
-            before = Known(version, [], {})
-        known = self.fresh.get(partition)
+    def _look_at(
+        self, name: TopicPartition, offset: int, *, has_size: bool
+    ) -> tuple[int, int, int, int, int]:
+        """(start, end, first, last, size) of one row."""
+        partition = self.broker.partitions.get(name)
+        if partition is None or not partition.is_leader or partition.failure is not None:
+            return UNKNOWN
+        log = partition.opened
+        if log is not None:
+            start, end, version = (
+                log.log_start_offset, partition.high_watermark, log.segments.version
+            )  # fmt: skip
+            if not 0 <= offset < end:
+                return start, end, *NOTHING, MISSING
+        else:
+            closed_end = self.broker.log_dir.end_of(name)
+            if closed_end is None:
+                return UNKNOWN
+            if not 0 <= offset < closed_end:
+                return MISSING, closed_end, *NOTHING, MISSING
+            end, version = closed_end, self.broker.log_dir.version_of(name)
+        known = self._known.get(partition)
         if known is None:
-            known = self.fresh[partition] = Known(version, before.starts, {})
-        return known, before
+            known = self._known[partition] = Known()
+        if known.answer != self.number:
+            known.answer, known.before, known.times = self.number, known.times, {}
+            if known.version != version:
+                known.version, known.before, known.start = version, {}, -1
+        if log is None:
+            if known.start < 0:
+                known.start = self.broker.log_dir.start_of(name)
+            start = known.start
+        begin = max(offset, start)
+        first, last = NOTHING if begin >= end else self._time(known, partition, begin, end)
+        size = self.broker.log_dir.size_of(name) if has_size else MISSING
+        return start, end, first, last, size
 
-    def _time(self, partition: Partition, before: Known, begin: int, end: int) -> TimeRange:
+    def _time(self, known: Known, partition: Partition, begin: int, end: int) -> TimeRange:
         """MISSING for now where it has to be looked for."""
-        for key in (begin, (begin, end)):
-            found = before.times.get(key)
-            if found is not None:
-                self.fresh[partition].times[key] = found
-                return found
+        found = known.before.get(begin)
+        if found is not None:
+            known.times[begin] = found
+            return found
+        found = known.before.get((begin, end))
+        if found is not None:
+            known.times[begin, end] = found
+            return found
         number = self._numbers.get((partition, begin))
         if number is None:
             number = self._numbers[partition, begin] = len(self.searches)
             is_within = number < SEARCHES_MAX
             self.searches.append(self._search(partition, begin, end) if is_within else None)
-        self._open.append((len(self._starts), partition, begin, end, number))
+        self._open.append(Row(len(self._starts), partition, known, begin, end, number))
         return TimeRange(MISSING, MISSING)
 
     def _search(self, partition: Partition, begin: int, end: int) -> Search:
@@ -226,11 +254,10 @@ class _Answer:
 
     def settle(self) -> Iterator[None]:
         """Take what was read, and estimate what was not."""
-        for count, (index, partition, begin, end, number) in enumerate(self._open, 1):
+        for count, (index, partition, known, begin, end, number) in enumerate(self._open, 1):
             found = self._found[number] if number < len(self._found) else None
             if found is not None:
-                key = (begin, end) if found == NOTHING else begin
-                self.fresh[partition].times[key] = found
+                known.times[(begin, end) if found == NOTHING else begin] = found
             else:
                 found = self._estimate(partition, begin)
             if found is not None:
