@@ -3,7 +3,8 @@
     page := line*, one a process; then the settings
     line := uint64 beats, connections, partitions          written by that process alone
             uint64 restarts                                written by the supervisor alone
-    settings := uint64 generation, length, JSON            written by the supervisor alone
+    settings := uint64 generation, length, JSON            written by the supervisor alone;
+                generation: odd while it writes
 
 Anonymous, and made before anything is forked. Nothing here waits for anybody.
 """
@@ -63,6 +64,7 @@ class SharedMemory:
         if len(text) > SETTINGS_MAX:
             raise ValueError(f"the settings are larger than {SETTINGS_MAX} bytes")
         head = self._settings[: 2 * CELL_BYTES].cast("Q")
+        head[0] += 1
         self._settings[2 * CELL_BYTES : 2 * CELL_BYTES + len(text)] = text
         head[1] = len(text)
         head[0] += 1
@@ -79,11 +81,15 @@ class Line:
         self._cells[0] += 1
 
     def settings(self) -> dict[str, str] | None:
-        """What the supervisor has left; None: nothing yet."""
-        generation, length = self._settings[: 2 * CELL_BYTES].cast("Q")
-        if not generation:
+        """What the supervisor has left; None: nothing yet, or it is writing, and a signal follows.
+        """
+        head = self._settings[: 2 * CELL_BYTES].cast("Q")
+        generation, length = head
+        if not generation or generation % 2:
             return None
         text = bytes(self._settings[2 * CELL_BYTES : 2 * CELL_BYTES + length])
+        if head[0] != generation:
+            return None
         found: dict[str, str] = json.loads(text)
         return found
 

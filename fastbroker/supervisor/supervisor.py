@@ -16,7 +16,13 @@ from fastbroker.model import broker_id
 from fastbroker.net.address import AddressInUse, listen
 from fastbroker.shared import Line, SharedMemory
 from fastbroker.supervisor import systemd
-from fastbroker.supervisor.child import EXIT_CONFIG, EXIT_DISK, Child, set_process_name
+from fastbroker.supervisor.child import (
+    EXIT_CONFIG,
+    EXIT_DISK,
+    FAILURES_MAX,
+    Child,
+    set_process_name,
+)
 from fastbroker.supervisor.log_lines import log_to_stderr
 from fastbroker.supervisor.oversight import Oversight
 from fastbroker.supervisor.reload import reload
@@ -194,6 +200,11 @@ class _Supervisor:
             # Started on the same page cache, it would take for durable what the disk never got.
             child.is_given_up = True
             self._status = 1
+            return
+        if child.failures >= FAILURES_MAX and child in self._needed and not self._was_ready:
+            log.critical("%s has failed %d times: the broker cannot start", child.role,
+                         child.failures)  # fmt: skip
+            self._status, self._is_stopping = 1, True
             return
         how = f"signal {-status}" if status < 0 else f"exit status {status}"
         log.error("%s has ended (%s): starting it again", child.role, how)
