@@ -55,7 +55,7 @@ def run(config: BrokerConfig) -> int:
     try:
         supervisor = _Supervisor(config, begun, is_first=is_first)
     except AddressInUse as error:
-        log.error("fastbroker.metrics.listener: %s", error)
+        log.error("%s", error)
         return EXIT_CONFIG
     return supervisor.run()
 
@@ -90,7 +90,7 @@ class _Supervisor:
             return
         from fastbroker.supervisor.restarts import Restarts
 
-        sock = listen(address)
+        sock = listen(address, option="fastbroker.metrics.listener")
         self.restarts = Restarts([*(child.role for child in self.children), "gateway"])
         main = partial(_run_gateway, self.config, self.workers, self.restarts, sock)
         self.children.append(Child("gateway", main, lifeline, list(own)))

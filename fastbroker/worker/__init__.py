@@ -20,6 +20,7 @@
     throttle.py     a thread's share of the disk
     removal.py      files of what was deleted
     space.py        looks at what is left of the disk
+    lag.py          what the gateway makes consumer lag of
     timers.py       the clock, and one timer wheel
 
 Invariants
