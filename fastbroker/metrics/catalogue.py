@@ -22,7 +22,7 @@ GROUP_TP = ("consumergroup", "topic", "partition")
 
 REQUESTS = Family(
     "kafka_network_requestmetrics_requests_total", COUNTER,
-    "Requests answered, or taken when none is due, by API and version",
+    "Requests that were read and taken up, by API and version",
     (*P, "request", "version"),
 )  # fmt: skip
 ERRORS = Family(
