@@ -5,18 +5,16 @@ What the numbers mean is in group/backlog.py; the command line tells the same.
 from __future__ import annotations
 
 from array import array
-from collections.abc import Mapping
 from math import nan
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from fastbroker._c.exposition import partition_labels
 from fastbroker.group.backlog import (
     NO_COMMIT,
-    NO_RECORD,
+    UNLIMITED,
     Bounds,
     Retention,
     behind_ms,
-    deleted_by_time,
     deleted_in,
     lag,
     lost,
@@ -30,40 +28,32 @@ UNTIMED = (MISSING, -1)  # -1: the record has no timestamp
 ROWS_MAX = 50_000  # partitions of groups with series of their own; the others are in sums
 
 
-class Part(NamedTuple):
-    """The partitions of a topic that one broker leads, and what a group has committed there.
+class Asked:
+    """What one broker is asked for: the partitions that it leads, with what groups have committed.
 
-    first: row of the broker's answer that is the first one's; item: the topic's place in it.
+    items: the question. labels, offsets: of each partition in it. spans: which sum the partitions
+    of an item are part of, and how many they are.
     """
 
-    broker: int
-    first: int
-    item: int
-    numbers: array[int]
-    offsets: array[int]
-
-
-class GroupTopic(NamedTuple):
-    """What a group has committed on a topic."""
-
-    group: str
-    topic: str
-    parts: list[Part]
+    def __init__(self) -> None:
+        self.items: list[tuple[str, bytes, bytes]] = []
+        self.labels: list[bytes] = []
+        self.offsets = array("q")
+        self.spans: list[tuple[int, int]] = []
 
 
 class Committed:
     """What all workers say that groups have committed.
 
-    questions: what the leaders are to be asked, by broker. members: by group. untold: groups that
+    asked: by broker. sums: labels of each group and topic. members: by group. untold: groups that
     the workers have left out.
     """
 
     def __init__(self) -> None:
-        self.questions: dict[int, list[tuple[str, bytes, bytes]]] = {}
-        self.topics: list[GroupTopic] = []
+        self.asked: dict[int, Asked] = {}
+        self.sums: list[bytes] = []
         self.members: dict[str, int] = {}
         self.untold = 0
-        self._rows: dict[int, int] = {}  # of the question to each broker
         self._led: dict[tuple[bytes, bytes], list[Led]] = {}  # many topics are alike
 
     def add(
@@ -86,16 +76,19 @@ class Committed:
                 self._add(group, topic, led, array("q", column))
 
     def _add(self, group: str, topic: str, led: list[Led], offsets: array[int]) -> None:
-        parts = []
+        pair = labels(consumergroup=group, topic=topic)
         for broker, numbers, indexes in led:
             mine = offsets
             if len(indexes) < len(offsets):
                 mine = array("q", [offsets[index] for index in indexes])
-            items, first = self.questions.setdefault(broker, []), self._rows.get(broker, 0)
-            parts.append(Part(broker, first, len(items), numbers, mine))
-            items.append((topic, numbers.tobytes(), mine.tobytes()))
-            self._rows[broker] = first + len(mine)
-        self.topics.append(GroupTopic(group, topic, parts))
+            asked = self.asked.get(broker)
+            if asked is None:
+                asked = self.asked[broker] = Asked()
+            asked.items.append((topic, numbers.tobytes(), mine.tobytes()))
+            asked.labels += partition_labels(pair, numbers)
+            asked.offsets += mine
+            asked.spans.append((len(self.sums), len(mine)))
+        self.sums.append(pair)
 
 
 class Led(NamedTuple):
@@ -129,6 +122,13 @@ class Standing(NamedTuple):
     retentions: list[Retention]
 
     @classmethod
+    def unknown(cls, asked: Asked) -> Standing:
+        """Without an answer."""
+        row = array("q", [MISSING]) * len(asked.offsets)
+        never = Retention(UNLIMITED, UNLIMITED)
+        return cls(row, row, row, row, row, [never] * len(asked.items))
+
+    @classmethod
     def of(
         cls, starts: bytes, ends: bytes, firsts: bytes, lasts: bytes, sizes: bytes,
         retentions: list[tuple[int, int]],
@@ -143,7 +143,8 @@ class Standing(NamedTuple):
 class Rows:
     """The series, in the making. A row is a partition of a group."""
 
-    def __init__(self, now_ms: int) -> None:
+    def __init__(self, sums: int, now_ms: int) -> None:
+        """sums: how many groups and topics there are."""
         self.now_ms = now_ms
         self._labels: list[bytes] = []
         self._offsets: list[int] = []
@@ -152,94 +153,93 @@ class Rows:
         self._seconds: list[float] = []
         self._uncertainty: list[float] = []
         self._left: list[float] = []
-        self._sum_labels: list[bytes] = []
-        self._offset_sums: list[int] = []
-        self._lag_sums: list[int] = []
-        self._untimed = self._folded = 0
+        self._offset_sums, self._lag_sums = array("q", [0] * sums), array("q", [0] * sums)
+        self._untimed = 0
 
-    def add(self, one: GroupTopic, standing: Mapping[int, Standing]) -> None:
-        """What a group has committed on a topic."""
-        pair = labels(consumergroup=one.group, topic=one.topic)
-        first = len(self._lags)
-        for part in one.parts:
-            self._offsets += part.offsets
-            self._labels += partition_labels(pair, part.numbers)
-            stand = standing.get(part.broker)
-            if stand is None:
-                self._add_unknown(part.offsets)
+    def add(self, asked: Asked, stand: Standing | None) -> None:
+        """What one broker was asked for, and its answer, if there is one."""
+        offsets, now_ms = asked.offsets, self.now_ms
+        stand = stand or Standing.unknown(asked)
+        starts, ends, firsts, lasts, _, _ = stand
+        lags = [
+            NO_COMMIT if offset < 0 else MISSING if end == MISSING else lag(offset, end)
+            for offset, end in zip(offsets, ends, strict=True)
+        ]
+        self._lost += [
+            MISSING if offset < 0 or end == MISSING else lost(offset, start)
+            for offset, start, end in zip(offsets, starts, ends, strict=True)
+        ]
+        self._seconds += [
+            nan if offset < 0 or first in UNTIMED else behind_ms(first, now_ms) / 1000
+            for offset, first in zip(offsets, firsts, strict=True)
+        ]
+        self._uncertainty += [
+            (last - first) / 1000 if last > first >= 0 else nan
+            for first, last in zip(firsts, lasts, strict=True)
+        ]
+        self._left += self._seconds_left(asked, stand)
+        self._untimed += sum(
+            [first in UNTIMED and records > 0 for first, records in zip(firsts, lags, strict=True)]
+        )
+        self._labels += asked.labels
+        self._offsets += offsets
+        self._lags += lags
+        self._add_sums(asked, lags)
+
+    def _seconds_left(self, asked: Asked, stand: Standing) -> list[float]:
+        """Until retention may delete the first record of each row."""
+        left, now_ms, at = [], self.now_ms, 0
+        for (_, count), retention in zip(asked.spans, stand.retentions, strict=True):
+            rows = range(at, at + count)
+            at += count
+            if retention.bytes >= 0:
+                for row in rows:
+                    found = self._deleted_in(asked.offsets[row], row, stand, retention)
+                    left.append(nan if found is None else found / 1000)
+            elif retention.ms >= 0:
+                ms = retention.ms
+                left += [
+                    (first + ms - now_ms) / 1000 if first >= 0 else nan
+                    for first in stand.firsts[rows.start : rows.stop]
+                ]
             else:
-                self._add_part(part, stand)
-        self._sum_labels.append(pair)
-        self._offset_sums.append(sum([one for one in self._offsets[first:] if one > 0]))
-        self._lag_sums.append(sum([one for one in self._lags[first:] if one > 0]))
-        if len(self._lags) > ROWS_MAX:
-            self._folded += len(self._lags) - first
-            for rows in self._rows:
-                del rows[first:]
+                left += [nan] * count
+        return left
 
-    @property
-    def _rows(self) -> tuple[list[Any], ...]:
-        return (
-            self._labels, self._offsets, self._lags, self._lost, self._seconds, self._uncertainty,
-            self._left,
+    def _deleted_in(
+        self, offset: int, row: int, stand: Standing, retention: Retention
+    ) -> int | None:
+        start, end, first = stand.starts[row], stand.ends[row], stand.firsts[row]
+        if first < 0:
+            return None
+        size = stand.sizes[row]
+        left, _ = deleted_in(
+            retention, begin=max(offset, start), bounds=Bounds(start, end, end), oldest_ms=first,
+            now_ms=self.now_ms, size=None if size == MISSING else size,
         )  # fmt: skip
+        return left
 
-    def _add_unknown(self, offsets: array[int]) -> None:
-        """Rows of partitions whose leader does not answer."""
-        count = len(offsets)
-        self._lags += [NO_COMMIT if offset < 0 else MISSING for offset in offsets]
-        self._lost += [MISSING] * count
-        for rows in self._seconds, self._uncertainty, self._left:
-            rows += [nan] * count
+    def _add_sums(self, asked: Asked, lags: list[int]) -> None:
+        at = 0
+        for number, count in asked.spans:
+            rows = slice(at, at + count)
+            at += count
+            self._offset_sums[number] += sum([one for one in asked.offsets[rows] if one > 0])
+            self._lag_sums[number] += sum([one for one in lags[rows] if one > 0])
 
-    def _add_part(self, part: Part, stand: Standing) -> None:
-        now_ms, retention = self.now_ms, stand.retentions[part.item]
-        rows = slice(part.first, part.first + len(part.offsets))
-        columns = stand.starts, stand.ends, stand.firsts, stand.lasts, stand.sizes
-        for offset, start, end, first, last, size in zip(
-            part.offsets, *[one[rows] for one in columns], strict=True
-        ):
-            seconds = uncertainty = left = nan
-            records, gone = NO_COMMIT if offset < 0 else MISSING, MISSING
-            if offset >= end != MISSING:
-                records, gone, seconds = 0, 0, 0.0
-            elif offset >= 0 and end != MISSING:
-                records, gone = lag(offset, end), lost(offset, start)
-                if first in UNTIMED:
-                    self._untimed += 1
-                else:
-                    seconds = behind_ms(first, now_ms) / 1000
-                    if last > first:
-                        uncertainty = (last - first) / 1000
-                    until: int | None = None
-                    if retention.bytes >= 0:
-                        until, _ = deleted_in(
-                            retention, begin=max(offset, start), bounds=Bounds(start, end, end),
-                            oldest_ms=first, now_ms=now_ms, size=None if size == MISSING else size,
-                        )  # fmt: skip
-                    elif first != NO_RECORD:
-                        until = deleted_by_time(retention.ms, first, now_ms)
-                    left = nan if until is None else until / 1000
-            self._lags.append(records)
-            self._lost.append(gone)
-            self._seconds.append(seconds)
-            self._uncertainty.append(uncertainty)
-            self._left.append(left)
-
-    def write(self, page: Page) -> None:
+    def write(self, page: Page, sums: list[bytes]) -> None:
         """All of them."""
+        told = self._labels[:ROWS_MAX]
         for family, whole in (
             (c.GROUP_OFFSET, self._offsets), (c.LAG, self._lags), (c.LOST_RECORDS, self._lost),
         ):  # fmt: skip
-            page.series(family, self._labels, array("q", whole))
+            page.series(family, told, array("q", whole[:ROWS_MAX]))
         for family, real in (
             (c.LAG_SECONDS, self._seconds), (c.LAG_UNCERTAINTY, self._uncertainty),
             (c.LOST_IN_SECONDS, self._left),
         ):  # fmt: skip
-            page.series(family, self._labels, array("d", real))
-        for family, sums in (
-            (c.GROUP_OFFSET_SUM, self._offset_sums), (c.LAG_SUM, self._lag_sums)
-        ):  # fmt: skip
-            page.series(family, self._sum_labels, array("q", sums))
+            page.series(family, told, array("d", real[:ROWS_MAX]))
+        page.series(c.GROUP_OFFSET_SUM, sums, self._offset_sums)
+        page.series(c.LAG_SUM, sums, self._lag_sums)
         page.value(c.LAG_UNTIMED, self._untimed)
-        page.value(c.LAG_FOLDED, self._folded)
+        page.value(c.LAG_FOLDED, len(self._labels) - len(told))

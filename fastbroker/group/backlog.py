@@ -115,11 +115,6 @@ def behind_ms(oldest_ms: int, now_ms: int) -> int:
     return now_ms - oldest_ms if NO_RECORD != oldest_ms < now_ms else 0
 
 
-def deleted_by_time(retention_ms: int, oldest_ms: int, now_ms: int) -> int | None:
-    """`deleted_in`, where retention has no limit in bytes."""
-    return None if retention_ms < 0 else oldest_ms + retention_ms - now_ms
-
-
 def deleted_in(
     retention: Retention, *, begin: int, bounds: Bounds, oldest_ms: int | None, now_ms: int,
     size: int | None,
@@ -132,7 +127,7 @@ def deleted_in(
     """
     if oldest_ms is None or oldest_ms == NO_RECORD:
         return None, False
-    by_time = deleted_by_time(retention.ms, oldest_ms, now_ms)
+    by_time = None if retention.ms < 0 else oldest_ms + retention.ms - now_ms
     by_bytes = None
     if retention.bytes >= 0 and size is not None and bounds.end > bounds.start:
         later = size * (bounds.end - begin) // (bounds.end - bounds.start)

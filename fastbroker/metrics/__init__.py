@@ -4,6 +4,7 @@
     family.py      one family
     labels.py      label pairs as text
     samples.py     what one process says, as it goes to the gateway
+    document.py    the catalogue as a page to read
     page.py        what all processes say, as one page of Prometheus' text format 0.0.4
 
 Invariants

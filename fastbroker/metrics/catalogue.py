@@ -1,4 +1,4 @@
-"""Every family that /metrics serves. The README's table is made from it.
+"""Every family that /metrics serves; deploy/prometheus/metrics.md is made from it.
 
 A name that the JMX exporter's rules for Kafka give to one of Kafka's MBeans, or that kafka_exporter
 uses, means here what it means there; all else begins with fastbroker_ or, where it is about a
@@ -22,7 +22,7 @@ GROUP_TP = ("consumergroup", "topic", "partition")
 
 REQUESTS = Family(
     "kafka_network_requestmetrics_requests_total", COUNTER,
-    "Requests answered, or taken when none is due, by API and version",
+    "Requests that were read and taken up, by API and version",
     (*P, "request", "version"),
 )  # fmt: skip
 ERRORS = Family(

@@ -19,6 +19,7 @@ import marshal
 from array import array
 from asyncio import AbstractEventLoop, Future
 from collections.abc import Iterator
+from itertools import repeat
 from time import monotonic
 from typing import NamedTuple
 
@@ -26,7 +27,7 @@ from fastbroker.group.backlog import UNLIMITED
 from fastbroker.group.committed import committed as committed_offsets
 from fastbroker.handlers.context import Broker
 from fastbroker.metrics.samples import MISSING
-from fastbroker.model import Deferred, TopicPartition
+from fastbroker.model import Deferred
 from fastbroker.net.answering import Steps
 from fastbroker.partition.partition import Partition
 from fastbroker.storage.record_time import (
@@ -38,10 +39,11 @@ from fastbroker.storage.record_time import (
     estimate,
 )
 
-ROWS_A_STEP = 8
+ROWS_A_STEP = 16
 # What one answer may read: the rest is told from the time index, or not at all.
 SEARCHES_MAX, HEADERS_MAX, DECODED_BYTES, READ_S = 1_000, 10_000, 4 << 20, 0.01
 
+NO_TIME, _ = NOTHING
 UNKNOWN = (MISSING, MISSING, MISSING, MISSING, MISSING)  # a row
 
 Search = TimeSearch | ClosedTimeSearch
@@ -70,12 +72,11 @@ def committed(broker: Broker, _: bytes) -> Steps:
                     found = broker.image.topics.get(topic)
                     if found is None:
                         continue
-                    there = sorted(found.partitions.items())
-                    numbers[topic] = [number for number, _ in there]
-                    leaders = array("i", [partition.leader for _, partition in there])
-                    topics[topic] = array("i", numbers[topic]).tobytes(), leaders.tobytes()
-                get = offsets.get
-                told = array("q", [get(number, -1) for number in numbers[topic]])
+                    there = found.partitions
+                    numbers[topic] = list(there)
+                    leaders = array("i", [partition.leader for partition in there.values()])
+                    topics[topic] = array("i", there).tobytes(), leaders.tobytes()
+                told = array("q", map(offsets.get, numbers[topic], repeat(-1)))
                 rows.append((topic, told.tobytes()))
             groups.append((one.group_id, one.members, rows))
     return marshal.dumps((topics, groups, untold))
@@ -157,15 +158,14 @@ class Answer:
         self._found: list[TimeRange | None] = []
         self._open: list[Row] = []
         self._numbers: dict[tuple[Partition, int], int] = {}  # of the searches
-        self._starts, self._ends = array("q"), array("q")
-        self._firsts, self._lasts = array("q"), array("q")
-        self._sizes = array("q")
+        self._rows: list[tuple[int, int, int, int, int]] = []  # as UNKNOWN
         self._retentions: list[tuple[int, int]] = []
 
     # ---- on the loop
 
     def look(self, question: list[tuple[str, bytes, bytes]]) -> Iterator[None]:
         """What is known without reading."""
+        partitions, rows, me = self.broker.partitions, self._rows, self.broker.broker_id
         count = 0
         for topic, numbers, offsets in question:
             config = self.broker.topic_config(topic)
@@ -174,43 +174,38 @@ class Answer:
                 retention = config.retention_ms, config.retention_bytes
             self._retentions.append(retention)
             for number, offset in zip(array("i", numbers), array("q", offsets), strict=True):
-                name = TopicPartition(topic, number)
-                try:
-                    row = self._look_at(name, offset, has_size=retention[1] >= 0)
-                except OSError as error:
-                    self.broker.log_dir.fault(error)
-                    row = UNKNOWN
-                start, end, first, last, size = row
-                self._starts.append(start)
-                self._ends.append(end)
-                self._firsts.append(first)
-                self._lasts.append(last)
-                self._sizes.append(size)
+                partition = partitions.get((topic, number))  # type: ignore[call-overload]
+                row = UNKNOWN
+                if partition is not None and partition.leadership.leader == me:
+                    try:
+                        row = self._look_at(partition, offset, has_size=retention[1] >= 0)
+                    except OSError as error:
+                        self.broker.log_dir.fault(error)
+                rows.append(row)
                 count += 1
                 if count % ROWS_A_STEP == 0:
                     yield
 
     def _look_at(
-        self, name: TopicPartition, offset: int, *, has_size: bool
+        self, partition: Partition, offset: int, *, has_size: bool
     ) -> tuple[int, int, int, int, int]:
-        """(start, end, first, last, size) of one row."""
-        partition = self.broker.partitions.get(name)
-        if partition is None or not partition.is_leader or partition.failure is not None:
+        """One row. Raises OSError."""
+        name, log_dir = partition.name, self.broker.log_dir
+        log = log_dir.logs.get(name)
+        if partition.failure is not None:
             return UNKNOWN
-        log = partition.opened
         if log is not None:
-            start, end, version = (
-                log.log_start_offset, partition.high_watermark, log.segments.version
-            )  # fmt: skip
+            start, end = log.log_start_offset, partition.high_watermark
             if not 0 <= offset < end:
-                return start, end, *NOTHING, MISSING
+                return start, end, NO_TIME, NO_TIME, MISSING
+            version = log.segments.version
         else:
-            closed_end = self.broker.log_dir.end_of(name)
+            closed_end = log_dir.end_of(name)
             if closed_end is None:
                 return UNKNOWN
             if not 0 <= offset < closed_end:
-                return MISSING, closed_end, *NOTHING, MISSING
-            end, version = closed_end, self.broker.log_dir.version_of(name)
+                return MISSING, closed_end, NO_TIME, NO_TIME, MISSING
+            end, version = closed_end, log_dir.version_of(name)
         known = self._known.get(partition)
         if known is None:
             known = self._known[partition] = Known()
@@ -220,19 +215,21 @@ class Answer:
                 known.version, known.before, known.start = version, {}, -1
         if log is None:
             if known.start < 0:
-                known.start = self.broker.log_dir.start_of(name)
+                known.start = log_dir.start_of(name)
             start = known.start
+        size = log_dir.size_of(name) if has_size else MISSING
         begin = max(offset, start)
-        first, last = NOTHING if begin >= end else self._time(known, partition, begin, end)
-        size = self.broker.log_dir.size_of(name) if has_size else MISSING
-        return start, end, first, last, size
-
-    def _time(self, known: Known, partition: Partition, begin: int, end: int) -> TimeRange:
-        """MISSING for now where it has to be looked for."""
+        if begin >= end:
+            return start, end, NO_TIME, NO_TIME, size
         found = known.before.get(begin)
         if found is not None:
             known.times[begin] = found
-            return found
+        else:
+            found = self._time(known, partition, begin, end)
+        return start, end, found[0], found[1], size
+
+    def _time(self, known: Known, partition: Partition, begin: int, end: int) -> TimeRange:
+        """MISSING for now where it has to be looked for."""
         found = known.before.get((begin, end))
         if found is not None:
             known.times[begin, end] = found
@@ -242,7 +239,7 @@ class Answer:
             number = self._numbers[partition, begin] = len(self.searches)
             is_within = number < SEARCHES_MAX
             self.searches.append(self._search(partition, begin, end) if is_within else None)
-        self._open.append(Row(len(self._starts), partition, known, begin, end, number))
+        self._open.append(Row(len(self._rows), partition, known, begin, end, number))
         return TimeRange(MISSING, MISSING)
 
     def _search(self, partition: Partition, begin: int, end: int) -> Search:
@@ -261,7 +258,8 @@ class Answer:
             else:
                 found = self._estimate(partition, begin)
             if found is not None:
-                self._firsts[index], self._lasts[index] = found
+                start, end, _, _, size = self._rows[index]
+                self._rows[index] = start, end, *found, size
             if count % ROWS_A_STEP == 0:
                 yield
 
@@ -277,8 +275,8 @@ class Answer:
 
     def encode(self) -> bytes:
         """The answer."""
-        columns = self._starts, self._ends, self._firsts, self._lasts, self._sizes
-        return marshal.dumps((*[one.tobytes() for one in columns], self._retentions))
+        columns = zip(*self._rows, strict=True) if self._rows else repeat((), len(UNKNOWN))
+        return marshal.dumps((*[array("q", one).tobytes() for one in columns], self._retentions))
 
     # ---- on a thread
 

@@ -170,7 +170,7 @@ def main() -> None:
             host = Host(data, args.workers, broker.pid, dict)
             workers = [
                 one for one in psutil.Process(broker.pid).children(recursive=True)
-                if open(f"/proc/{one.pid}/comm").read().startswith("fb-worker")
+                if one.name().startswith("fb-worker")
             ]  # fmt: skip
             with Client(f"127.0.0.1:{port}") as client:
                 fill(client, f"127.0.0.1:{port}", args.groups, args.partitions)

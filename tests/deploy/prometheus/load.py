@@ -120,7 +120,8 @@ class Unread:
     def __init__(self, bootstrap: str, key: tuple[str, str, str]) -> None:
         group, topic, partition = key
         own = {"group.id": group, "enable.auto.commit": False, "enable.partition.eof": True}
-        consumer = Consumer({"bootstrap.servers": bootstrap, **own})
+        aborted_too = {"isolation.level": "read_uncommitted"}
+        consumer = Consumer({"bootstrap.servers": bootstrap, **own, **aborted_too})
         where = TopicPartition(topic, int(partition))
         (committed,) = consumer.committed([where], timeout=DEADLINE_S)
         self.committed = committed.offset  # below 0: nothing is committed
