@@ -143,29 +143,37 @@ class Positions:
             if done.value is not None:
                 self.broker.log_dir.fault(done.value)
             yield from answer.settle()
-        self._known = {
-            one: known for one, known in self._known.items() if known.answer >= answer.number
-        }
+        if answer.touched < len(self._known):
+            self._known = {
+                one: known for one, known in self._known.items() if known.answer >= answer.number
+            }
         return answer.encode()
 
 
 class Answer:
-    """One answer in the making. searches: to be run between `look` and `settle`."""
+    """One answer in the making.
+
+    searches: to be run between `look` and `settle`. touched: partitions of which something is known
+    that were asked for.
+    """
 
     def __init__(self, broker: Broker, known: dict[Partition, Known], number: int) -> None:
         self.broker, self.number, self._known = broker, number, known
-        self.searches: list[Search | None] = []
+        self.searches: list[Search] = []
+        self.touched = 0
         self._found: list[TimeRange | None] = []
         self._open: list[Row] = []
         self._numbers: dict[tuple[Partition, int], int] = {}  # of the searches
-        self._rows: list[tuple[int, int, int, int, int]] = []  # as UNKNOWN
+        # In arrays, not as objects: thousands of them would set the garbage collector to work.
+        self._columns = [array("q") for _ in UNKNOWN]
         self._retentions: list[tuple[int, int]] = []
 
     # ---- on the loop
 
     def look(self, question: list[tuple[str, bytes, bytes]]) -> Iterator[None]:
         """What is known without reading."""
-        partitions, rows, me = self.broker.partitions, self._rows, self.broker.broker_id
+        partitions, me = self.broker.partitions, self.broker.broker_id
+        add_start, add_end, add_first, add_last, add_size = [one.append for one in self._columns]
         count = 0
         for topic, numbers, offsets in question:
             config = self.broker.topic_config(topic)
@@ -181,7 +189,12 @@ class Answer:
                         row = self._look_at(partition, offset, has_size=retention[1] >= 0)
                     except OSError as error:
                         self.broker.log_dir.fault(error)
-                rows.append(row)
+                start, end, first, last, size = row
+                add_start(start)
+                add_end(end)
+                add_first(first)
+                add_last(last)
+                add_size(size)
                 count += 1
                 if count % ROWS_A_STEP == 0:
                     yield
@@ -210,6 +223,7 @@ class Answer:
         if known is None:
             known = self._known[partition] = Known()
         if known.answer != self.number:
+            self.touched += 1
             known.answer, known.before, known.times = self.number, known.times, {}
             if known.version != version:
                 known.version, known.before, known.start = version, {}, -1
@@ -236,10 +250,12 @@ class Answer:
             return found
         number = self._numbers.get((partition, begin))
         if number is None:
-            number = self._numbers[partition, begin] = len(self.searches)
-            is_within = number < SEARCHES_MAX
-            self.searches.append(self._search(partition, begin, end) if is_within else None)
-        self._open.append(Row(len(self._rows), partition, known, begin, end, number))
+            number = len(self.searches)
+            if number == SEARCHES_MAX:
+                return self._estimate(partition, begin) or TimeRange(MISSING, MISSING)
+            self._numbers[partition, begin] = number
+            self.searches.append(self._search(partition, begin, end))
+        self._open.append(Row(len(self._columns[0]), partition, known, begin, end, number))
         return TimeRange(MISSING, MISSING)
 
     def _search(self, partition: Partition, begin: int, end: int) -> Search:
@@ -251,6 +267,7 @@ class Answer:
 
     def settle(self) -> Iterator[None]:
         """Take what was read, and estimate what was not."""
+        _, _, firsts, lasts, _ = self._columns
         for count, (index, partition, known, begin, end, number) in enumerate(self._open, 1):
             found = self._found[number] if number < len(self._found) else None
             if found is not None:
@@ -258,8 +275,7 @@ class Answer:
             else:
                 found = self._estimate(partition, begin)
             if found is not None:
-                start, end, _, _, size = self._rows[index]
-                self._rows[index] = start, end, *found, size
+                firsts[index], lasts[index] = found
             if count % ROWS_A_STEP == 0:
                 yield
 
@@ -275,8 +291,7 @@ class Answer:
 
     def encode(self) -> bytes:
         """The answer."""
-        columns = zip(*self._rows, strict=True) if self._rows else repeat((), len(UNKNOWN))
-        return marshal.dumps((*[array("q", one).tobytes() for one in columns], self._retentions))
+        return marshal.dumps((*[one.tobytes() for one in self._columns], self._retentions))
 
     # ---- on a thread
 
@@ -284,7 +299,7 @@ class Answer:
         """Run the searches, in their order, for as long as the budget lasts."""
         budget, until = Budget(headers=HEADERS_MAX, bytes=DECODED_BYTES), monotonic() + READ_S
         for search in self.searches:
-            if search is None or monotonic() > until or budget.headers <= 0:
+            if monotonic() > until or budget.headers <= 0:
                 break
             try:
                 self._found.append(search.run(budget))
