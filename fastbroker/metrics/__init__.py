@@ -2,6 +2,7 @@
 
     catalogue.py   every family: name, type, help, labels; begin here
     family.py      one family
+    stages.py      where the time of a request goes
     labels.py      label pairs as text
     samples.py     what one process says, as it goes to the gateway
     document.py    the catalogue as a page to read

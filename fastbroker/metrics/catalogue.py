@@ -13,7 +13,6 @@ from fastbroker.metrics.family import COUNTER, GAUGE, HISTOGRAM, UNTYPED, Family
 LATENCY_NS = (*(digit * 10**power for power in range(4, 10) for digit in (1, 2, 5)), 10**10)
 LATENCY_S = tuple(bound / 1e9 for bound in LATENCY_NS)
 SIZES = tuple(float(2**power) for power in range(13))  # 1 to 4096
-STAGES = ("queue", "append", "flush", "replicate", "wait", "send", "total")
 
 P, TP = ("process",), ("topic", "partition")
 GROUP_TP = ("consumergroup", "topic", "partition")

@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from fastbroker._c.meter import Stage, latency_bounds
+from fastbroker._c.meter import latency_bounds
 from fastbroker.metrics import catalogue
 from fastbroker.metrics.catalogue import FAMILIES
 from fastbroker.metrics.document import document
@@ -35,7 +35,6 @@ def test_no_two_families_have_one_name() -> None:
 
 def test_the_bounds_of_latencies_are_those_that_are_counted_by() -> None:
     assert latency_bounds() == catalogue.LATENCY_NS
-    assert [stage.name.lower() for stage in Stage] == list(catalogue.STAGES)
 
 
 def test_no_family_is_made_elsewhere() -> None:

@@ -22,10 +22,11 @@ class Text:
     """A page: every family once, with HELP and TYPE before its samples, and no sample twice."""
 
     def __init__(self, page: str) -> None:
-        assert page.endswith("\n")
+        *whole, rest = page.split("\n")
+        assert rest == "", "the last line ends"
         self.families: dict[str, Family] = {}
         current = help_text = ""
-        for line in page.removesuffix("\n").split("\n"):
+        for line in whole:
             if line.startswith("# HELP "):
                 current, help_text = line[7:].split(" ", 1)
                 assert current not in self.families, f"{current} comes twice"

@@ -2,19 +2,18 @@
 from __future__ import annotations
 
 import asyncio
-import itertools
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 
 from fastbroker._c.connection import Connection, measure
-from fastbroker._c.meter import Histogram, Meter, Stage, meter_of, stage_of
+from fastbroker._c.meter import Histogram, Meter, stage_of
 from fastbroker.metrics.catalogue import LATENCY_NS
+from fastbroker.metrics.stages import Stage
 from tests.net.test_connection import Served, framed
 
 Serve = Callable[[Callable[[Connection, memoryview], Any]], Served]
-KEYS = itertools.count(10_000)  # of APIs that there are not: meters live as long as the process
 
 
 @pytest.fixture(autouse=True)
@@ -26,7 +25,7 @@ def _measured() -> Iterator[None]:
 
 @pytest.fixture
 def meter() -> Meter:
-    return meter_of(next(KEYS), 0, Stage.FLUSH)
+    return Meter(0, 0, is_flushed=True)
 
 
 @pytest.fixture
