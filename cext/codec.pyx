@@ -52,6 +52,7 @@ cdef extern from "Python.h":
 cdef enum:
     PART_BYTES_MIN = 4096      # a smaller bytes field is copied among its neighbours
     OBJECTS_MAX = 4000000      # array items in one message, unless the caller says less
+    CODES_MAX = 4096           # error codes of one message that are counted
     STRING_MAX = 0x7fffffff    # bytes of a string, unless the caller says less
 
 cpdef enum Kind:
@@ -84,6 +85,7 @@ cdef class Field:
     cdef public Field item          # ARRAY
     cdef public object default
     cdef public Py_ssize_t min_bytes
+    cdef public bint is_error       # an error code: those in frames are counted
 
 
 cdef class Plan:
@@ -96,6 +98,7 @@ cdef class Plan:
     cdef public bint flexible
     cdef public tuple absent        # of (name, default): not on the wire, or tagged
     cdef public Py_ssize_t min_bytes
+    cdef public dict errors         # error code, not 0 -> how often it was in a frame; None: never
 
 
 cdef class Message:
@@ -150,6 +153,30 @@ cdef int _put_length(Writer w, Py_ssize_t n, bint compact, Kind kind) except -1:
     return w.put_u32(<uint32_t>n)
 
 
+# Error codes of the message that is being encoded, which are few: most messages have none.
+cdef int _codes[CODES_MAX]
+cdef int _codes_n = 0
+
+
+cdef void _count_error(int64_t code) noexcept:
+    global _codes_n
+    if _codes_n < CODES_MAX:
+        _codes[_codes_n] = <int>code
+        _codes_n += 1
+
+
+cdef int _keep_errors(Plan plan) except -1:
+    """Add the codes of a message to those of its plan."""
+    global _codes_n
+    cdef int i
+    if plan.errors is None:
+        plan.errors = {}
+    for i in range(_codes_n):
+        plan.errors[_codes[i]] = plan.errors.get(_codes[i], 0) + 1
+    _codes_n = 0
+    return 0
+
+
 cdef int _put_int(Writer w, Field f, object value) except -1:
     cdef Kind kind = f.kind
     cdef int64_t v = value
@@ -162,6 +189,8 @@ cdef int _put_int(Writer w, Field f, object value) except -1:
     if kind == Kind.I16:
         if v != <int16_t>v:
             raise OverflowError(f"{f.name}: {v} is no int16")
+        if v and f.is_error:
+            _count_error(v)
         return w.put_u16(<uint16_t>v)
     if kind == Kind.I8:
         if v != <int8_t>v:
@@ -294,15 +323,19 @@ def encode_frame(Plan plan, obj, bytes head) -> list:
     """The parts of a frame: int32 size of the rest, `head`, `obj`.
 
     Bytes fields that hold a FileRange, or a buffer of 4 KiB and more, are parts of their own and
-    are not copied; the sizes around them count them.
+    are not copied; the sizes around them count them. Error codes are counted in `plan.errors`.
     """
     cdef Writer w = Writer()
     cdef list cuts = []
     cdef list parts = []
     cdef Py_ssize_t at = 0, total, position, n
+    global _codes_n
+    _codes_n = 0
     w.put_u32(0)
     w.put(PyBytes_AS_STRING(head), PyBytes_GET_SIZE(head))
     _put_struct(w, plan, obj, cuts)
+    if _codes_n:
+        _keep_errors(plan)
     total = w.size - 4
     for _, _, n in cuts:
         total += n

@@ -20,18 +20,24 @@ dispatch has asked to hold, no further frame is dispatched; reading goes on unti
 and then stops, so the peer's own send buffer fills. Nothing is dropped. After DISPATCHES_MAX frames
 the other connections get their turn.
 
+Times. While `measure(True)` is in force, a place that was reserved with a Meter is followed until
+the socket has its answer. The clock is read when bytes have arrived, after each dispatch, and when
+everything was sent; and for an answer that comes later, when it comes.
+
 Owned by one event loop; no call from another thread.
 """
 from cpython.buffer cimport PyBUF_SIMPLE, PyBuffer_FillInfo, PyBuffer_Release, PyObject_GetBuffer
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_CheckExact, PyBytes_GET_SIZE
 from cpython.memoryview cimport PyMemoryView_FromObject
 from libc.errno cimport EAGAIN, ECONNRESET, EINTR, EPIPE, errno
-from libc.stdint cimport int32_t, uint8_t, uint32_t
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t
 from libc.stdlib cimport free, malloc
 from libc.string cimport memcpy, memmove, strerror
 from posix.types cimport off_t
 
 from collections import deque
+
+from fastbroker._c.meter cimport APPEND, QUEUE, SEND, TOTAL, Meter, now_ns, observe
 
 cdef extern from "wire.h" nogil:
     uint32_t load_u32(const uint8_t *p)
@@ -76,6 +82,8 @@ cdef enum:
     DISPATCHES_MAX = 16              # frames in one turn, so that others get theirs
     UNANSWERED_MAX = 512
     OUT_BYTES_MAX = 4194304
+    TIMES_MIN = 8                    # places that are followed at first
+    TIMES_MAX = 1024                 # a power of two, more than UNANSWERED_MAX
 
 # ---- memory of receive buffers: one pool a process, single threaded ----------------------------
 
@@ -109,6 +117,15 @@ cdef Py_ssize_t _unsent = 0          # bytes of answers that wait in memory, all
 def unsent_bytes() -> int:
     """Bytes that wait in memory to be sent in this process; file ranges do not count."""
     return _unsent
+
+
+cdef bint _is_measured = False
+
+
+def measure(bint is_on) -> None:
+    """Whether requests are followed from here on."""
+    global _is_measured
+    _is_measured = is_on
 
 
 cdef Py_ssize_t _held_by(object part) except -1:
@@ -208,12 +225,17 @@ cdef class Connection:
         self.out_bytes = self.out_sent = 0
         self.held = self.stalled = self.dispatching = self.flush_due = self.writing = False
         self.resting = False
+        self.times = NULL
+        self.times_size = 0
+        self.sent_place = 0
+        self.arrived = 0
         self.reading = True
         loop.add_reader(fd, self._readable)
 
     def __dealloc__(self):
         if self.fd >= 0:
             c_close(self.fd)
+        free(self.times)
 
     @property
     def is_closed(self) -> bool:
@@ -240,28 +262,120 @@ cdef class Connection:
     def fileno(self) -> int:
         return self.fd
 
-    cpdef object reserve(self):
-        """Take the next place in the order of answers."""
+    cpdef object reserve(self, Meter meter=None):
+        """Take the next place in the order of answers. meter: counts the frame that is being
+        dispatched, and follows its answer."""
         cdef object place = self.next_place
+        if _is_measured or self.times is not NULL:
+            self._follow(meter if _is_measured else None)
         self.next_place += 1
         return place
+
+    cdef int _follow(self, Meter meter) except -1:
+        """Begin to follow the next place."""
+        cdef Timing *times
+        cdef int64_t size, old, at
+        if self.times is NULL:
+            self.sent_place = self.next_place
+        if self.times is NULL or self.next_place - self.sent_place >= self.times_size:
+            if self.times_size == TIMES_MAX:
+                # Answers wait for a slow reader: what was handed to the queue first is told now.
+                self._sent(self.sent_place + 1)
+            else:
+                size = self.times_size * 2 if self.times_size else TIMES_MIN
+                times = <Timing *>malloc(size * sizeof(Timing))
+                if times is NULL:
+                    raise MemoryError
+                old = self.times_size
+                for at in range(self.sent_place, self.next_place):
+                    times[at & (size - 1)] = self.times[at & (old - 1)]
+                free(self.times)
+                self.times, self.times_size = times, size
+        times = self.times + (self.next_place & (self.times_size - 1))
+        times.meter = <void *>meter if meter is not None else NULL
+        times.arrived = self.arrived
+        times.handled = times.replied = 0
+        if meter is not None:
+            meter.count += 1
+            meter.in_bytes += self.frame_bytes
+        return 0
+
+    cdef void _replied(self, int64_t place) noexcept:
+        """The answer of a place is there."""
+        cdef Timing *one
+        if place < self.sent_place or self.times is NULL:
+            return
+        one = self.times + (place & (self.times_size - 1))
+        if one.meter is NULL:
+            return
+        if one.handled == 0:
+            one.replied = -1            # it is being dispatched: the clock is read afterwards
+        else:
+            one.replied = now_ns()
+            observe(&(<Meter>one.meter).stages[<int>(<Meter>one.meter).waits],
+                    one.replied - one.handled)
+
+    cdef void _handled(self, int64_t place, int64_t began, int64_t now) noexcept:
+        """The dispatch that reserved a place, and began at `began`, is over."""
+        cdef Timing *one = self.times + (place & (self.times_size - 1))
+        cdef Meter meter
+        if place < self.sent_place or one.meter is NULL:
+            return
+        meter = <Meter>one.meter
+        one.handled = now
+        if one.replied:
+            one.replied = now
+        observe(&meter.stages[<int>QUEUE], began - one.arrived)
+        observe(&meter.stages[<int>APPEND], now - began)
+
+    cdef void _sent(self, int64_t end) noexcept:
+        """The socket has the answers of places below `end`."""
+        cdef int64_t now = now_ns(), place
+        cdef Timing *one
+        cdef Meter meter
+        for place in range(self.sent_place, end):
+            one = self.times + (place & (self.times_size - 1))
+            if one.meter is not NULL and one.replied > 0:
+                meter = <Meter>one.meter
+                observe(&meter.stages[<int>SEND], now - one.replied)
+                observe(&meter.stages[<int>TOTAL], now - one.arrived)
+        self.sent_place = end
+
+    cdef int _count_out(self, int64_t place, Py_ssize_t size) except -1:
+        """An answer of `size` bytes was queued."""
+        cdef Timing *one
+        if place >= self.sent_place and self.times is not NULL:
+            one = self.times + (place & (self.times_size - 1))
+            if one.meter is not NULL:
+                (<Meter>one.meter).out_bytes += size
+        return 0
 
     cpdef object reply(self, object place, object parts):
         """Fill `place` with `parts`, a list of buffers and file ranges; None: nothing is sent."""
         cdef object waiting
+        cdef int64_t at = place
+        cdef Py_ssize_t before
         if self.fd < 0:
             return
-        if place != self.head_place:
+        if self.times is not NULL:
+            self._replied(at)
+        if at != self.head_place:
             self.ready[place] = parts
             return
-        self.head_place += 1
+        before = self.out_bytes
         if parts is not None:
             self._queue(parts)
+        if self.times is not NULL:
+            self._count_out(at, self.out_bytes - before)
+        self.head_place += 1
         while self.ready and self.head_place in self.ready:
             waiting = self.ready.pop(self.head_place)
-            self.head_place += 1
+            before = self.out_bytes
             if waiting is not None:
                 self._queue(waiting)
+            if self.times is not NULL:
+                self._count_out(self.head_place, self.out_bytes - before)
+            self.head_place += 1
         if self.stalled and self.next_place - self.head_place < UNANSWERED_MAX // 2:
             self.stalled = False
             self.loop.call_soon(self._unstall)
@@ -337,8 +451,12 @@ cdef class Connection:
                     return
                 self._fail("reading", failure)
                 return
+            if _is_measured and (
+                self.start == self.end or not (self.held or self.stalled or self.resting)
+            ):
+                self.arrived = now_ns()     # otherwise: of the frames that wait
             self.end += got
-            self._process()
+            self._process(self.arrived)
             if self.fd < 0 or self.resting or got < room:
                 return
 
@@ -386,14 +504,18 @@ cdef class Connection:
         self.end = waiting
         return True
 
-    cdef object _process(self):
-        """Dispatch the whole frames that have arrived, as far as the limits allow."""
+    cdef object _process(self, int64_t began=0):
+        """Dispatch the whole frames that have arrived, as far as the limits allow. began: by the
+        clock; 0: nobody has looked."""
         cdef Py_ssize_t size, waiting
         cdef object view, go
         cdef int turn = 0
+        cdef int64_t now, place
         if self.dispatching or self.resting:
             return
         self.dispatching = True
+        if _is_measured and began == 0:
+            began = now_ns()
         try:
             while (
                 self.fd >= 0
@@ -421,12 +543,18 @@ cdef class Connection:
                 turn += 1
                 view = PyMemoryView_FromObject(self.buffer)[self.start + 4 : self.start + 4 + size]
                 self.start += size + 4
+                self.frame_bytes = size + 4
+                place = self.next_place
                 try:
                     go = self.dispatch(self, view)
                 except Exception as error:
                     self.close(f"{type(error).__name__}: {error}", error)
                     return
                 view = None
+                if self.times is not NULL and self.next_place > place and self.fd >= 0:
+                    now = now_ns()
+                    self._handled(place, began, now)
+                    began = now
                 if go is False:
                     self.held = True
         finally:
@@ -493,6 +621,8 @@ cdef class Connection:
         if self.fd >= 0 and self.out:
             self.writing = True
             self.loop.add_writer(self.fd, self._writable)
+        elif self.sent_place < self.head_place and self.times is not NULL:
+            self._sent(self.head_place)
 
     def _writable(self):
         self.active = True
@@ -500,6 +630,8 @@ cdef class Connection:
         if self.fd >= 0 and not self.out:
             self.writing = False
             self.loop.remove_writer(self.fd)
+            if self.sent_place < self.head_place and self.times is not NULL:
+                self._sent(self.head_place)
         if self.fd >= 0 and self.out_bytes < OUT_BYTES_MAX:
             self._process()             # what the unsent bytes held back
 

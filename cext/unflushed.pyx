@@ -25,7 +25,7 @@ cdef class DirtyRange:
 
 
 cdef class Job:
-    """See storage/flush_job.py. size: of all ranges; largest: of one of them."""
+    """See storage/flush_job.py. size: of all ranges; largest: of one of them; batches: in all."""
 
     def __init__(self, Dirty log):
         self.log = log
@@ -48,6 +48,8 @@ cdef class Dirty:
         """`size` bytes were written at `position`, the end of `segment`, the last of the log."""
         cdef list written = self._written
         cdef Written last = None
+        self._batches += 1
+        self.written_bytes += size
         if written:
             last = written[len(written) - 1]
         else:
@@ -94,6 +96,8 @@ cdef class Dirty:
             job.directories = sorted(self._directories, reverse=True)  # a parent after what is in it
             self._paths, self._directories = set(), set()
         job.ranges = ranges
+        job.batches = self._batches
+        self._batches = 0
         job.offset = offset
         job.number = self._jobs
         job.may_be_journaled = self.topic_id is not None and not was_cut

@@ -365,6 +365,11 @@ main() {
     /*) ;;
     *) fail "--data-dir $DATA_DIR is no absolute path" "begin it with /" ;;
     esac
+    case $DATA_DIR in
+    /home* | /root* | /run/user* | /tmp* | /dev*)
+        fail "the service does not see $DATA_DIR" "name a directory such as /srv/fastbroker"
+        ;;
+    esac
     check_host
     exec 9>/run/$NAME-install.lock
     flock -n 9 || fail "another install.sh is at work" "wait until it has ended"

@@ -1,8 +1,10 @@
 """Memory that the supervisor shares with the processes it starts.
 
     page := line*, one a process; then the settings
-    line := uint64 beats, connections, partitions, 0       written by that process alone
-    settings := uint64 generation, length, JSON            written by the supervisor alone
+    line := uint64 beats, connections, partitions          written by that process alone
+            uint64 restarts                                written by the supervisor alone
+    settings := uint64 generation, length, JSON            written by the supervisor alone;
+                generation: odd while it writes
 
 Anonymous, and made before anything is forked. Nothing here waits for anybody.
 """
@@ -15,16 +17,19 @@ from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 CELLS = 4  # of a line
+RESTARTS = 3  # which cell
 CELL_BYTES = 8
 SETTINGS_MAX = 256 * 1024
 
 
 class Counts(NamedTuple):
-    """What one process has said of itself. beats: turns of its timer, 0: none yet."""
+    """What one process has said of itself. beats: turns of its timer, 0: none yet. restarts: how
+    often the supervisor has started it again."""
 
     beats: int = 0
     connections: int = 0
     partitions: int = 0
+    restarts: int = 0
 
 
 class SharedMemory:
@@ -42,12 +47,16 @@ class SharedMemory:
 
     def counts(self, index: int) -> Counts:
         """What process `index` has said last."""
-        return Counts(*self._cells[index * CELLS : index * CELLS + 3])
+        return Counts(*self._cells[index * CELLS : (index + 1) * CELLS])
 
     def clear(self, index: int) -> None:
         """Process `index` has ended: what it has said counts no more."""
-        for cell in range(index * CELLS, (index + 1) * CELLS):
+        for cell in range(index * CELLS, index * CELLS + RESTARTS):
             self._cells[cell] = 0
+
+    def restarted(self, index: int) -> None:
+        """Process `index` is started once more."""
+        self._cells[index * CELLS + RESTARTS] += 1
 
     def write(self, settings: Mapping[str, str]) -> None:
         """Leave `settings` for every process. Raises ValueError when they are too large."""
@@ -55,6 +64,7 @@ class SharedMemory:
         if len(text) > SETTINGS_MAX:
             raise ValueError(f"the settings are larger than {SETTINGS_MAX} bytes")
         head = self._settings[: 2 * CELL_BYTES].cast("Q")
+        head[0] += 1
         self._settings[2 * CELL_BYTES : 2 * CELL_BYTES + len(text)] = text
         head[1] = len(text)
         head[0] += 1
@@ -71,11 +81,15 @@ class Line:
         self._cells[0] += 1
 
     def settings(self) -> dict[str, str] | None:
-        """What the supervisor has left; None: nothing yet."""
-        generation, length = self._settings[: 2 * CELL_BYTES].cast("Q")
-        if not generation:
+        """What the supervisor has left; None: nothing yet, or it is writing, and a signal follows.
+        """
+        head = self._settings[: 2 * CELL_BYTES].cast("Q")
+        generation, length = head
+        if not generation or generation % 2:
             return None
         text = bytes(self._settings[2 * CELL_BYTES : 2 * CELL_BYTES + length])
+        if head[0] != generation:
+            return None
         found: dict[str, str] = json.loads(text)
         return found
 

@@ -29,6 +29,7 @@ class Field:
     item: Field
     default: Any
     min_bytes: int
+    is_error: bool
 
 class Plan:
     cls: type
@@ -38,6 +39,7 @@ class Plan:
     flexible: bool
     absent: tuple[tuple[str, Any], ...]
     min_bytes: int
+    errors: dict[int, int] | None
 
 class Message:
     DEFAULTS: ClassVar[dict[str, Any]]

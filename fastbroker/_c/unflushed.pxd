@@ -15,10 +15,13 @@ cdef class Job:
     cdef public list ranges
     cdef public object paths, directories
     cdef public bint may_be_journaled
-    cdef readonly int64_t offset, number, size, largest
+    cdef readonly int64_t offset, number, size, largest, batches
 
 cdef class Dirty:
     cdef public int64_t flushed_offset, recovery_point, since_ms
+    cdef public int64_t opened_at           # where the log ended when it was opened
+    cdef readonly int64_t written_bytes     # since it was opened
+    cdef int64_t _batches                   # that no flush has been asked for
     cdef readonly bytes name
     cdef public bytes topic_id
     cdef public list _written

@@ -23,6 +23,7 @@ class Job:
     number: int
     size: int
     largest: int
+    batches: int
     may_be_journaled: bool
     def __init__(self, log: Dirty) -> None: ...
 
@@ -30,6 +31,8 @@ class Dirty:
     flushed_offset: int
     recovery_point: int
     since_ms: int
+    opened_at: int
+    written_bytes: int
     topic_id: bytes | None
     name: bytes
     _written: list[Written]

@@ -3,11 +3,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 
 from fastbroker import errors
 from fastbroker.cli.client import TIMEOUT_S
 from fastbroker.cli.leaders import Asked, Found, Leaders
+from fastbroker.group.backlog import NO_RECORD, Bounds
 from fastbroker.model import TopicPartition
 from fastbroker.protocol.messages.fetch import FetchRequest
 from fastbroker.protocol.messages.list_offsets import ListOffsetsRequest
@@ -21,14 +22,6 @@ BATCH_BYTES, FETCH_MAX_BYTES = 32 * 1024, 4 * 1024 * 1024
 FETCH_PARTITIONS = 64
 NO_TIME = -1  # of a record whose producer gave none
 CONTROL_BATCHES_MAX = 8  # skipped in a row until a record's time is given up
-
-
-class Bounds(NamedTuple):
-    """start: log start offset; stable: last stable offset; end: high watermark."""
-
-    start: int
-    stable: int
-    end: int
 
 
 def bounds(leaders: Leaders, partitions: Iterable[TopicPartition]) -> Found[Bounds]:
@@ -50,19 +43,23 @@ def offsets_at(leaders: Leaders, partitions: Iterable[TopicPartition], time_ms: 
     return _list(leaders, list(partitions), lambda _: at_ms, READ_COMMITTED)
 
 
-def times(leaders: Leaders, offsets: Mapping[TopicPartition, int]) -> dict[TopicPartition, int]:
-    """The timestamp of the first record at or after each offset, in ms.
+def times(leaders: Leaders, spans: Mapping[TopicPartition, range]) -> dict[TopicPartition, int]:
+    """The timestamp of the first record of each span of offsets, in ms; NO_RECORD: there is none.
 
-    Control batches are passed over, as readers do. Partitions of which it cannot be had are left
-    out: nothing readable there, a leader that does not answer, a record without a time.
+    A ListOffsets by time would answer from an offset of some time on, and times need not ascend
+    with offsets: so the record is fetched. Control batches are passed over, as readers do.
+    Partitions of which it cannot be had are left out: a leader that does not answer, a record
+    without a time.
     """
     out: dict[TopicPartition, int] = {}
-    pending = dict(offsets)
+    pending = {one: span.start for one, span in spans.items()}
     each_bytes, most = BATCH_BYTES, FETCH_PARTITIONS
     for _ in range(CONTROL_BATCHES_MAX):
         found = _fetch(leaders, pending, each_bytes, most)
         for one in list(pending):
             time_ms, after = found.get(one, (NO_TIME, None))
+            if time_ms is None and after is not None and after >= spans[one].stop:
+                time_ms, out[one] = NO_TIME, NO_RECORD
             if time_ms is not None:
                 del pending[one]
                 if time_ms >= 0:
@@ -149,7 +146,7 @@ def _fetch_request(
         max_wait_ms=0,
         min_bytes=0,
         max_bytes=FETCH_MAX_BYTES,
-        isolation_level=READ_COMMITTED,
+        isolation_level=READ_UNCOMMITTED,
         topics=[
             topic(
                 topic=name,

@@ -2,12 +2,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any, NamedTuple
+from typing import Any
 
 from fastbroker import errors
 from fastbroker.cli.client import Client, check, chunks
 from fastbroker.cli.connection import ConnectionLost, NotServed
 from fastbroker.cli.leaders import Leaders
+from fastbroker.group.backlog import UNLIMITED, Retention
 from fastbroker.model import TopicPartition
 from fastbroker.protocol.messages.describe_configs import DescribeConfigsRequest
 from fastbroker.protocol.messages.describe_log_dirs import DescribeLogDirsRequest
@@ -15,17 +16,6 @@ from fastbroker.protocol.messages.describe_log_dirs import DescribeLogDirsReques
 TOPIC_RESOURCE = 2
 KEYS = ["cleanup.policy", "retention.ms", "retention.bytes"]
 TOPICS_MAX = 500  # in one request
-UNLIMITED = -1
-
-
-class Retention(NamedTuple):
-    """When a topic's old records are deleted; UNLIMITED: never for that reason.
-
-    Both are UNLIMITED where the cleanup policy deletes nothing.
-    """
-
-    ms: int
-    bytes: int
 
 
 def retentions(client: Client, names: Iterable[str]) -> dict[str, Retention]:

@@ -118,6 +118,12 @@ class BrokerConfig:
         found = [_listener(text) for text in self["advertised.listeners"] or ()]
         return {one.name: one for one in found if one is not None}
 
+    def metrics_listener(self) -> tuple[str, int] | None:
+        """(host, port) that /metrics is served at; None: it is not."""
+        text = self["fastbroker.metrics.listener"]
+        found = _listener(f"METRICS://{text}") if text else None
+        return (found.host, found.port) if found is not None else None
+
     def protocol(self, listener: str) -> str:
         """The security protocol of a listener's name; KeyError for a name without one."""
         pairs = self["listener.security.protocol.map"].split(",")
@@ -172,6 +178,10 @@ class BrokerConfig:
                     refuse(name, f"{protocol} is not supported yet; use PLAINTEXT")
                 if not 0 < listener.port <= 65535:
                     refuse(name, f"the port of {text!r} is not within 1..65535")
+        metrics = self.metrics_listener()
+        name = "fastbroker.metrics.listener"
+        if self[name] and (metrics is None or not 0 < metrics[1] <= 65535):
+            refuse(name, "expected HOST:PORT, as in 127.0.0.1:9404")
         if not self.listeners():
             refuse("listeners", "no listener for clients is left")
         if len(self["log.dirs"] or ()) > 1:

@@ -63,6 +63,15 @@ _OWN = (
     Key("log.dir", STRING, "/tmp/kafka-logs", "where data lies when log.dirs is not given"),
     Key("log.dirs", items(at_least=1), None, "where data lies; one directory"),
     Key("fastbroker.workers", integer(0, 256), 0, "worker processes; 0: one a physical core"),
+    # Metrics.
+    Key("fastbroker.metrics.listener", STRING, "",
+        "HOST:PORT that serves /metrics for Prometheus, and /healthz; empty: none"),
+    Key("fastbroker.metrics.topics.max", integer(0), 2000,
+        "topics of a worker that have series of their own; others are summed as one"),
+    Key("fastbroker.metrics.partitions.max", integer(0), 20000,
+        "partitions of a worker that have series of their own; others are summed as one"),
+    Key("fastbroker.metrics.groups.max", integer(0), 2000,
+        "consumer groups of a worker that have series; the others are counted"),
     Key("fastbroker.stop.timeout.ms", integer(1000), 60000,
         "a worker that has not closed its logs by then is killed"),
     # Connections.

@@ -6,9 +6,10 @@ import contextlib
 import logging
 import os
 import signal
+from asyncio import AbstractEventLoop
 from collections.abc import Callable
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import uvloop
 
@@ -21,6 +22,9 @@ from fastbroker.net.listener import Listener
 from fastbroker.shared import Line
 from fastbroker.storage.disk import Disk
 from fastbroker.storage.space import DiskFault, is_fault
+
+if TYPE_CHECKING:
+    from fastbroker.net.answering import Answering
 
 log = logging.getLogger(__name__)
 
@@ -76,6 +80,7 @@ def run(
         max_frame_bytes=FRAME_MAX_BYTES,
     )
     listener.start()
+    answering = _answering(loop, config, node)
     if line is not None:
         reload = partial(requests.reload, line)
         loop.add_signal_handler(signal.SIGHUP, reload)
@@ -88,6 +93,8 @@ def run(
     finally:
         requests.close()
         listener.close()
+        if answering is not None:
+            answering.close()
         with contextlib.suppress(FileNotFoundError):
             os.unlink(home.socket_path)
         if not failures:
@@ -97,3 +104,18 @@ def run(
         if is_fault(failures[0]):
             raise DiskFault(f"{home.path}: {failures[0]}") from failures[0]
         raise failures[0]
+
+
+def _answering(loop: AbstractEventLoop, config: BrokerConfig, node: Node) -> Answering | None:
+    """What others of this host may ask, when anybody does."""
+    if config.metrics_listener() is None:
+        return None
+    from fastbroker.controller.metrics import ControllerMetrics
+    from fastbroker.net.answering import Answering, socket_path
+
+    metrics = ControllerMetrics(loop, node)
+    metrics.delay.start()
+    path = socket_path(config.data_dir, "controller")
+    answering = Answering(loop, path, {b"metrics": metrics.answer})
+    answering.start()
+    return answering

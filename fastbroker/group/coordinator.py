@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from fastbroker.config.broker import BrokerConfig
 from fastbroker.group.administration import Administration
 from fastbroker.group.consumer.environment import Environment
-from fastbroker.group.consumer.group import ConsumerGroup
+from fastbroker.group.consumer.group import AnyGroup, ConsumerGroup
 from fastbroker.group.consumer.settings import NO_OVERRIDES, ConsumerSettings, Overrides
 from fastbroker.group.member_requests import MemberRequests
 from fastbroker.group.offset_requests import OffsetRequests
@@ -73,6 +73,11 @@ class GroupCoordinator:
     def partition_for(self, group_id: str) -> int:
         """The partition of __consumer_offsets that keeps a group."""
         return self.shards.partition_for(group_id)
+
+    def groups(self) -> Iterator[AnyGroup]:
+        """Every group; others may come and go between two of them."""
+        for shard in self.shards:
+            yield from list(shard.groups.values())
 
     def _consumer_groups(self) -> Iterator[ConsumerGroup]:
         for shard in self.shards:

@@ -6,6 +6,7 @@ from typing import Any
 
 from fastbroker._c.codec import Malformed, decode, encode_frame
 from fastbroker._c.connection import Connection
+from fastbroker._c.meter import Stage, meter_of
 from fastbroker.errors import CloseConnection, CorruptFrame, UnsupportedVersion
 from fastbroker.handlers.context import Broker, RequestContext
 from fastbroker.handlers.registry import Served
@@ -33,11 +34,14 @@ COMPLAINTS_MAX = 1000  # different (client, API, version) that are remembered fo
 class Route:
     """What is the same for all requests of one API and version on one connection.
 
+    meter: counts them, when metrics are served.
     prefix: the bytes of the request header from the client id on, up to the body at `offset`.
     tags: what stands between correlation id and body of the response.
     """
 
-    __slots__ = ("ctx", "offset", "prefix", "request_plan", "response_plan", "served", "tags")
+    __slots__ = (
+        "ctx", "meter", "offset", "prefix", "request_plan", "response_plan", "served", "tags",
+    )  # fmt: skip
 
     def __init__(self, ctx: RequestContext, served: Served, prefix: bytes) -> None:
         kind = api(ctx.api_key)
@@ -45,6 +49,9 @@ class Route:
         self.offset = CORRELATION_END + len(prefix)
         self.request_plan = plan(kind.request, ctx.api_version)
         self.response_plan = plan(kind.response, ctx.api_version)
+        self.meter = meter_of(
+            ctx.api_key, ctx.api_version, Stage.FLUSH if served.two_stage else Stage.WAIT
+        )
         flexible = ctx.api_version >= kind.first_flexible and kind.key != API_VERSIONS
         self.tags = b"\0" if flexible else b""
 
@@ -88,7 +95,7 @@ class Dispatch:
             name = NAMES[ctx.api_key]
             raise CorruptFrame(f"{name} v{ctx.api_version}: {error}") from None
         correlation_id = head[VERSION_END:]
-        place = connection.reserve()
+        place = connection.reserve(route.meter)
         answer = route.served.handler(route.ctx, request)
         if isinstance(answer, Deferred):
             if not answer.done:

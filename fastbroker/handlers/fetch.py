@@ -300,6 +300,7 @@ class _Reading:
                 else:
                     self.copied += size
                     data.records = one.partition.log.copy(one.slice)
+                one.partition.sent_bytes += size
             except (OSError, KafkaStorageError) as why:
                 if isinstance(why, OSError):
                     self.broker.log_dir.fault(why)

@@ -72,7 +72,7 @@ class Listener:
         self._begun: dict[Connection, tuple[int, float]] = {}  # slow frame's number, seen since
         self._relief_timer: TimerHandle | None = None
         self._lines = LogRate()
-        self._refused = 0
+        self.opened = self.refused = 0  # connections, since the start
         self._accepting = False
         self._open = True
 
@@ -157,16 +157,17 @@ class Listener:
             local=local,
         )
         self.connections.add(connection)
+        self.opened += 1
 
     def _refuse(self, peer: object) -> None:
-        self._refused += 1
-        if self._refused & (self._refused - 1) == 0:  # 1, 2, 4, 8, ...: a flood logs few lines
+        self.refused += 1
+        if self.refused & (self.refused - 1) == 0:  # 1, 2, 4, 8, ...: a flood logs few lines
             log.warning(
                 "listener %s refused a connection from %s (%d so far): %d are open already"
                 " (max.connections, and seven eighths of the limit of open files)",
                 self.name,
                 peer,
-                self._refused,
+                self.refused,
                 self.max_connections,
             )
 

@@ -72,6 +72,9 @@ class FetchSessions:
         self.slots, self.new_id = slots, new_id
         self.sessions: dict[int, FetchSession] = {}
 
+    def __len__(self) -> int:
+        return len(self.sessions)
+
     def begin(self, partitions: int, *, by_id: bool, now_ms: int) -> FetchSession | None:
         """A new session for a full fetch; None when every slot is better used."""
         if self.slots <= 0:

@@ -39,6 +39,21 @@ class Leadership(NamedTuple):
     isr: tuple[int, ...]
 
 
+class Kept(NamedTuple):
+    """What is known of a partition whose log is closed.
+
+    records, bytes: appended by this process before. start, end: the log's; after a crash `end` may
+    be ahead of this until the log is opened.
+    """
+
+    records: int
+    bytes: int
+    size: int
+    segments: int
+    start: int
+    end: int
+
+
 class Partition:
     """Owned by one worker.
 
@@ -46,11 +61,13 @@ class Partition:
     open_log(): its log, called when it is first needed: most partitions of a large broker are idle,
         and cost next to nothing until then. Raises KafkaStorageError.
     request_flush(self): called when something waits to be flushed; `flushed` follows.
+    kept: of the log when it was closed; None: it was never open, and nobody looked.
+    sent_bytes: of batches in answers to fetches.
     """
 
     __slots__ = (
-        "_open_log", "broker_id", "failure", "high_watermark", "leadership", "log", "name",
-        "purgatory", "request_flush", "topic_id",
+        "_open_log", "broker_id", "failure", "high_watermark", "kept", "leadership", "log", "name",
+        "purgatory", "request_flush", "sent_bytes", "topic_id",
     )  # fmt: skip
     log: Log
     high_watermark: int
@@ -69,6 +86,8 @@ class Partition:
         self.broker_id, self.request_flush = broker_id, request_flush
         self.leadership = Leadership(NOBODY, -1, -1, (), ())
         self.failure: BaseException | None = None
+        self.kept: Kept | None = None
+        self.sent_bytes = 0
 
     # ---- its log
 
@@ -112,7 +131,22 @@ class Partition:
 
     def forget_log(self) -> None:
         """Its log was closed; it is opened again when needed."""
+        log = self.log
+        self.kept = Kept(
+            *self.appended(), log.size, len(log.segments), log.log_start_offset, log.log_end_offset
+        )
         del self.log, self.high_watermark, self.purgatory
+
+    def appended(self) -> tuple[int, int]:
+        """Records and bytes that this process has appended so far."""
+        log, kept = self.opened, self.kept
+        records, size = (kept.records, kept.bytes) if kept is not None else (0, 0)
+        if log is None:
+            return records, size
+        unflushed = log.unflushed
+        return (
+            records + log.log_end_offset - unflushed.opened_at, size + unflushed.written_bytes
+        )
 
     # ---- leadership
 

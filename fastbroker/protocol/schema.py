@@ -207,6 +207,7 @@ def _plan(cls: type[Struct], version: int, flexible: bool) -> Plan:
 def _field(name: str, field: Field, version: int, flexible: bool) -> codec.Field:
     out = codec.Field()
     out.name, out.kind = name, _KINDS[field.kind]
+    out.is_error = name.endswith("error_code")
     out.compact, out.default = flexible, field.default
     out.nullable = is_in(version, field.nullable)
     if field.kind == Kind.STRUCT:

@@ -43,6 +43,13 @@ class BatchFile:
     def fd(self) -> int:
         return (self._file or self.file).fd
 
+    def view(self) -> BatchFile:
+        """What is there now, for another thread: it keeps the file open, which this one need not
+        have been."""
+        view = BatchFile(self.disk, self.path, self.size)
+        view._file = self._file or OpenFile(self.disk, self.disk.open(self.path, write=False))
+        return view
+
     def range(self, position: int, size: int) -> FileRange:
         """The bytes [position, position + size) as a piece of a response; keeps the file open."""
         file = self.file

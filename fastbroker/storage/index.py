@@ -64,6 +64,11 @@ class IndexFile:
         return len(self._load()) // self.width
 
     @property
+    def is_loaded(self) -> bool:
+        """Whether the entries are in memory."""
+        return self._entries is not None
+
+    @property
     def size(self) -> int:
         """Bytes of all entries."""
         entries = self._entries
@@ -217,12 +222,16 @@ class TimeIndex:
             return self.base_offset
         return self.base_offset + self.file.entry(_TIME, number)[1]
 
+    def entry(self, number: int) -> tuple[int, int]:
+        """(timestamp, offset) of an entry."""
+        timestamp, relative = self.file.entry(_TIME, number)
+        return timestamp, self.base_offset + relative
+
     def last(self) -> tuple[int, int]:
         """(timestamp, offset) of the last entry; (-1, base offset) without entries."""
         if not len(self.file):
             return -1, self.base_offset
-        timestamp, relative = self.file.entry(_TIME, len(self.file) - 1)
-        return timestamp, self.base_offset + relative
+        return self.entry(len(self.file) - 1)
 
     def write(self) -> bool:
         """See IndexFile.write."""

@@ -38,7 +38,7 @@ from fastbroker.storage.partition_metadata import (
     write_topic_id,
 )
 from fastbroker.storage.recovery import sync_what_is_left
-from fastbroker.storage.segment_files import LOG
+from fastbroker.storage.segment_files import LOG, offsets_of
 from fastbroker.storage.space import Space, is_fault, refusal
 from fastbroker.uuids import new_uuid, uuid_bytes, uuid_text
 
@@ -78,7 +78,8 @@ class LogDir:
         self.space = Space(path)
         self.checkpoints = OffsetCheckpoints(disk, path, self.logs)
         self.journal = Journal(disk, path)
-        self._closed: set[TopicPartition] = set()  # by this run
+        # By this run: the version of its segments, and where it begins.
+        self._closed: dict[TopicPartition, tuple[int, int]] = {}
         self._lock = -1
 
     # ---- opening
@@ -201,7 +202,7 @@ class LogDir:
         directory = self._file(str(partition))
         try:
             if not self._has_own_directory(partition, directory, topic_id):
-                self._closed.discard(partition)
+                self._closed.pop(partition, None)
                 self.checkpoints.begin_anew(partition)
         except OSError as error:
             self.fault(error)
@@ -221,7 +222,7 @@ class LogDir:
             topic_id=topic_id,
             fault=self.fault,
         )
-        self._closed.discard(partition)
+        self._closed.pop(partition, None)
         if self.cleaned.get(partition, 0) > opened.log_end_offset:
             del self.cleaned[partition]  # it was of another log, or more than this was lost
         return opened
@@ -275,7 +276,7 @@ class LogDir:
         one.end()
         self.checkpoints.closed(partition, one)
         del self.logs[partition]
-        self._closed.add(partition)
+        self._closed[partition] = one.segments.version, one.log_start_offset
 
     def has_files(self, partition: TopicPartition) -> bool:
         """Whether anything was ever written to a log."""
@@ -291,6 +292,44 @@ class LogDir:
             return 0
         names = [name for name in self.disk.list(directory) if name.endswith(LOG)]
         return sum(self.disk.size(os.path.join(directory, name)) for name in names)
+
+    def end_of(self, partition: TopicPartition) -> int | None:
+        """Where a log ends, whether it is open or not; None: that is known once it was opened.
+
+        Of one that is closed all is committed.
+        """
+        found = self.logs.get(partition)
+        if found is not None:
+            return found.log_end_offset
+        end = self.checkpoints.recovery_point(partition)
+        if end and (self.was_clean or partition in self._closed):
+            return end
+        return None if self.has_files(partition) else 0
+
+    def start_of(self, partition: TopicPartition) -> int:
+        """Where a log begins, whether it is open or not. Raises OSError."""
+        found = self.logs.get(partition)
+        if found is not None:
+            return found.log_start_offset
+        closed = self._closed.get(partition)
+        if closed is not None:
+            return closed[1]
+        there = self.has_files(partition)
+        names = self.disk.list(self.directory_of(partition)) if there else []
+        first = min(offsets_of(names, LOG), default=0)
+        return max(self.checkpoints.log_start(partition), first)
+
+    def version_of(self, partition: TopicPartition) -> int:
+        """See Segments.version, of a log that is open, or of one as it was closed; -1: it has not
+        been opened yet, and nothing has changed in it since the start."""
+        found = self.logs.get(partition)
+        if found is not None:
+            return found.segments.version
+        return self._closed.get(partition, (-1, 0))[0]
+
+    def directory_of(self, partition: TopicPartition) -> str:
+        """Where a log's files are, or would be."""
+        return self._file(str(partition))
 
     def unknown_directories(self, known: Iterable[TopicPartition]) -> list[str]:
         """Partition directories that no partition of `known` has."""
@@ -316,7 +355,7 @@ class LogDir:
         if forgotten is not None:
             forgotten.is_gone = True
             forgotten.unflushed.dropped(forgotten.segments)
-        self._closed.discard(partition)
+        self._closed.pop(partition, None)
         self.checkpoints.forget(partition)
         directory = self._file(str(partition))
         if not self.disk.exists(directory):

@@ -236,6 +236,11 @@ class Segment(BatchFile):
         self.size = position
         self.indexes.cut(self, offset)
 
+    @property
+    def is_idle(self) -> bool:
+        """Whether none of its files is held."""
+        return self._file is None and not self.indexes.are_loaded
+
     def let_go(self) -> None:
         """Hold the files of a segment that will not grow no longer; an answer on its way may.
 

@@ -210,6 +210,11 @@ class SegmentIndexes:
         indexes = (self.offset_index, self.time_index, self.txn_index)
         return [index.file.path for index in indexes if index.write()]
 
+    @property
+    def are_loaded(self) -> bool:
+        """Whether one of those by which batches are found is in memory."""
+        return self.offset_index.file.is_loaded or self.time_index.file.is_loaded
+
     def forget(self) -> None:
         """Let go of their memory; they are in the files, and loaded again when needed."""
         for index in (self.offset_index, self.time_index, self.txn_index):

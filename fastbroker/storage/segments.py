@@ -3,6 +3,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import count
 from typing import NamedTuple, overload
 
 from fastbroker._c.buffer import FileRange
@@ -10,6 +11,7 @@ from fastbroker._c.record_batch import HEADER_BYTES, read_header, whole_batches
 from fastbroker.storage.segment import Segment
 from fastbroker.storage.txn_index import AbortedTransaction
 
+_VERSIONS = count()
 RECENT_MAX = 128  # offsets whose positions are remembered, for readers at the end of the log
 
 
@@ -34,9 +36,10 @@ class Segments(Sequence[Segment]):
     written, `last`. Owned by one Log.
 
     Each segment ends where the next begins; compaction leaves gaps in the offsets within.
+    version: another one, never seen before in this process, after every change but an append.
     """
 
-    __slots__ = ("_all", "_bases", "_recent", "last")
+    __slots__ = ("_all", "_bases", "_recent", "last", "version")
     last: Segment
 
     def __init__(self, segments: Iterable[Segment] = ()) -> None:
@@ -45,6 +48,7 @@ class Segments(Sequence[Segment]):
         if self._all:
             self.last = self._all[-1]
         self._recent: dict[int, tuple[Segment, int]] = {}
+        self.version = next(_VERSIONS)
 
     def __iter__(self) -> Iterator[Segment]:
         return iter(self._all)
@@ -104,6 +108,7 @@ class Segments(Sequence[Segment]):
             self.last = segments[-1]
         self._bases = [segment.base_offset for segment in segments]
         self._recent.clear()
+        self.version = next(_VERSIONS)
 
     # ---- where offsets are
 

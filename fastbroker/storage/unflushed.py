@@ -61,7 +61,7 @@ class Unflushed(Dirty):
 
     def opened(self, end: int) -> None:
         """The log was opened: it ends at `end`, and all of it has been synced."""
-        self.flushed_offset = self.recovery_point = end
+        self.flushed_offset = self.recovery_point = self.opened_at = end
 
     def made(self, directory: str) -> None:
         """Names in `directory` are new."""

@@ -100,6 +100,10 @@ class JournalHandler(logging.Handler):
         except Exception:
             self.handleError(record)
 
+    def close(self) -> None:
+        self._socket.close()
+        super().close()
+
     def entry(self, record: logging.LogRecord) -> bytes:
         """The datagram."""
         fields = {

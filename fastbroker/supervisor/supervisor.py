@@ -6,15 +6,23 @@ import logging
 import os
 import select
 import signal
+import socket
 import time
 from collections.abc import Callable
 from functools import partial
 
 from fastbroker.config.broker import BrokerConfig
 from fastbroker.model import broker_id
+from fastbroker.net.address import AddressInUse, listen
 from fastbroker.shared import Line, SharedMemory
 from fastbroker.supervisor import systemd
-from fastbroker.supervisor.child import EXIT_CONFIG, EXIT_DISK, Child, set_process_name
+from fastbroker.supervisor.child import (
+    EXIT_CONFIG,
+    EXIT_DISK,
+    FAILURES_MAX,
+    Child,
+    set_process_name,
+)
 from fastbroker.supervisor.log_lines import log_to_stderr
 from fastbroker.supervisor.oversight import Oversight
 from fastbroker.supervisor.reload import reload
@@ -54,7 +62,12 @@ def run(config: BrokerConfig, load: Load | None = None) -> int:
     run_path = os.path.join(config.data_dir, "run")
     is_first = not os.path.exists(run_path)
     os.makedirs(run_path, exist_ok=True)
-    return _Supervisor(config, load, begun, is_first=is_first).run()
+    try:
+        supervisor = _Supervisor(config, load, begun, is_first=is_first)
+    except AddressInUse as error:
+        log.error("fastbroker.metrics.listener: %s", error)
+        return EXIT_CONFIG
+    return supervisor.run()
 
 
 class _Supervisor:
@@ -69,13 +82,21 @@ class _Supervisor:
         self._wakeup = wakeup
         lifeline, self._lifeline = os.pipe()  # kept open here; its end means that we are gone
         own = [self._signals, self._wakeup, self._lifeline]
-        self._shared = SharedMemory(1 + self.workers)
         self.oversight = Oversight(systemd.watchdog_s())
         self.controller = Child("controller", partial(self._controller, 0), lifeline, own)
         self.children = [self.controller]
         for index in range(self.workers):
             main = partial(self._worker, index)
             self.children.append(Child(f"worker-{index}", main, lifeline, own))
+        self._needed = list(self.children)  # a start is over when these serve
+        if address := config.metrics_listener():
+            # The socket is ours: an address that cannot be had ends the start, and who connects
+            # while the gateway is started again waits.
+            sock = listen(address)
+            main = partial(self._gateway, sock)
+            self.children.append(Child("gateway", main, lifeline, list(own)))
+            own.append(sock.fileno())  # which no other child has a use for
+        self._shared = SharedMemory(len(self.children))
         self._was_ready = False
         self._is_stopping = False
         self._status = 0
@@ -93,9 +114,23 @@ class _Supervisor:
         line = self._line(1 + index)
         run(self.config, index, self.workers, ready, lifeline_fd, line)
 
+    def _gateway(
+        self, sock: socket.socket, ready: Callable[[], object], lifeline_fd: int
+    ) -> None:
+        from fastbroker.gateway.host import Host
+        from fastbroker.gateway.main import run
+
+        host = Host(self.config.data_dir, self.workers, os.getppid(), self._restarts)
+        run(host, sock, ready, lifeline_fd, self._line(1 + self.workers))
+
     def _line(self, slot: int) -> Line:
         """Of the process that calls it."""
         return self._shared.line(slot, self.oversight.beat_every_s)
+
+    def _restarts(self) -> dict[str, int]:
+        """By process, how often it was started again."""
+        roles = [child.role for child in self.children]
+        return {role: self._shared.counts(slot).restarts for slot, role in enumerate(roles)}
 
     def run(self) -> int:
         set_process_name("fb-supervisor")
@@ -155,7 +190,8 @@ class _Supervisor:
 
     def _ended(self, child: Child) -> None:
         status = child.ended()
-        self._shared.clear(self.children.index(child))
+        slot = self.children.index(child)
+        self._shared.clear(slot)
         self.oversight.ended(child)
         if status == EXIT_CONFIG and not self._was_ready:
             self._status, self._is_stopping = EXIT_CONFIG, True
@@ -165,11 +201,17 @@ class _Supervisor:
             child.is_given_up = True
             self._status = 1
             return
+        if child.failures >= FAILURES_MAX and child in self._needed and not self._was_ready:
+            log.critical("%s has failed %d times: the broker cannot start", child.role,
+                         child.failures)  # fmt: skip
+            self._status, self._is_stopping = 1, True
+            return
         how = f"signal {-status}" if status < 0 else f"exit status {status}"
         log.error("%s has ended (%s): starting it again", child.role, how)
+        self._shared.restarted(slot)
 
     def _announce(self) -> None:
-        if self._was_ready or not all(child.is_ready for child in self.children):
+        if self._was_ready or not all(child.is_ready for child in self._needed):
             return
         self._was_ready = True
         listener = self.config.listeners()[0]

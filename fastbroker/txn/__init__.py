@@ -27,9 +27,9 @@ Reading order
 
 Non-obvious
 - Epoch 32767 is given to nobody: it is left for fencing the owner of 32766, and for its markers.
-- A broker's AddPartitionsToTxn (version 4 and later) waits for a transition on its way and for the
-  completion of the transaction before; Kafka answers CONCURRENT_TRANSACTIONS, and the broker that
-  asked tries again every 20 ms for as long.
+- AddPartitionsToTxn and AddOffsetsToTxn wait for a transition on its way and for the completion of
+  the transaction before. Kafka answers CONCURRENT_TRANSACTIONS, and whoever asked, a broker or a
+  client, tries again: every 20 to 300 ms, and KafkaJS with other records than before.
 - A failed write that fences a producer leaves its epoch as it was; Kafka keeps the raised one in
   memory. Either may be in the log, and the next write decides.
 - With TV2 a fence is an end like every other: a producer whose transaction timed out may abort it,

@@ -248,7 +248,8 @@ class TransactionCoordinator:
     def add_offsets_to_txn(
         self, request: AddOffsetsToTxnRequest, *, api_version: int
     ) -> Deferred[AddOffsetsToTxnResponse]:
-        """AddOffsetsToTxn 0-4: the partition of __consumer_offsets that keeps a group."""
+        """AddOffsetsToTxn 0-4: the partition of __consumer_offsets that keeps a group. It waits as
+        partitions do, see `add_partitions_to_txn`."""
         number = self._offsets_partition(request.group_id)
 
         def attempt(_: int | None) -> Deferred[Transaction] | Transaction:
@@ -260,8 +261,9 @@ class TransactionCoordinator:
                 client_version=0,
             )
 
+        patiently = self._patient(request.transactional_id, attempt, self.settings.client_wait_ms)
         return self._answer(
-            attempt,
+            patiently,
             lambda _: AddOffsetsToTxnResponse(),
             lambda error: AddOffsetsToTxnResponse(
                 error_code=_code(error, AddOffsetsToTxnRequest, api_version)
@@ -273,8 +275,10 @@ class TransactionCoordinator:
     ) -> Deferred[AddPartitionsToTxnResponse]:
         """AddPartitionsToTxn 0-5: a client's, and from version 4 the batch of a broker.
 
-        A broker's addition waits for a transition that is on its way (add_wait_ms at most): it is
-        a producer's next transaction, begun when the one before was decided.
+        An addition waits for a transition that is on its way, for so long at most: it is a
+        producer's next transaction, begun when the one before was decided. Who is not told to try
+        again cannot do it wrongly: KafkaJS would spread the keyless records of a send over the
+        partitions anew, and lose those that moved to a broker which has got its part already.
         """
         asked = addition.asked(request, api_version)
         response: Deferred[AddPartitionsToTxnResponse] = Deferred()
@@ -323,7 +327,8 @@ class TransactionCoordinator:
                 client_version=BUMPS_EPOCHS if bumps else 0,
             )
 
-        attempt = self._patient(one.transactional_id, add) if is_batch else add
+        within_ms = self.settings.add_wait_ms if is_batch else self.settings.client_wait_ms
+        attempt = self._patient(one.transactional_id, add, within_ms)
         return self._answer(attempt, lambda _: dict.fromkeys(one.partitions, 0), failed)
 
     def _refusal(self, partition: TopicPartition, *, of_client: bool) -> int:
@@ -367,13 +372,13 @@ class TransactionCoordinator:
         )
         return shard.write(entry, following)
 
-    def _patient(self, transactional_id: str, attempt: Attempt) -> Attempt:
+    def _patient(self, transactional_id: str, attempt: Attempt, within_ms: int) -> Attempt:
         """`attempt`, made again at every transition while it is told CONCURRENT_TRANSACTIONS."""
 
         def entry() -> Entry | None:
             return self.shards.of(transactional_id).entries.get(transactional_id)
 
-        return patient(attempt, entry, self.timers, within_ms=self.settings.add_wait_ms)
+        return patient(attempt, entry, self.timers, within_ms=within_ms)
 
     # Administration.
 

@@ -10,13 +10,15 @@ from fastbroker.config.broker import BrokerConfig
 class TransactionSettings:
     """Limits and waits of the transaction coordinator.
 
-    add_wait_ms: how long a broker's AddPartitionsToTxn waits for a transition that is on its way.
+    add_wait_ms, client_wait_ms: how long a broker's and a client's addition to a transaction wait
+        for a transition that is on its way.
     """
 
     partitions: int = 50
     max_timeout_ms: int = 900_000
     id_expiration_ms: int = 604_800_000
     add_wait_ms: int = 100
+    client_wait_ms: int = 1_000
 
     @classmethod
     def of(cls, config: BrokerConfig) -> TransactionSettings:

@@ -3,6 +3,7 @@ from __future__ import annotations
 
 from asyncio import AbstractEventLoop
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from fastbroker.errors import KafkaError
 from fastbroker.partition.partition import Partition
@@ -12,6 +13,9 @@ from fastbroker.storage.space import is_fault
 from fastbroker.worker.checkpoint import Checkpoint
 from fastbroker.worker.flush_round import FlushRound, Part
 from fastbroker.worker.syncing import Syncing
+
+if TYPE_CHECKING:
+    from fastbroker.worker.flush_counts import FlushCounts
 
 FULL_RETRY_S = 0.1  # until a partition is flushed again whose small files had no space
 
@@ -41,6 +45,7 @@ class Flusher:
         # Jobs that were begun and whose small files could not be opened: there were no descriptors.
         self._unopened: dict[Partition, FlushJob] = {}
         self._round: FlushRound | None = None
+        self.counts: FlushCounts | None = None  # while metrics are served
         self._is_due = False
         self._is_open = True
         loop.add_reader(thread.done_fd, self._end)
@@ -66,6 +71,8 @@ class Flusher:
         if parts:
             self._round = FlushRound(parts, self._journal)
             self._round.begin(self._thread)
+            if self.counts is not None:
+                self.counts.begun()
 
     def _part(self, partition: Partition) -> Part | None:
         """What of `partition` is to be flushed now; None: nothing, or later."""
@@ -109,6 +116,8 @@ class Flusher:
         """
         ended, self._round = self._round, None
         if ended is not None:
+            if self.counts is not None:
+                self.counts.ended()
             ended.end(failures)
             self._lacking += ended.lacking
             for part, error in ended.failed.items():
@@ -118,14 +127,17 @@ class Flusher:
     def _tell(self, ended: FlushRound | None) -> None:
         if ended is None:
             return
-        size = 0
+        size = batches = 0
         for parts, is_journaled in (ended.journaled, True), (ended.direct, False):
             if ended.failed or ended.lacking:
                 but = {*ended.failed, *ended.lacking}
                 parts = [part for part in parts if part not in but]
             for part in parts:
                 size += part.job.size
+                batches += part.job.batches
                 part.partition.flushed(part.job, is_journaled=is_journaled)
+        if self.counts is not None:
+            self.counts.flushed(batches, size)
         if self._checkpoint is not None:
             self._checkpoint.flushed(size)
             self._checkpoint.look()

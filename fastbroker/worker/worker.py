@@ -6,6 +6,7 @@ import os
 import uuid
 from asyncio import AbstractEventLoop
 from collections.abc import Callable
+from functools import partial
 from os.path import join
 from typing import TYPE_CHECKING, Any
 
@@ -48,7 +49,9 @@ from fastbroker.worker.upkeep import Upkeep
 
 if TYPE_CHECKING:
     from fastbroker.group.coordinator import GroupCoordinator
+    from fastbroker.net.answering import Answering
     from fastbroker.txn.coordinator import TransactionCoordinator
+    from fastbroker.worker.metrics import WorkerMetrics
 
 log = logging.getLogger(__name__)
 
@@ -148,6 +151,8 @@ class Worker:
         self.compaction = Compaction(loop, self.broker, remove, self.log_dir.take_offline)
         self.space = SpaceWatch(self.broker, self.rounds.begin, remove.hurry)
         self.listeners = [self._listener(one.at(index)) for one in config.listeners()]
+        self.metrics: WorkerMetrics | None = None
+        self.answering = self._answering() if config.metrics_listener() else None
 
     # ---- what is made once
 
@@ -195,6 +200,24 @@ class Worker:
             idle_ms=config["connections.max.idle.ms"],
         )
 
+    def _answering(self) -> Answering:
+        from fastbroker.net.answering import Answering, socket_path
+        from fastbroker.worker.flush_counts import FlushCounts
+        from fastbroker.worker.lag import Positions, committed
+        from fastbroker.worker.metrics import WorkerMetrics
+
+        self.flusher.counts = FlushCounts()
+        self.metrics = WorkerMetrics(self.loop, self.broker, self.listeners, self.flusher.counts)
+        return Answering(
+            self.loop,
+            socket_path(self.config.data_dir, f"worker-{self.index}"),
+            {
+                b"metrics": self.metrics.answer,
+                b"committed": partial(committed, self.broker),
+                b"positions": Positions(self.loop, self.broker).answer,
+            },
+        )
+
     def _group_coordinator(self) -> GroupCoordinator:
         from fastbroker.worker.group_coordinator import group_coordinator
 
@@ -209,6 +232,9 @@ class Worker:
 
     def start(self) -> None:
         """Connect to the controller; the rest follows from its answers."""
+        if self.answering is not None and self.metrics is not None:
+            self.metrics.start()
+            self.answering.start()
         self.peers.start()
         self.client.start()
         self.metadata_client.start()
@@ -322,6 +348,9 @@ class Worker:
         threads have still to tell."""
         for listener in self.listeners:
             listener.close()
+        if self.answering is not None and self.metrics is not None:
+            self.metrics.close()
+            self.answering.close()
         self.peers.close()
         self.observer.close()
         self.client.close()

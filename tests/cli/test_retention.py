@@ -1,7 +1,8 @@
 """What topics keep."""
 from __future__ import annotations
 
-from fastbroker.cli.retention import UNLIMITED, Retention, retention
+from fastbroker.cli.retention import retention
+from fastbroker.group.backlog import UNLIMITED, Retention
 
 
 def test_of_a_topics_settings() -> None:

@@ -127,7 +127,8 @@ class Container:
         end = time.monotonic() + self.boot_deadline_s
         children = pathlib.Path(f"/proc/{self._process.pid}/task/{self._process.pid}/children")
         while True:
-            assert self._process.poll() is None and time.monotonic() < end, self.console()
+            assert self._process.poll() is None, self.console()
+            assert time.monotonic() < end, self.console()
             found = children.read_text().split()
             if found and self._is_booted(int(found[0])):
                 self.leader = int(found[0])
@@ -190,7 +191,7 @@ class Container:
 
 
 def _hierarchies() -> list[pathlib.Path]:
-    """Where systemd keeps its groups: in the one hierarchy, or in that of its name and the other."""
+    """Where systemd keeps its groups: in the one hierarchy, or in its own and the new one."""
     found = [CGROUPS / name for name in ("systemd", "unified")]
     found = [one for one in found if (one / "cgroup.procs").exists()]
     return found or [CGROUPS]

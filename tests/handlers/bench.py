@@ -70,7 +70,7 @@ class FakeConnection:
         self.places = 0
         self._closed = closed
 
-    def reserve(self) -> int:
+    def reserve(self, meter: object = None) -> int:
         self.places += 1
         return self.places - 1
 

@@ -267,3 +267,27 @@ def test_a_start_is_found_again_in_epochs_too(tmp_path: pathlib.Path) -> None:
     crash(directory)
     again = opened(started(tmp_path), FIRST)
     assert again.epochs.entries == [(2, 2)]
+
+
+def test_where_a_closed_log_begins_and_ends(tmp_path: pathlib.Path) -> None:
+    directory = started(tmp_path)
+    assert (directory.start_of(TP), directory.end_of(TP)) == (0, 0)
+    log = opened(directory, FIRST)
+    fill(log, 20)
+    log.roll(NOW)
+    log.advance_start(25)
+    assert (directory.start_of(TP), directory.end_of(TP)) == (20, 20)
+    fill(log, 20)
+    log.advance_start(25)
+    open_ones = (directory.start_of(TP), directory.end_of(TP))
+    log.close()
+    directory.close_log(TP)
+    assert (directory.start_of(TP), directory.end_of(TP)) == open_ones == (25, 40)
+    directory.close(7)
+    again = LogDir(directory.path, disk=directory.disk, node_id=1)
+    again.open()
+    assert (again.start_of(TP), again.end_of(TP)) == (25, 40), "after a clean stop it is known"
+    crash(again)
+    unclean = LogDir(directory.path, disk=directory.disk, node_id=1)
+    unclean.open()
+    assert unclean.end_of(TP) is None, "what a crash has left is looked through first"

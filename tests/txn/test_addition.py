@@ -100,31 +100,33 @@ def test_offsets_of_a_group() -> None:
     assert bench.kept().partitions == {TopicPartition("__consumer_offsets", 3)}
 
 
-def test_a_transaction_that_is_being_completed() -> None:
+# Who adds, and how long it waits.
+ADDERS = pytest.mark.parametrize(
+    ("adder", "within_ms"), [("enlist", 100), ("add", 1_000), ("offsets", 1_000)]
+)
+
+
+def adds(bench: Bench, adder: str, producer: Producer, topic: str) -> Any:
+    """A broker's or a client's addition of a partition, or one of a group with that name."""
+    if adder == "offsets":
+        return bench.offsets("t", producer, topic)
+    return getattr(bench, adder)("t", producer, (topic, 0))
+
+
+def test_a_transaction_that_is_being_completed_is_verified_at_once() -> None:
     bench = Bench()
     producer = bench.ongoing()
     bench.brokers.instant = False
     following = bench.end("t", producer)
-    assert bench.add("t", following, CLICKS) == CONCURRENT
-    assert bench.offsets("t", following) == CONCURRENT
     assert bench.enlist("t", following, CLICKS, verify=True) == CONCURRENT
 
 
-def test_a_clients_addition_while_another_is_written() -> None:
+@ADDERS
+def test_an_addition_waits_for_another(adder: str, within_ms: int) -> None:
     bench = Bench()
     producer = bench.init()
     bench.log.instant = False
-    bench.add("t", producer, ORDERS)
-    assert bench.add("t", producer, CLICKS) == CONCURRENT
-    bench.log.complete()
-    assert bench.kept().partitions == {ORDERS}
-
-
-def test_a_brokers_addition_waits_for_another() -> None:
-    bench = Bench()
-    producer = bench.init()
-    bench.log.instant = False
-    answers = [bench.enlist("t", producer, (topic, 0)) for topic in "abc"]
+    answers = [adds(bench, adder, producer, "x" * n) for n in (1, 2, 3)]
     bench.log.complete()
     assert [one.done for one in answers] == [True, False, False]
     bench.log.instant = True
@@ -133,27 +135,29 @@ def test_a_brokers_addition_waits_for_another() -> None:
     assert len(bench.kept().partitions) == 3
 
 
-def test_a_brokers_addition_waits_for_the_transaction_before() -> None:
+@ADDERS
+def test_an_addition_waits_for_the_transaction_before(adder: str, within_ms: int) -> None:
     bench = Bench()
     producer = bench.ongoing()
     bench.brokers.instant = False
     following = bench.end("t", producer)
-    answer = bench.enlist("t", following, CLICKS)
-    bench.timers.advance(90)
+    answer = adds(bench, adder, following, "clicks")
+    bench.timers.advance(within_ms - 10)
     assert not answer.done
     bench.brokers.answer()
     assert answer.result() == 0
-    assert bench.kept().partitions == {CLICKS}
+    assert len(bench.kept().partitions) == 1
     assert bench.timers.waiting == 0
 
 
-def test_a_brokers_addition_does_not_wait_for_ever() -> None:
+@ADDERS
+def test_an_addition_does_not_wait_for_ever(adder: str, within_ms: int) -> None:
     bench = Bench()
     producer = bench.ongoing()
     bench.brokers.instant = False
     following = bench.end("t", producer)
-    answer = bench.enlist("t", following, CLICKS)
-    bench.timers.advance(100)
+    answer = adds(bench, adder, following, "clicks")
+    bench.timers.advance(within_ms)
     assert answer.result() == CONCURRENT
     bench.brokers.answer()
     assert bench.kept().state is State.COMPLETE_COMMIT

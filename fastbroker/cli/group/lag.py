@@ -10,7 +10,7 @@ import click
 from fastbroker.cli.client import Client, bootstrap_option
 from fastbroker.cli.durations import duration, parse
 from fastbroker.cli.group import lag_page
-from fastbroker.cli.group.backlog import NO_COMMIT, Limit, Total, Unread, total, unread
+from fastbroker.cli.group.backlog import Limit, Total, total
 from fastbroker.cli.group.description import CLASSIC, CONSUMER, DEAD
 from fastbroker.cli.group.groups import Committed, committed, described, listed, missing
 from fastbroker.cli.leaders import Leaders
@@ -19,6 +19,7 @@ from fastbroker.cli.output import Failure, count, json_option, screen_width
 from fastbroker.cli.progress import Progress
 from fastbroker.cli.retention import retentions, sizes
 from fastbroker.errors import KafkaError
+from fastbroker.group.backlog import NO_COMMIT, Unread, unread
 from fastbroker.model import TopicPartition
 
 GROUPS_MAX = 50  # looked at together; their partitions are held until they are shown
@@ -56,9 +57,9 @@ class LimitType(click.ParamType[Limit]):
 def lag(names: tuple[str, ...], limit: Limit | None, as_json: bool, bootstrap: str) -> None:
     """Show how far groups are behind.
 
-    The partitions of each NAME, or a line for every group. `behind` is the age of the oldest
+    The partitions of each NAME, or a line for every group. `behind` is the age of the first
     unread record; `deleted in` is the time until the topic's retention may delete it (~: estimated
-    from bytes). Records of open transactions are not counted.
+    from bytes). The lag counts what open transactions hold back and what was deleted unread, too.
     """
     totals: list[tuple[str, Total]] = []
     with Client(bootstrap) as client:
@@ -144,11 +145,11 @@ def _of_batch(
     bytes_of = sizes(leaders, [name for name, one in kept.items() if one.bytes >= 0])
     for group, offsets in groups.items():
         behind = {
-            one: max(offset, found.values[one].start)
+            one: range(max(offset, found.values[one].start), found.values[one].end)
             for one, offset in offsets.items()
-            if one in found.values and offset < found.values[one].stable
+            if one in found.values
         }
-        oldest = times(leaders, behind)
+        oldest = times(leaders, {one: span for one, span in behind.items() if span})
         now_ms = round(time.time() * 1000)
         parts = []
         for one in _partitions(leaders, offsets):

@@ -5,9 +5,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from fastbroker.cli.durations import duration
-from fastbroker.cli.group.backlog import Total, Unread, is_uncommitted, total
+from fastbroker.cli.group.backlog import Total, is_uncommitted, total
 from fastbroker.cli.output import ABSENT, count, table, wrapped
 from fastbroker.cli.spans import topics_text
+from fastbroker.group.backlog import Unread
 
 HEADER = ("topic", "partition", "committed", "end", "lag", "behind", "deleted in")
 SUMMARY_HEADER = ("group", "partitions", "lag", "behind", "deleted in", "note")
@@ -20,7 +21,7 @@ def page(group: str, parts: Sequence[Unread], *, width: int | None) -> str:
             one.partition.topic,
             one.partition.partition,
             one.committed if one.committed >= 0 else ABSENT,
-            one.bounds.stable if one.bounds is not None else ABSENT,
+            one.bounds.end if one.bounds is not None else ABSENT,
             one.records if one.records is not None else ABSENT,
             _behind(one.behind_ms),
             _left(one.deleted_in_ms, is_estimate=one.is_estimate),
@@ -101,7 +102,7 @@ def _left(ms: int | None, *, is_estimate: bool) -> str:
     """Until the oldest unread record may be deleted; ~ for an estimate."""
     if ms is None:
         return ABSENT
-    if ms == 0:
+    if ms <= 0:
         return "any time"
     return f"~{duration(ms)}" if is_estimate else duration(ms)
 

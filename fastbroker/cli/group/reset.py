@@ -12,13 +12,13 @@ from fastbroker.cli import spans
 from fastbroker.cli.client import Client, bootstrap_option, check
 from fastbroker.cli.durations import Duration, Moment, moment
 from fastbroker.cli.group import reset_page
-from fastbroker.cli.group.backlog import NO_COMMIT
 from fastbroker.cli.group.description import Description
 from fastbroker.cli.group.groups import Committed, committed, described, refuse_members
 from fastbroker.cli.group.targets import Move, Target, move
 from fastbroker.cli.leaders import Leaders
-from fastbroker.cli.log_offsets import Bounds, bounds, offsets_at
+from fastbroker.cli.log_offsets import bounds, offsets_at
 from fastbroker.cli.output import Failure, count, json_option, screen_width
+from fastbroker.group.backlog import NO_COMMIT, Bounds
 from fastbroker.model import TopicPartition
 from fastbroker.protocol.messages.offset_commit import OffsetCommitRequest
 

@@ -4,11 +4,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from fastbroker.cli.group.backlog import NO_COMMIT
 from fastbroker.cli.group.description import DEAD, Description
 from fastbroker.cli.group.targets import Move, skipped
-from fastbroker.cli.log_offsets import Bounds
 from fastbroker.cli.output import ABSENT, count, table
+from fastbroker.group.backlog import NO_COMMIT, Bounds
 from fastbroker.model import TopicPartition
 
 

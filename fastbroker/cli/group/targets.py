@@ -3,8 +3,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from fastbroker.cli.group.backlog import NO_COMMIT
-from fastbroker.cli.log_offsets import Bounds
+from fastbroker.group.backlog import NO_COMMIT, Bounds
 from fastbroker.model import TopicPartition
 
 

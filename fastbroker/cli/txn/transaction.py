@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from fastbroker.cli.durations import duration, moment
-from fastbroker.cli.log_offsets import Bounds
+from fastbroker.group.backlog import Bounds
 from fastbroker.model import TopicPartition
 
 EMPTY, ONGOING = "Empty", "Ongoing"

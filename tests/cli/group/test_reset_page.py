@@ -1,11 +1,10 @@
 """How a move of offsets is shown."""
 from __future__ import annotations
 
-from fastbroker.cli.group.backlog import NO_COMMIT
 from fastbroker.cli.group.description import Description
 from fastbroker.cli.group.reset_page import as_json, page
 from fastbroker.cli.group.targets import Move
-from fastbroker.cli.log_offsets import Bounds
+from fastbroker.group.backlog import NO_COMMIT, Bounds
 from fastbroker.model import TopicPartition
 
 T = [TopicPartition("t", n) for n in range(4)]

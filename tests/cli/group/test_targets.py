@@ -3,9 +3,8 @@ from __future__ import annotations
 
 import pytest
 
-from fastbroker.cli.group.backlog import NO_COMMIT
 from fastbroker.cli.group.targets import Target, move, skipped
-from fastbroker.cli.log_offsets import Bounds
+from fastbroker.group.backlog import NO_COMMIT, Bounds
 from fastbroker.model import TopicPartition
 
 T0 = TopicPartition("t", 0)

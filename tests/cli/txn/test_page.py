@@ -1,9 +1,9 @@
 """How a transaction is shown."""
 from __future__ import annotations
 
-from fastbroker.cli.log_offsets import Bounds
 from fastbroker.cli.txn.page import as_json, page
 from fastbroker.cli.txn.transaction import Held, Producer, Transaction
+from fastbroker.group.backlog import Bounds
 from fastbroker.model import TopicPartition
 
 T0, T1, T2 = (TopicPartition("t", n) for n in range(3))

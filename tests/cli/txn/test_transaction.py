@@ -3,8 +3,8 @@ from __future__ import annotations
 
 import pytest
 
-from fastbroker.cli.log_offsets import Bounds
 from fastbroker.cli.txn.transaction import Producer, Transaction, held, next_step, of_answer
+from fastbroker.group.backlog import Bounds
 from fastbroker.model import TopicPartition
 from fastbroker.protocol.messages.describe_transactions import DescribeTransactionsResponse
 

@@ -90,7 +90,7 @@ def test_a_groups_lag_tells_what_a_transaction_holds_back(
     page = anywhere.run("group", "lag", topic).stdout
     assert f"{topic}:0-1: an open transaction holds back 3 records" in page
     (shown,) = json.loads(anywhere.run("group", "lag", topic, "--json").stdout)
-    assert (shown["lag"], shown["behind_ms"]) == (0, 0)
+    assert (shown["lag"], shown["behind_ms"] > 0) == (6, True)
     producer.commit_transaction(DEADLINE_S)
     page = anywhere.run("group", "lag", topic).stdout
     assert "holds back" not in page

@@ -25,6 +25,7 @@ class Service:
     def __init__(self, host: Container, port: int) -> None:
         self.host, self.port = host, port
         self.bootstrap = f"127.0.0.1:{port}"
+        self.metrics_port = port + WORKERS
 
     def install(self, verb: str = "install", *, version: str = VERSIONS[0], args: str = "") -> str:
         """What the installer prints."""
@@ -36,7 +37,8 @@ class Service:
         """The packaged configuration, on our ports, with `lines` behind it."""
         text = (ROOT / "deploy" / "systemd" / "server.properties").read_text()
         text = re.sub(r"(?m)^(listeners=.*):\d+$", rf"\1:{self.port}", text)
-        text = re.sub(r"(?m)^fastbroker\.metrics\.listener=.*$", "", text)
+        metrics = f"127.0.0.1:{self.metrics_port}"
+        text = re.sub(r"(?m)^(fastbroker\.metrics\.listener)=.*$", rf"\1={metrics}", text)
         own = (f"fastbroker.workers={WORKERS}", *lines)
         self.host.write(CONFIG, text + "".join(f"{line}\n" for line in own))
 
@@ -89,7 +91,7 @@ def service() -> Iterator[Service]:
     """Debian, booted, with the installer and wheels at hand and nothing installed."""
     deploy: pathlib.Path = ROOT / "deploy"
     with Container({"/wheels": wheels(), "/deploy": deploy}) as host:
-        yield Service(host, free_ports(WORKERS))
+        yield Service(host, free_ports(WORKERS + 1))
 
 
 def seconds_since(begun: float) -> float:

@@ -7,6 +7,7 @@ from __future__ import annotations
 import json
 import re
 import time
+import urllib.request
 from collections.abc import Iterator
 
 import pytest
@@ -85,6 +86,12 @@ def test_the_sandbox(broker: Service, figure: Figure) -> None:
     assert re.search(r"CapEff:\t0+\n", status)
     assert re.search(r"NoNewPrivs:\t1\n", status)
     assert re.search(r"Seccomp:\t2\n", status)
+
+
+def test_metrics_pass_the_sandbox(broker: Service) -> None:
+    with urllib.request.urlopen(f"http://127.0.0.1:{broker.metrics_port}/metrics") as answer:
+        said = answer.read().decode()
+    assert 'fastbroker_process_restarts_total{process="worker-1"} 0' in said
 
 
 def test_log_lines_have_fields(broker: Service) -> None:
