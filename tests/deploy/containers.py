@@ -88,6 +88,7 @@ class Container:
         self.layer = LAYERS / self.name
         for part in ("upper", "work", "merged"):
             (self.layer / part).mkdir(parents=True)
+        self._log = open(self.layer / "console", "wb")
         try:
             self.prepare(self.layer / "upper")
             self.boot()
@@ -109,7 +110,6 @@ class Container:
         script = f'mount -t overlay overlay -o {overlay} {merged} && exec "$@"'
         # Killed with the test; its mounts are gone then.
         whole = ["setpriv", "--pdeathsig", "KILL", "unshare", "--mount", "--propagation", "private"]
-        self._log = open(self.layer / "console", "wb")
         self._cgroups = [*_make_cgroups(self.name)]
         self._process = subprocess.Popen(
             [*whole, "sh", "-c", script, "sh", *command], env={**os.environ, **env},
@@ -181,12 +181,12 @@ class Container:
             except subprocess.TimeoutExpired:
                 self._process.kill()
                 self._process.wait(STOP_DEADLINE_S)
-        if self._log is not None:
-            self._log.close()
-        self._process = self._log = None
+        self._process = None
 
     def __exit__(self, *_: object) -> None:
         self.halt()
+        if self._log is not None:
+            self._log.close()
         _remove(self.layer)
 
 

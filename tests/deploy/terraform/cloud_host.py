@@ -167,7 +167,8 @@ class CloudHost(Container):
 
     def prepare(self, upper: pathlib.Path) -> None:
         index = self.network.index
-        pip = f"[global]\nno-index = true\nfind-links = {index}\ntrusted-host = {self.network.here}\n"
+        pip = f"[global]\nno-index = true\nfind-links = {index}\n"
+        pip += f"trusted-host = {self.network.here}\n"
         files = {
             **{f"{SEED}/{name}": text for name, text in self.seed.items()},
             "etc/cloud/cloud.cfg.d/99_image.cfg": IMAGE,

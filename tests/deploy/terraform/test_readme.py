@@ -27,10 +27,11 @@ def table(kind: str, module: str) -> str:
         told = re.sub(r"\\(.)", r"\1", found[1]).replace("|", "\\|")
         default = DEFAULT.search(body)
         given = f"`{default[1]}`" if default else "required"
-        rows.append(f"| `{name}` | {given} | {told} |" if kind == "inputs" else f"| `{name}` | {told} |")
+        cells = [f"`{name}`", given, told] if kind == "inputs" else [f"`{name}`", told]
+        rows.append(f"| {' | '.join(cells)} |")
     rows.sort(key=lambda row: "| required |" not in row)
-    head = ["| name | default | |", "| --- | --- | --- |"]
-    return "\n".join([*(head if kind == "inputs" else ["| name | |", "| --- | --- |"]), *rows])
+    head = "| name | default | |\n| --- | --- | --- |"
+    return "\n".join([head if kind == "inputs" else "| name | |\n| --- | --- |", *rows])
 
 
 def written(text: str) -> str:
@@ -49,7 +50,7 @@ def written(text: str) -> str:
 def test_every_file_of_a_module_has_rows(module: str) -> None:
     for kind, word in KINDS.items():
         text = (DEPLOY / "terraform" / "modules" / module / f"{word}s.tf").read_text()
-        assert table(kind, module).count("\n") == 1 + text.count(f'\n{word} "') + text.startswith(word)
+        assert table(kind, module).count("\n") == 1 + len(re.findall(rf'(?m)^{word} "', text))
 
 
 def test_the_tables_are_up_to_date() -> None:
