@@ -1,8 +1,10 @@
 """What a process says of itself: CPU time, memory, descriptors. Some tens of microseconds."""
 from __future__ import annotations
 
+import functools
 import os
 import resource
+import time
 
 from fastbroker.metrics import catalogue as c
 from fastbroker.metrics.samples import Samples
@@ -25,10 +27,10 @@ def add_process(samples: Samples, pid: int | None = None) -> None:
     samples.value(c.MAX_FDS, limit)
 
 
-def boot_time() -> int:
-    """When the host was started, in seconds since the epoch."""
-    with open("/proc/stat", "rb") as file:
-        for line in file:
-            if line.startswith(b"btime "):
-                return int(line[6:])
-    return 0
+@functools.cache
+def boot_time() -> float:
+    """When the host was started, in seconds since the epoch.
+
+    /proc/stat says so, too, but a unit with ProcSubset=pid does not see it.
+    """
+    return time.time() - time.clock_gettime(time.CLOCK_BOOTTIME)
