@@ -82,6 +82,9 @@ class Container:
     def prepare(self, upper: pathlib.Path) -> None:
         """Puts files into the container's own layer before the first boot."""
 
+    def while_booting(self, leader: int) -> None:
+        """Called again and again until everything is started; leader: the container's systemd."""
+
     def __enter__(self) -> Container:
         _remove_abandoned()
         self.name = f"fastbroker-{os.getpid()}-{time.monotonic_ns() % 1_000_000}"
@@ -130,6 +133,8 @@ class Container:
             assert self._process.poll() is None, self.console()
             assert time.monotonic() < end, self.console()
             found = children.read_text().split()
+            if found:
+                self.while_booting(int(found[0]))
             if found and self._is_booted(int(found[0])):
                 self.leader = int(found[0])
                 return

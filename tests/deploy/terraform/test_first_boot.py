@@ -134,6 +134,8 @@ def assert_first_boot_went_well(host: CloudHost) -> None:
     said = host.run("cat /var/log/cloud-init-output.log")
     result = json.loads(host.run("cat /run/cloud-init/result.json"))["v1"]
     assert result["errors"] == [], said
+    assert "waiting for /dev/disk/by-id/" in said
+    assert "Invalid cloud-config" not in said
     assert "DataSourceNoCloud" in result["datasource"]
     assert host.run("systemctl is-active fastbroker").strip() == "active"
     assert host.run("systemctl is-enabled fastbroker").strip() == "enabled"
