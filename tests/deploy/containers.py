@@ -82,12 +82,16 @@ class Container:
     def prepare(self, upper: pathlib.Path) -> None:
         """Puts files into the container's own layer before the first boot."""
 
+    def while_booting(self, leader: int) -> None:
+        """Called again and again until everything is started; leader: the container's systemd."""
+
     def __enter__(self) -> Container:
         _remove_abandoned()
         self.name = f"fastbroker-{os.getpid()}-{time.monotonic_ns() % 1_000_000}"
         self.layer = LAYERS / self.name
         for part in ("upper", "work", "merged"):
             (self.layer / part).mkdir(parents=True)
+        self._log = open(self.layer / "console", "wb")
         try:
             self.prepare(self.layer / "upper")
             self.boot()
@@ -109,7 +113,6 @@ class Container:
         script = f'mount -t overlay overlay -o {overlay} {merged} && exec "$@"'
         # Killed with the test; its mounts are gone then.
         whole = ["setpriv", "--pdeathsig", "KILL", "unshare", "--mount", "--propagation", "private"]
-        self._log = open(self.layer / "console", "wb")
         self._cgroups = [*_make_cgroups(self.name)]
         self._process = subprocess.Popen(
             [*whole, "sh", "-c", script, "sh", *command], env={**os.environ, **env},
@@ -130,6 +133,8 @@ class Container:
             assert self._process.poll() is None, self.console()
             assert time.monotonic() < end, self.console()
             found = children.read_text().split()
+            if found:
+                self.while_booting(int(found[0]))
             if found and self._is_booted(int(found[0])):
                 self.leader = int(found[0])
                 return
@@ -181,12 +186,12 @@ class Container:
             except subprocess.TimeoutExpired:
                 self._process.kill()
                 self._process.wait(STOP_DEADLINE_S)
-        if self._log is not None:
-            self._log.close()
-        self._process = self._log = None
+        self._process = None
 
     def __exit__(self, *_: object) -> None:
         self.halt()
+        if self._log is not None:
+            self._log.close()
         _remove(self.layer)
 
 

@@ -30,7 +30,7 @@ IMAGE = """\
 datasource_list: [NoCloud]
 network: {config: disabled}
 locale: C.UTF-8
-ssh_genkeytypes: []
+ssh_genkeytypes: [ed25519]
 """
 
 
@@ -139,7 +139,11 @@ class DataDisk:
 
 
 class CloudHost(Container):
-    """A context manager: entered once cloud-init has ended, however it went."""
+    """A context manager: entered once cloud-init has ended, however it went.
+
+    The disk is attached when the machine has booted and waits for it, as a cloud does it; at later
+    boots it is there.
+    """
 
     boot_deadline_s = 300.0
 
@@ -154,20 +158,32 @@ class CloudHost(Container):
             "meta-data": f"instance-id: i-{id(self):x}\nlocal-hostname: fastbroker-1\n",
         }
         self.network, self.disk = network, disk
+        self._attach = disk  # is to be attached
 
     def below(self) -> str:
         return image()
 
     def options(self) -> list[str]:
-        names = self.disk.names() if self.disk is not None else []
+        there = self.disk if self._attach is None else None
         return [
             f"--network-namespace-path=/run/netns/{self.network.name}", "--resolv-conf=off",
-            *(f"--bind={self.disk.device}:{name}" for name in names if self.disk is not None),
+            *(f"--bind={there.device}:{name}" for name in (there.names() if there else ())),
         ]  # fmt: skip
+
+    def while_booting(self, leader: int) -> None:
+        said = self.layer / "upper" / "var" / "log" / "cloud-init-output.log"
+        if self._attach is None or not said.exists() or "waiting for" not in said.read_text():
+            return
+        number = os.stat(self._attach.device).st_rdev
+        node = f"mknod /dev/disk/by-id/{self._attach.name} b {os.major(number)} {os.minor(number)}"
+        script = f"mkdir -p /dev/disk/by-id && {node}"
+        subprocess.run(["nsenter", "-t", str(leader), "-m", "sh", "-c", script], check=True)
+        self._attach = None
 
     def prepare(self, upper: pathlib.Path) -> None:
         index = self.network.index
-        pip = f"[global]\nno-index = true\nfind-links = {index}\ntrusted-host = {self.network.here}\n"
+        pip = f"[global]\nno-index = true\nfind-links = {index}\n"
+        pip += f"trusted-host = {self.network.here}\n"
         files = {
             **{f"{SEED}/{name}": text for name, text in self.seed.items()},
             "etc/cloud/cloud.cfg.d/99_image.cfg": IMAGE,

@@ -9,13 +9,13 @@ import json
 import pathlib
 import shutil
 import time
+import urllib.request
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from confluent_kafka import Consumer, Producer
 
-from fastbroker.config.keys import KEYS
 from tests.deploy.terraform.cloud_host import CloudHost, DataDisk, Network
 from tests.deploy.terraform.hetzner import Hetzner
 from tests.deploy.terraform.tool import Terraform
@@ -24,9 +24,8 @@ from tests.deploy.wheels import wheels
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 RECORDS = 200
 DEADLINE_S = 60.0
+MESSAGES_IN = "kafka_server_brokertopicmetrics_messagesin_total"
 DATA = "/var/lib/fastbroker"
-# Before the merge of the metrics the broker does not know the key.
-METRICS = "fastbroker.metrics.listener" in KEYS
 
 
 @pytest.fixture(scope="module")
@@ -39,12 +38,11 @@ def network(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Network]:
 
 @pytest.fixture(scope="module")
 def applied(tmp_path_factory: pytest.TempPathFactory, network: Network) -> dict[str, Any]:
-    """What one apply of the module gave: user_data, disk (its name), bootstrap, ports of clients."""
+    """What one apply gave: user_data, the disk's name, bootstrap, metrics, and what is opened."""
     given = {
         "package": f"{network.index}/{next(network.wheels.glob('fastbroker-0.1.0-*.whl')).name}",
         "client_cidrs": [f"{network.here}/32"],
-        "metrics_cidrs": [f"{network.here}/32"] if METRICS else [],
-        "metrics_port": 9404 if METRICS else None,
+        "metrics_cidrs": [f"{network.here}/32"],
         "server_type": "cx23",
         "properties": {"num.partitions": "4"},
     }
@@ -54,6 +52,7 @@ def applied(tmp_path_factory: pytest.TempPathFactory, network: Network) -> dict[
         module = Terraform(folder, "modules/hcloud", env).init()
         (module.folder / "given.auto.tfvars.json").write_text(json.dumps(given))
         module.run("apply", "-auto-approve", "-no-color", "-input=false")
+        [metrics] = json.loads(module.run("output", "-json", "metrics_targets"))
         [bootstrap] = json.loads(module.run("output", "-json", "bootstrap_servers"))
         [server] = cloud.bodies("POST", "/servers")
         [volume] = cloud.made["volumes"]
@@ -62,7 +61,8 @@ def applied(tmp_path_factory: pytest.TempPathFactory, network: Network) -> dict[
         "user_data": server["user_data"],
         "disk": f"scsi-0HC_Volume_{volume}",
         "bootstrap": bootstrap,
-        "clients": wall["rules"][0]["port"],
+        "metrics": metrics,
+        "opened": {rule["description"]: rule["port"] for rule in wall["rules"]},
     }
 
 
@@ -77,8 +77,7 @@ def test_a_host_comes_up_serving_and_keeps_its_data(
             produce_to(applied["bootstrap"])
             assert consume_from(applied["bootstrap"]) == RECORDS
             assert_firewall_fits(applied)
-            if METRICS:
-                assert "kafka_server_brokertopicmetrics_messagesin_total" in scrape(network)
+            assert records_in(applied["metrics"]) == RECORDS
             assert_running_it_again_changes_nothing(host, applied)
 
             uuid = disk.tag("UUID")
@@ -135,6 +134,8 @@ def assert_first_boot_went_well(host: CloudHost) -> None:
     said = host.run("cat /var/log/cloud-init-output.log")
     result = json.loads(host.run("cat /run/cloud-init/result.json"))["v1"]
     assert result["errors"] == [], said
+    assert "waiting for /dev/disk/by-id/" in said
+    assert "Invalid cloud-config" not in said
     assert "DataSourceNoCloud" in result["datasource"]
     assert host.run("systemctl is-active fastbroker").strip() == "active"
     assert host.run("systemctl is-enabled fastbroker").strip() == "enabled"
@@ -151,7 +152,8 @@ def assert_running_it_again_changes_nothing(host: CloudHost, applied: dict[str, 
 
 def assert_firewall_fits(applied: dict[str, Any]) -> None:
     """The ports that clients are told are those that the firewall lets in."""
-    first, _, last = applied["clients"].partition("-")
+    assert applied["opened"]["Prometheus"] == applied["metrics"].rpartition(":")[2]
+    first, _, last = applied["opened"]["Kafka clients"].partition("-")
     opened = [str(port) for port in range(int(first), int(last or first) + 1)]
     assert [one.rpartition(":")[2] for one in applied["bootstrap"].split(",")] == opened
     metadata = Producer({"bootstrap.servers": applied["bootstrap"]}).list_topics(timeout=30)
@@ -185,9 +187,9 @@ def consume_from(bootstrap: str) -> int:
     return len(found)
 
 
-def scrape(network: Network) -> str:
-    """/metrics, from where Prometheus would read it."""
-    import urllib.request
-
-    with urllib.request.urlopen(f"http://{network.host}:9404/metrics", timeout=30) as answer:
-        return str(answer.read().decode())
+def records_in(target: str) -> float:
+    """How many records the topic has got, as Prometheus would read it from /metrics of the host."""
+    with urllib.request.urlopen(f"http://{target}/metrics", timeout=30) as answer:
+        lines = answer.read().decode().splitlines()
+    found = [one for one in lines if one.startswith(MESSAGES_IN) and 'topic="readings"' in one]
+    return sum(float(one.rpartition(" ")[2]) for one in found)
