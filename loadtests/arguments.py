@@ -34,7 +34,7 @@ def add(parser: Any) -> None:
     option("--batch-bytes", 1_000_000, "Largest batch of a producer")
     option("--transactional", False, "Producers write in transactions", action="store_true")
     option("--txn-records", 1000, "Records of a transaction")
-    option("--group", "loadtest", "Group of the consumers")
+    option("--group", "", "Group of the consumers; by default a new one for each run")
     option("--group-protocol", "classic", "Of the consumers", choices=("classic", "consumer"))
     option("--offset", "latest", "Where a new group starts", choices=("earliest", "latest"))
     option("--probe-interval", 0.1, "Seconds between the records of an end-to-end user")

@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -50,16 +51,20 @@ class Figures:
         self.machine: dict[str, Any] = told["machine"]
         self.warm_up_s: float = told["warm_up_s"]
         self._series = Series.from_json(told["series"])
-        numbers = sorted(self._series.slots)
-        self._first = numbers[0] if numbers else 0
-        self._last = numbers[-1] if numbers else 0
-        self._measured_from = self._first + int(self.warm_up_s // self._series.width_s)
-        self._whole: Slot = self._series.total(self._measured_from)
+        self._began_s: float = told["began_s"]
+        self._ended_s: float = told["ended_s"]
+        width = self._series.width_s
+        self._first, self._last = int(self._began_s) // width, int(self._ended_s) // width
+        measured_from = self._first
+        if self.warm_up_s:
+            measured_from = math.ceil((self._began_s + self.warm_up_s) / width)
+        self._measured_s = max(self._began_s, measured_from * width)
+        self._whole: Slot = self._series.total(measured_from)
 
     @property
-    def seconds(self) -> int:
+    def seconds(self) -> float:
         """How long the time is that the rows are about."""
-        return max(1, self._last + 1 - self._measured_from) * self._series.width_s
+        return max(1e-3, self._ended_s - self._measured_s)
 
     def rows(self) -> list[Row]:
         """Every operation that happened, or failed."""
@@ -74,21 +79,29 @@ class Figures:
         )  # fmt: skip
 
     def points(self, operation: str) -> Iterator[Point]:
-        """The operation's slots in order of time, from the begin to the end, also empty ones."""
+        """The operation's slots in order of time, from the begin to the end, also empty ones.
+
+        The first and the last slot are only part of the run: a rate is of that part, and what is
+        less than half a slot is left out.
+        """
         width = self._series.width_s
         for number in range(self._first, self._last + 1):
+            start_s = max(self._began_s, number * width)
+            part_s = min(self._ended_s, (number + 1) * width) - start_s
+            if part_s < width / 2:
+                continue
             slot = self._series.slots.get(number, Slot())
             cell = slot.cells.get(operation, Cell())
             p50, p99 = cell.latencies.quantiles_ms(0.5, 0.99)
             yield Point(
-                (number - self._first + 0.5) * width, cell.count / width, cell.bytes / width,
-                cell.errors.total() / width, p50, p99,
+                start_s + part_s / 2 - self._began_s, cell.count / part_s, cell.bytes / part_s,
+                cell.errors.total() / part_s, p50, p99,
             )  # fmt: skip
 
     def gauge_points(self, gauge: str) -> list[tuple[float, float]]:
         """Mean readings in order of time."""
         return [
-            ((number - self._first + 0.5) * self._series.width_s, value / readings)
+            ((number + 0.5) * self._series.width_s - self._began_s, value / readings)
             for number, slot in sorted(self._series.slots.items())
             for value, readings in [slot.gauges.get(gauge, [0.0, 0.0])]
             if readings

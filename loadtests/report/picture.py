@@ -164,8 +164,9 @@ def _tidy(panel: Any, runs: Sequence[Figures]) -> None:
     panel.set_axisbelow(True)
     for side in ("top", "right"):
         panel.spines[side].set_visible(False)
-    panel.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=6, frameon=False, fontsize=SMALL,
-                 borderaxespad=0.2, columnspacing=1.4)  # fmt: skip
+    if panel.get_legend_handles_labels()[0]:
+        panel.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=6, frameon=False,
+                     fontsize=SMALL, borderaxespad=0.2, columnspacing=1.4)  # fmt: skip
     warm_up = max(run.warm_up_s for run in runs)
     if warm_up:
         panel.axvspan(0, warm_up, color=LIGHT, alpha=0.5, lw=0)

@@ -97,7 +97,7 @@ def _conditions(run: Figures) -> str:
         said.append(f"transactions of {told['txn_records']:,} records")
     if told["shape"] != "none":
         said.append(f"shape {told['shape']}")
-    measured = f"{run.seconds} s measured from {run.began}"
+    measured = f"{run.seconds:.0f} s measured from {run.began}"
     if run.warm_up_s:
         measured += f", without the first {run.warm_up_s:g} s"
     return f"**{run.label}**: {'; '.join(said)}. {measured}."

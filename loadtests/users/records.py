@@ -12,6 +12,7 @@ import time
 STAMP = 8
 HEADER = 16
 VARIANTS = 64
+PATTERN = b'{"sensor": 1, "degrees": 21.5} '
 # A clock that is off by more than a day is no clock: the record is somebody else's.
 PLAUSIBLE_NS = 24 * 3600 * 10**9
 
@@ -20,11 +21,8 @@ def fillers(size: int) -> list[bytes]:
     """VARIANTS fillers for values of `size` bytes."""
     rest = max(0, size - HEADER)
     chance = random.Random(rest)
-    return [
-        chance.randbytes(rest // 2) + b'{"reading": 21.5}'.ljust(32, b" ")[: rest - rest // 2]
-        * (1 + rest // 64)
-        for _ in range(VARIANTS)
-    ]  # fmt: skip
+    regular = (PATTERN * (rest // len(PATTERN) + 1))[: rest - rest // 2]
+    return [chance.randbytes(rest // 2) + regular for _ in range(VARIANTS)]
 
 
 def header(whose: int = 0) -> bytes:

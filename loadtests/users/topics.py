@@ -10,7 +10,7 @@ import gevent
 from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient, NewTopic
 
-from loadtests.users.kafka_user import LEAST_PAUSE_S, client_settings
+from loadtests.users.kafka_user import LEAST_PAUSE_S, blocking, client_settings
 
 LEAST_SEGMENT = 16 << 20
 
@@ -35,7 +35,10 @@ def retention(options: argparse.Namespace) -> dict[str, str]:
 def create(options: argparse.Namespace) -> None:
     """The topics of a run, unless they are there. KafkaException says why not."""
     admin = AdminClient(client_settings(options))
-    for topic in (options.topic, f"{options.topic}-probe"):
+    there = _described(admin, options)
+    for topic in _names(options):
+        if topic in there:
+            continue
         wanted = NewTopic(
             topic, num_partitions=options.partitions, config=retention(options),
             replication_factor=options.replication_factor,
@@ -52,10 +55,19 @@ def create(options: argparse.Namespace) -> None:
 
 def _known(admin: AdminClient, options: argparse.Namespace) -> bool:
     """Whether a broker has heard of all partitions' leaders."""
-    known = gevent.get_hub().threadpool.apply(lambda: admin.list_topics(timeout=options.timeout))
-    topics = [known.topics.get(name) for name in (options.topic, f"{options.topic}-probe")]
+    there = _described(admin, options)
+    topics = [there.get(name) for name in _names(options)]
     return all(
         topic is not None and topic.partitions
         and all(partition.leader >= 0 for partition in topic.partitions.values())
         for topic in topics
     )  # fmt: skip
+
+
+def _described(admin: AdminClient, options: argparse.Namespace) -> dict[str, Any]:
+    """What the cluster's metadata says of all topics."""
+    return blocking(lambda: admin.list_topics(timeout=options.timeout)).topics
+
+
+def _names(options: argparse.Namespace) -> tuple[str, str]:
+    return options.topic, f"{options.topic}-probe"
