@@ -16,6 +16,7 @@ import gevent
 import locust
 from confluent_kafka import KafkaError, KafkaException
 from locust.env import Environment
+from locust.rpc import Message
 from locust.runners import MasterRunner, WorkerRunner
 
 from loadtests import arguments
@@ -31,10 +32,11 @@ from loadtests.users.kafka_user import KafkaUser, error_name
 # While producers have more to do, gevent looks at timers once in so long; by default once in 5 ms,
 # which every user that waits would measure.
 TURN_S = 0.0005
-# Workers tell their master what they did every three seconds, also after the end of a run.
-LAST_WORDS_S = 4
 GIVE_UP_S = 60
 TOLD = "kafka"  # where a worker's report to its master has the series
+# Locust's master gives its workers half a second to say what they did last, which is too short for
+# producers that still wait for acknowledgements: it asks them to end, and they say when they have.
+END, ENDED = "kafka-end", "kafka-ended"
 
 logger = logging.getLogger(__name__)
 
@@ -46,7 +48,7 @@ class Run:
         self._environment = environment
         self._recorder = KafkaUser.recorder = Recorder(environment)
         self._greenlets: list[gevent.Greenlet] = []
-        self._told: dict[str, Any] | None = None  # a run whose workers may still have to say more
+        self._ended: set[str] = set()  # workers that have nothing more to say
         self._written = 0
         self._table = ""
         self._new_groups = not environment.parsed_options.group
@@ -63,6 +65,10 @@ class Run:
         events.quit.add_listener(run.on_quit)
         events.report_to_master.add_listener(run.on_report_to_master)
         events.worker_report.add_listener(run.on_worker_report)
+        if isinstance(environment.runner, WorkerRunner):
+            environment.runner.register_message(END, run.on_end, concurrent=True)
+        elif isinstance(environment.runner, MasterRunner):
+            environment.runner.register_message(ENDED, run.on_ended)
 
     def take_shape(self) -> None:
         """Let --shape decide how many users there are."""
@@ -108,20 +114,12 @@ class Run:
             return
         if environment.process_exit_code:
             return  # it could not even begin
-        self._told = self.as_json(environment.parsed_options)
+        options = environment.parsed_options
+        ended_s = time.time()
         if isinstance(environment.runner, MasterRunner):
-            gevent.spawn_later(LAST_WORDS_S, self.write)
-        else:
-            self.write()
-
-    def write(self) -> None:
-        """The report of the run that has ended, unless that is done."""
-        told, self._told = self._told, None
-        if told is None:
-            return
-        told["series"] = self._recorder.series.as_json()
+            self._end_workers(environment.runner, options.timeout)
+        told = self.as_json(options, ended_s)
         self._table = write.table_of(told)
-        options = self._environment.parsed_options
         if options.report:
             self._written += 1  # the web page may start several runs
             number = f"-{self._written}" if self._written > 1 else ""
@@ -129,9 +127,28 @@ class Run:
 
     def on_quit(self, **_: Any) -> None:
         """The last words, below locust's own tables."""
-        self.write()
         if self._table:
             print(f"\n{self._table}")
+
+    def _end_workers(self, runner: MasterRunner, timeout_s: float) -> None:
+        """Let workers stop their users, and wait for what they have not told yet."""
+        self._ended.clear()
+        runner.send_message(END)
+        end = time.monotonic() + 2 * timeout_s
+        while not self._ended >= set(runner.clients) and time.monotonic() < end:
+            gevent.sleep(0.05)
+
+    def on_end(self, environment: Environment, **_: Any) -> None:
+        """A worker: stop, and say what was left to say."""
+        environment.runner.stop()
+        data: dict[str, Any] = {}
+        self.on_report_to_master(data)
+        environment.runner.send_message(ENDED, data)
+
+    def on_ended(self, msg: Message, **_: Any) -> None:
+        """The master: a worker has told everything."""
+        self.on_worker_report(msg.data)
+        self._ended.add(msg.node_id)
 
     def on_report_to_master(self, data: dict[str, Any], **_: Any) -> None:
         self._recorder.hand_on()
@@ -141,14 +158,14 @@ class Run:
         if TOLD in data:
             self._recorder.series.merge(Series.from_json(data[TOLD]))
 
-    def as_json(self, options: Any) -> dict[str, Any]:
-        """What run.json holds but the series; to be asked for at the end of the run."""
+    def as_json(self, options: Any, ended_s: float) -> dict[str, Any]:
+        """What run.json holds."""
         began = datetime.datetime.fromtimestamp(self._began_s, datetime.UTC)
         return {
             "label": options.label or options.bootstrap,
             "began": f"{began:%Y-%m-%d %H:%M:%S} UTC",
             "began_s": self._began_s,
-            "ended_s": time.time(),
+            "ended_s": ended_s,
             "warm_up_s": options.warm_up,
             "options": arguments.chosen(options),
             "machine": {
@@ -157,6 +174,7 @@ class Run:
                 "locust": locust.__version__,
                 "librdkafka": confluent_kafka.libversion()[0],
             },
+            "series": self._recorder.series.as_json(),
         }
 
     def _count_users(self) -> None:

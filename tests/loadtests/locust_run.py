@@ -5,7 +5,6 @@ It is not imported: locust patches Python's sockets and threads for the process 
 from __future__ import annotations
 
 import json
-import os
 import pathlib
 import subprocess
 import sys
@@ -31,7 +30,7 @@ class LocustRun:
         with open(self._said, "w") as said:
             self._process = subprocess.Popen(
                 [*command, *options], cwd=ROOT, stdout=said, stderr=subprocess.STDOUT,
-                stdin=subprocess.DEVNULL, env={**os.environ, "MPLCONFIGDIR": str(folder)},
+                stdin=subprocess.DEVNULL,
             )  # fmt: skip
 
     def wait(self) -> int:
