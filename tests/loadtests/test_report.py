@@ -76,8 +76,11 @@ def test_the_table_of_a_run() -> None:
 def test_a_generator_without_time_left_is_told_of() -> None:
     busy = run()
     for slot in busy["series"]["slots"].values():
-        slot["gauges"]["main thread"] = [0.85, 1.0]
+        slot["gauges"]["main thread"] = [0.95, 1.0]
     assert "The generator had no time left" in table.report([Figures(busy)])
+    for slot in busy["series"]["slots"].values():
+        slot["gauges"].update({"main thread": [0.5, 1.0], "thread waiting": [0.45, 1.0]})
+    assert "It waited for a core most of the time" in table.report([Figures(busy)])
 
 
 def test_the_warm_up_is_left_out() -> None:
