@@ -40,6 +40,10 @@ class EndToEndUser(KafkaUser):
         self._assigned = False
 
     def close(self) -> None:
+        """Wait for the acknowledgement of what was sent last."""
+        self.wait_for(
+            lambda: self._producer.poll(0) or not len(self._producer), self.options.timeout + 5
+        )
         blocking(self._consumer.close)
 
     def wait_time(self) -> float:

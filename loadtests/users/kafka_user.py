@@ -52,10 +52,13 @@ class KafkaUser(User):
     def on_start(self) -> None:
         KafkaUser.alive += 1
         self.options = self.environment.parsed_options
+        self._call: gevent.Greenlet | None = None
         self.open()
 
     def on_stop(self) -> None:
         try:
+            if self._call is not None:
+                self._call.join()
             self.close()
         finally:
             KafkaUser.alive -= 1
@@ -91,7 +94,16 @@ class KafkaUser(User):
         return True
 
     def timed(self, operation: str, call: Callable[..., Any], *args: Any) -> KafkaError | None:
-        """Run a blocking call in a real thread and count it; the error that it ended with."""
+        """Run a blocking call in a real thread and count it; the error that it ended with.
+
+        A user that is stopped meanwhile stops when the call has ended and is counted.
+        """
+        self._call = gevent.spawn(self._timed, operation, call, *args)
+        return self._call.get()
+
+    def _timed(
+        self, operation: str, call: Callable[..., Any], *args: Any
+    ) -> KafkaError | None:
         begun = time.perf_counter_ns()
         try:
             blocking(call, *args)
