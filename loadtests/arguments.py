@@ -57,6 +57,19 @@ NAMES = (
 )  # fmt: skip
 
 
+def complaint(options: argparse.Namespace) -> str | None:
+    """What of `options` cannot be, if anything; the clients say the rest."""
+    if options.transactional and options.acks != "all":
+        return "--transactional needs --acks all"
+    for pair in options.client_config:
+        if "=" not in pair:
+            return f"--client-config {pair}: KEY=VALUE is wanted"
+    for name in ("partitions", "size", "in_flight", "txn_records"):
+        if getattr(options, name) < 1:
+            return f"--{name.replace('_', '-')} is at least 1"
+    return None
+
+
 def chosen(options: argparse.Namespace) -> dict[str, Any]:
     """What a run was told, for its report; secrets of --client-config are left out."""
     told = {name: getattr(options, name) for name in NAMES}

@@ -56,8 +56,13 @@ class Run:
     @classmethod
     def begin(cls, environment: Environment, **_: Any) -> None:
         """At locust's init event."""
+        complaint = arguments.complaint(environment.parsed_options)
+        if complaint is not None:
+            raise SystemExit(f"locust: error: {complaint}")
         run, events = cls(environment), environment.events
         sys.setswitchinterval(TURN_S)
+        # gevent's clock stood still while all was imported, and --run-time would begin back then.
+        gevent.get_hub().loop.update_now()
         count_the_others(environment)
         run.take_shape()
         events.test_start.add_listener(run.on_start)

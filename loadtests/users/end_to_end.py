@@ -73,9 +73,8 @@ class EndToEndUser(KafkaUser):
             self._producer.produce(
                 self._topic, value, partition=self._partition, on_delivery=delivered
             )
-        except (BufferError, KafkaException) as failure:
-            said = failure.args[0]
-            self.recorder.failed(ACKNOWLEDGED, error_name(said) if said else "_QUEUE_FULL")
+        except KafkaException as failure:
+            self.recorder.failed(ACKNOWLEDGED, error_name(failure.args[0]))
             return
 
         def read() -> bool:

@@ -18,10 +18,8 @@ POLLS_PER_S = 20_000  # of all users of a process: they take a quarter of a core
 SILENT = 2  # librdkafka's own log: what it says comes as errors, too
 
 
-def error_name(error: KafkaError | str) -> str:
+def error_name(error: KafkaError) -> str:
     """NOT_LEADER_OR_FOLLOWER and so on; what the client found out by itself begins with _."""
-    if isinstance(error, str):
-        return error
     known = errors.KafkaError.by_code.get(error.code())
     return known.name if known is not None and error.code() > 0 else error.name()
 

@@ -5,6 +5,8 @@ import argparse
 import re
 from typing import Any
 
+import pytest
+
 from loadtests import arguments
 from tests.broker_process import ROOT
 
@@ -55,3 +57,16 @@ def test_a_report_knows_them_but_no_secrets() -> None:
     assert {name for name in vars(options)} - NOT_TOLD <= {*told, "num_users"}
     assert (told["size"], told["users"], told["acks"]) == (100, 3, "all")
     assert told["client_config"] == ["sasl.password"]
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        (["--transactional", "--acks", "1"], "--transactional needs --acks all"),
+        (["--client-config", "sasl"], "--client-config sasl: KEY=VALUE is wanted"),
+        (["--txn-records", "0"], "--txn-records is at least 1"),
+        ([], None),
+    ],
+)
+def test_what_cannot_be_is_told(given: list[str], said: str | None) -> None:
+    assert arguments.complaint(parser().parse_args(given)) == said
