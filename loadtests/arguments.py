@@ -44,6 +44,7 @@ def add(parser: Any) -> None:
     option("--shape", "none", "Over --users and --run-time: see loadtests/shapes.py",
            choices=SHAPES, web=False)  # fmt: skip
     option("--warm-up", 0.0, "Seconds at the begin that the report's table leaves out")
+    option("--broker-pid", 0, "Process of a broker on this machine: its CPU is in the report")
     option("--label", "", "What the report calls this run; by default the bootstrap address")
     option("--report", "", "Directory for report.md, report.png and run.json at the end of a run",
            web=False)  # fmt: skip
@@ -53,7 +54,7 @@ NAMES = (
     "bootstrap", "topic", "partitions", "replication_factor", "retention_bytes", "size", "keys",
     "rate", "in_flight", "acks", "compression", "linger_ms", "batch_bytes", "transactional",
     "txn_records", "group", "group_protocol", "offset", "probe_interval", "timeout",
-    "client_config", "shape", "warm_up", "label",
+    "client_config", "shape", "warm_up", "broker_pid", "label",
 )  # fmt: skip
 
 

@@ -22,7 +22,7 @@ from locust.runners import MasterRunner, WorkerRunner
 from loadtests import arguments
 from loadtests.report import write
 from loadtests.shapes.over_time import OverTime
-from loadtests.tally import generator
+from loadtests.tally import broker_cpu, generator
 from loadtests.tally.counted_events import count_the_others
 from loadtests.tally.recorder import Recorder
 from loadtests.tally.series import Series
@@ -97,6 +97,9 @@ class Run:
             except KafkaException as failure:
                 self._give_up(failure.args[0])
             self._greenlets.append(gevent.spawn(self._count_users))
+            if options.broker_pid:
+                pid = options.broker_pid
+                self._greenlets.append(gevent.spawn(broker_cpu.watch, self._recorder, pid))
         self._began_s = time.time()
         if not isinstance(environment.runner, MasterRunner):
             self._greenlets.append(gevent.spawn(self._recorder.run))

@@ -40,7 +40,7 @@ def report(runs: Sequence[Figures]) -> str:
     ]
     out += _failures(runs)
     for run in runs:
-        out += [_generator(run), ""]
+        out += [part for said in (_broker(run), _generator(run)) if said for part in (said, "")]
     return "\n".join(out).rstrip() + "\n"
 
 
@@ -118,6 +118,18 @@ def _failures(runs: Sequence[Figures]) -> list[str]:
         for error, count in sorted(row.errors.items(), key=lambda one: -one[1])
     ]
     return [*_markdown(("broker", "operation", "error", "count"), rows, left=3), ""] if rows else []
+
+
+def _broker(run: Figures) -> str:
+    """What the broker took of this machine, where that is known."""
+    cores = run.gauge("broker")
+    if cores is None:
+        return ""
+    said = f"**{run.label}**, the broker: {cores:.2f} cores"
+    produced = next((row for row in run.rows() if row.operation == "produce record"), None)
+    if produced is not None and produced.count:
+        said += f", {number(cores / produced.per_s * 1e6)} µs for each record that was produced"
+    return f"{said}."
 
 
 def _generator(run: Figures) -> str:

@@ -50,7 +50,7 @@ def runs(
                  "--rate", "200", "--timeout", "1"],
         "nobody": ["-u", "1", "-t", "60s", "--timeout", "0.5"],
         "ramp": ["-u", "8", "-t", "6s", "--shape", "ramp", "--rate", "500", "--offset",
-                 "earliest", "--probe-interval", "0.05"],
+                 "earliest", "--probe-interval", "0.05", "--broker-pid", str(broker.pid)],
         "soak": ["ProducerUser", "ConsumerUser", "-u", "4", "-t", "8s", "--shape", "soak",
                  "--transactional", "--txn-records", "100", "--rate", "300", "--keys", "10",
                  "--compression", "zstd", "--group-protocol", "consumer", "--processes", "2",
@@ -133,6 +133,7 @@ def test_the_report_of_a_run(runs: dict[str, LocustRun]) -> None:
     run = runs["ramp"]
     assert run.wait() == 0, run.said()
     text = (run.report / write.TABLE).read_text()
+    assert "the broker: " in text
     rows = cells(text)
     assert rows[PRODUCED][7:] == [f"{counts(run)[PRODUCED]:,}", "0"]
     assert float(rows["end-to-end read"][2]) > 0
