@@ -48,6 +48,7 @@ class Run:
         self._environment = environment
         self._recorder = KafkaUser.recorder = Recorder(environment)
         self._greenlets: list[gevent.Greenlet] = []
+        self._counting = gevent.Greenlet()
         self._ended: set[str] = set()  # workers that have nothing more to say
         self._written = 0
         self._table = ""
@@ -66,6 +67,7 @@ class Run:
         count_the_others(environment)
         run.take_shape()
         events.test_start.add_listener(run.on_start)
+        events.test_stopping.add_listener(run.on_stopping)
         events.test_stop.add_listener(run.on_stop)
         events.quit.add_listener(run.on_quit)
         events.report_to_master.add_listener(run.on_report_to_master)
@@ -96,7 +98,7 @@ class Run:
                 topics.create(options)
             except KafkaException as failure:
                 self._give_up(failure.args[0])
-            self._greenlets.append(gevent.spawn(self._count_users))
+            self._counting = gevent.spawn(self._count_users)
             if options.broker_pid:
                 pid = options.broker_pid
                 self._greenlets.append(gevent.spawn(broker_cpu.watch, self._recorder, pid))
@@ -112,6 +114,10 @@ class Run:
             self._environment.process_exit_code = 1
             os.kill(os.getpid(), signal.SIGTERM)
             gevent.sleep(GIVE_UP_S)  # locust ends from another greenlet, before there are users
+
+    def on_stopping(self, **_: Any) -> None:
+        """Users end from here on: their number is no longer what was asked for."""
+        gevent.kill(self._counting)
 
     def on_stop(self, environment: Environment, **_: Any) -> None:
         """Count what is left, and write the report."""

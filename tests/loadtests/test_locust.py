@@ -149,7 +149,7 @@ def test_transactions_of_two_processes(broker: BrokerProcess, runs: dict[str, Lo
     assert run.statistics()[PRODUCED]["num_requests"] == found[PRODUCED]
     assert len(read_back(broker, "soak")) == found[PRODUCED], "all of them committed"
     assert 0 < found[CONSUMED] <= found[PRODUCED]
-    assert users_over_time(run)[-1] == 4, "a soak"
+    assert users_over_time(run)[-1] == max(users_over_time(run)) == 4, "a soak"
 
 
 def test_the_web_page_starts_and_stops_a_run(
@@ -195,7 +195,7 @@ def test_errors_are_counted_while_the_broker_is_away(runs: dict[str, LocustRun])
     assert failed == sum(errors[PRODUCED].values()) > 0
     assert "_MSG_TIMED_OUT" in run.said()
     users = users_over_time(run)
-    assert (max(users), users[-1]) == (5, 1), "a spike"
+    assert users[0] < max(users) > users[-1], "a spike"
 
 
 def test_nobody_there(runs: dict[str, LocustRun]) -> None:
