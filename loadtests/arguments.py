@@ -19,7 +19,7 @@ def add(parser: Any) -> None:
         action = group.add_argument(name, default=default, env_var=variable, help=say, **how)
         action.include_in_web_ui = web
 
-    option("--bootstrap", "127.0.0.1:9092", "HOST:PORT[,HOST:PORT...] of any Kafka")
+    option("--bootstrap", "127.0.0.1:9092", "HOST:PORT[,HOST:PORT...] of any Kafka", web=False)
     option("--topic", "loadtest", "Topic that is written and read; probes use TOPIC-probe")
     option("--partitions", 8, "Partitions of the topics, where they do not exist")
     option("--replication-factor", -1, "Replicas of the topics; -1: the cluster's default")

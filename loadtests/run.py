@@ -22,6 +22,7 @@ from locust.runners import MasterRunner, WorkerRunner
 from loadtests import arguments
 from loadtests.report import write
 from loadtests.shapes.over_time import OverTime
+from loadtests.shapes.users_at import NAMES
 from loadtests.tally import broker_cpu, generator
 from loadtests.tally.counted_events import count_the_others
 from loadtests.tally.recorder import Recorder
@@ -60,6 +61,8 @@ class Run:
         complaint = arguments.complaint(environment.parsed_options)
         if complaint is not None:
             raise SystemExit(f"locust: error: {complaint}")
+        # The web page has a field for it, under locust's own name.
+        environment.host = environment.parsed_options.bootstrap
         run, events = cls(environment), environment.events
         sys.setswitchinterval(TURN_S)
         # gevent's clock stood still while all was imported, and --run-time would begin back then.
@@ -78,13 +81,15 @@ class Run:
             environment.runner.register_message(ENDED, run.on_ended)
 
     def take_shape(self) -> None:
-        """Let --shape decide how many users there are."""
-        options = self._environment.parsed_options
-        if options.shape == "none" or isinstance(self._environment.runner, WorkerRunner):
+        """Let --shape decide how many users there are, or the web page with --class-picker."""
+        environment, options = self._environment, self._environment.parsed_options
+        if isinstance(environment.runner, WorkerRunner):
             return
-        shape = OverTime(options)
-        shape.runner = self._environment.runner
-        self._environment.shape_class = shape
+        shapes = {name: OverTime(name, options) for name in NAMES}
+        environment.available_shape_classes = shapes
+        if options.shape in shapes:
+            environment.shape_class = shapes[options.shape]
+            environment.shape_class.runner = environment.runner
 
     def on_start(self, environment: Environment, **_: Any) -> None:
         """Make the topics, forget the run before, and watch."""
@@ -92,6 +97,7 @@ class Run:
         self._began_s = time.time()
         options = environment.parsed_options
         if not isinstance(environment.runner, WorkerRunner):
+            options.bootstrap = environment.host
             if self._new_groups:
                 options.group = f"{options.topic}-{self._began_s:.0f}"
             try:
@@ -174,6 +180,7 @@ class Run:
 
     def as_json(self, options: Any, ended_s: float) -> dict[str, Any]:
         """What run.json holds."""
+        shape = self._environment.shape_class
         began = datetime.datetime.fromtimestamp(self._began_s, datetime.UTC)
         return {
             "label": options.label or options.bootstrap,
@@ -181,7 +188,7 @@ class Run:
             "began_s": self._began_s,
             "ended_s": ended_s,
             "warm_up_s": options.warm_up,
-            "options": arguments.chosen(options),
+            "options": {**arguments.chosen(options), "shape": shape.name if shape else "none"},
             "machine": {
                 "cores": os.cpu_count(),
                 "python": platform.python_version(),

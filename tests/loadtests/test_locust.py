@@ -165,7 +165,8 @@ def test_the_web_page_starts_and_stops_a_run(
 
     def answers() -> bool:
         try:
-            return "bootstrap" in get("/")
+            page = get("/")
+            return broker.bootstrap in page and "in_flight" in page
         except OSError:
             return False
 
