@@ -1,0 +1,22 @@
+"""Starting points: programs that a team copies on its first day, for Node.js and Python.
+
+node/, python/: one file a program, complete, without a framework; README.md prints two of each and
+links to the others (../test_readme.py compares). The first lines of each say what it does and how
+it is called; $BOOTSTRAP_SERVERS names the broker.
+
+Reading order of the tests: programs.py runs them, topics.py fills and reads topics for them,
+lost_answers.py is a network that loses answers; then test_producers.py, test_consumers.py,
+test_failures.py, test_exactly_once.py.
+
+Non-obvious, of KafkaJS 2.2.4, read in its source:
+- A send() over several partitions is tried again as a whole that is shared out anew: to brokers
+  that have answered nothing more is sent (a partition that has moved to one of them is lost), one
+  that has yet to answer is sent to twice. So whatever must not be lost is sent one partition a time.
+- The sequence of a failed request is taken back, so that an idempotent producer is right only when
+  the same records follow, and one send() is under way at a time. Its retries are 5, not unlimited.
+- consumer.commitOffsets() does nothing once disconnect() was called; commitOffsetsIfNecessary(),
+  which eachBatch is given, still works.
+- A stop waits for the fetch under way: maxWaitTimeInMs, 5 s unless it is set.
+- After an error that does not pass the consumer ends, and the process with status 0.
+- On Node.js 22 and newer it says TimeoutNegativeWarning, once; that is harmless.
+"""
