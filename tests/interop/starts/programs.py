@@ -1,58 +1,84 @@
 """Runs a starting point as it is printed."""
 from __future__ import annotations
 
+import itertools
 import os
 import pathlib
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+import tempfile
+from types import TracebackType
 
 from tests.interop import installs
 
 HERE = pathlib.Path(__file__).parent
-RUN_TIMEOUT_S = 60
+END_TIMEOUT_S = 60
 LAST_WORDS = 2000  # characters of a failed program's complaints
 
 
-def run(program: str, bootstrap: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """`program`, as in "node/producer.js", to its end."""
-    with start(program, bootstrap, *arguments) as process:
-        out, said = process.communicate(timeout=RUN_TIMEOUT_S)
-        return subprocess.CompletedProcess(process.args, process.returncode, out, said)
+class Program:
+    """A starting point while it runs, as in Program("node/producer.js", broker.bootstrap).
+
+    A context manager, which kills what has not ended. Waits have no limit of their own: the test's
+    applies. What it prints is not read ahead, so that it stands still when its pipe is full.
+    """
+
+    def __init__(self, name: str, bootstrap: str | None, *arguments: str) -> None:
+        command, env = _command(name)
+        if bootstrap is not None:
+            env["BOOTSTRAP_SERVERS"] = bootstrap
+        self.name = name
+        self._complaints = tempfile.TemporaryFile("w+")
+        self._process = subprocess.Popen(
+            [*command, *arguments], env={**os.environ, **env}, stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE, stderr=self._complaints, text=True,
+        )  # fmt: skip
+
+    def __enter__(self) -> Program:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:  # fmt: skip
+        if self._process.poll() is None:
+            self.send(signal.SIGKILL)
+        self._process.communicate()
+        if error is not None:
+            error.add_note(f"{self.name} said:\n{self.said()[-LAST_WORDS:]}")
+        self._complaints.close()
+
+    def lines(self, count: int) -> list[str]:
+        """The next `count` lines that it prints; fewer when it ends before."""
+        assert self._process.stdout is not None
+        return [line.rstrip("\n") for line in itertools.islice(self._process.stdout, count)]
+
+    def said(self) -> str:
+        """What it has said on stderr."""
+        self._complaints.seek(0)
+        return self._complaints.read()
+
+    def send(self, number: signal.Signals) -> None:
+        self._process.send_signal(number)
+
+    def end(self) -> tuple[int, list[str]]:
+        """Its exit status once it has ended, and what it has printed since lines()."""
+        assert self._process.stdout is not None
+        rest = self._process.stdout.read().splitlines()
+        return self._process.wait(END_TIMEOUT_S), rest
+
+    def stop(self) -> list[str]:
+        """SIGTERM, and what it still prints; it ends with status 0."""
+        self.send(signal.SIGTERM)
+        status, rest = self.end()
+        assert status == 0, f"exit status {status}"
+        return rest
 
 
-@contextmanager
-def start(
-    program: str, bootstrap: str, *arguments: str, **env: str
-) -> Iterator[subprocess.Popen[str]]:
-    """`program` while it runs; killed in the end, unless it has ended."""
-    command, environment = _command(program)
-    process = subprocess.Popen(
-        [*command, *arguments],
-        env={**os.environ, **environment, "BOOTSTRAP_SERVERS": bootstrap, **env},
-        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-    )  # fmt: skip
-    with process:
-        try:
-            yield process
-        finally:
-            if process.poll() is None:
-                process.kill()
-
-
-def stop(process: subprocess.Popen[str]) -> tuple[list[str], list[str]]:
-    """SIGTERM; the lines it has printed since and what it said on stderr; it ends with 0."""
-    process.send_signal(signal.SIGTERM)
-    out, said = process.communicate(timeout=RUN_TIMEOUT_S)
-    assert process.returncode == 0, f"exit {process.returncode}\n{said[-LAST_WORDS:]}"
-    return out.splitlines(), said.splitlines()
-
-
-def _command(program: str) -> tuple[list[str], dict[str, str]]:
-    file = str(HERE / program)
-    if program.startswith("python/"):
+def _command(name: str) -> tuple[list[str], dict[str, str]]:
+    file = str(HERE / name)
+    if name.startswith("python/"):
         return [sys.executable, file], {"PYTHONUNBUFFERED": "1"}
     modules = installs.npm("kafkajs")
     return [str(installs.node() / "node"), file], {"NODE_PATH": str(modules)}

@@ -28,7 +28,8 @@ asked = admin.list_consumer_group_offsets(
 )
 committed = asked[group].result().topic_partitions
 if not committed:
-    sys.exit(f"group {group} has committed nothing")
+    print(f"group {group} has committed nothing", file=sys.stderr)
+    sys.exit(2)
 begins = offsets(committed, OffsetSpec.earliest())
 ends = offsets(committed, OffsetSpec.latest())
 

@@ -1,0 +1,74 @@
+"""The consumers commit what they have handled; a stop in the middle neither loses nor repeats."""
+from __future__ import annotations
+
+import re
+import uuid
+from collections import Counter
+
+import pytest
+
+from tests.interop.broker import Broker
+from tests.interop.starts.programs import Program
+from tests.interop.starts.topics import committed, ends, fill, new_topic, order
+
+pytestmark = [pytest.mark.interop, pytest.mark.timeout(180)]
+
+# More than the program and its pipe hold: it cannot be through when few lines were read.
+COUNT, PARTITIONS = 20_000, 4
+READ = 500
+
+
+def places(lines: list[str]) -> list[tuple[int, int]]:
+    """Partition and offset of each record that was handled."""
+    found = [re.match(r"\S+-(\d+)@(\d+) customer-\d+:? \{", line) for line in lines]
+    return [(int(one[1]), int(one[2])) for one in found if one]
+
+
+@pytest.mark.parametrize(
+    "program", ["node/consumer.js", "python/consumer.py", "python/asyncio_consumer.py"]
+)
+def test_a_consumer_is_stopped_and_goes_on(broker: Broker, program: str) -> None:
+    topic = new_topic(broker.bootstrap, "read", PARTITIONS)
+    group = f"{topic}-group"
+    snappy = {"compression.type": "snappy"}
+    fill(broker.bootstrap, topic, map(order, range(COUNT)), **snappy)
+    with Program(program, broker.bootstrap, topic, group) as first:
+        handled = places(first.lines(READ) + first.stop())
+    assert READ <= len(handled) < COUNT
+    done = Counter(partition for partition, _ in handled)
+    position = committed(broker.bootstrap, topic, PARTITIONS, group)
+    assert position == {n: done[n] for n in range(PARTITIONS)}, "what was handled is committed"
+
+    with Program(program, broker.bootstrap, topic, group) as second:
+        handled += places(second.lines(COUNT - len(handled)) + second.stop())
+    end = ends(broker.bootstrap, topic, PARTITIONS)
+    assert committed(broker.bootstrap, topic, PARTITIONS, group) == end
+    assert sorted(handled) == [(n, offset) for n in range(PARTITIONS) for offset in range(end[n])]
+
+
+@pytest.mark.parametrize("program", ["node/lag_alert.js", "python/lag_alert.py"])
+def test_lag_is_told_above_the_limit_only(broker: Broker, program: str) -> None:
+    topic = new_topic(broker.bootstrap, "lag", 2)
+    group = f"{topic}-group"
+    fill(broker.bootstrap, topic, map(order, range(50)))
+    with Program("python/consumer.py", broker.bootstrap, topic, group) as consumer:
+        assert len(consumer.lines(50)) == 50
+        consumer.stop()
+    before = ends(broker.bootstrap, topic, 2)
+    fill(broker.bootstrap, topic, map(order, range(30)))
+    lag = {n: end - before[n] for n, end in ends(broker.bootstrap, topic, 2).items()}
+
+    with Program(program, broker.bootstrap, group, "30") as silent:
+        assert silent.end() == (0, [])
+    with Program(program, broker.bootstrap, group, "29") as alert:
+        status, (first, *rest) = alert.end()
+    assert status == 1
+    assert first == f"group {group} is 30 records behind, more than 29:"
+    assert sorted(rest) == [f"  {topic}-{n}: {lag[n]}" for n in range(2)]
+
+
+@pytest.mark.parametrize("program", ["node/lag_alert.js", "python/lag_alert.py"])
+def test_a_lag_that_is_not_known_is_no_lag_of_zero(broker: Broker, program: str) -> None:
+    with Program(program, broker.bootstrap, f"nobody-{uuid.uuid4()}", "1000") as alert:
+        assert alert.end() == (2, [])
+        assert "has committed nothing" in alert.said()
