@@ -4,14 +4,15 @@ node/, python/: one file a program, complete, without a framework; README.md pri
 links to the others (../test_readme.py compares). The first lines of each say what it does and how
 it is called; $BOOTSTRAP_SERVERS names the broker.
 
-Reading order of the tests: programs.py runs them, topics.py fills and reads topics for them,
+Reading order of the tests: programs.py runs them, topic.py makes, fills and reads their topics,
 lost_answers.py is a network that loses answers; then test_producers.py, test_consumers.py,
 test_failures.py, test_exactly_once.py.
 
 Non-obvious, of KafkaJS 2.2.4, read in its source:
-- A send() over several partitions is tried again as a whole that is shared out anew: to brokers
-  that have answered nothing more is sent (a partition that has moved to one of them is lost), one
-  that has yet to answer is sent to twice. So whatever must not be lost is sent one partition a time.
+- A send() to several partitions of which one has failed is tried again without the brokers that
+  have answered, and with those that have yet to: what has moved to one of the former is lost, what
+  one of the latter gets is doubled, idempotent or not. Records without a key are shared out anew,
+  too. So whatever must not be lost or doubled is sent to one partition at a time.
 - The sequence of a failed request is taken back, so that an idempotent producer is right only when
   the same records follow, and one send() is under way at a time. Its retries are 5, not unlimited.
 - consumer.commitOffsets() does nothing once disconnect() was called; commitOffsetsIfNecessary(),

@@ -1,6 +1,7 @@
 """Runs a starting point as it is printed."""
 from __future__ import annotations
 
+import contextlib
 import itertools
 import os
 import pathlib
@@ -8,7 +9,8 @@ import signal
 import subprocess
 import sys
 import tempfile
-from types import TracebackType
+from collections.abc import Iterator
+from typing import IO
 
 from tests.interop import installs
 
@@ -17,37 +19,39 @@ END_TIMEOUT_S = 60
 LAST_WORDS = 2000  # characters of a failed program's complaints
 
 
-class Program:
-    """A starting point while it runs, as in Program("node/producer.js", broker.bootstrap).
+@contextlib.contextmanager
+def started(name: str, bootstrap: str | None, *arguments: str) -> Iterator[Program]:
+    """A starting point, as in started("node/producer.js", broker.bootstrap); killed in the end.
 
-    A context manager, which kills what has not ended. Waits have no limit of their own: the test's
-    applies. What it prints is not read ahead, so that it stands still when its pipe is full.
+    bootstrap: None leaves it to the address that is in the program.
+    """
+    command, env = _command(name)
+    if bootstrap is not None:
+        env["BOOTSTRAP_SERVERS"] = bootstrap
+    with tempfile.TemporaryFile("w+") as complaints, subprocess.Popen(
+        [*command, *arguments], env={**os.environ, **env}, stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE, stderr=complaints, text=True,
+    ) as process:  # fmt: skip
+        program = Program(process, complaints)
+        try:
+            yield program
+        except BaseException as error:
+            error.add_note(f"{name} said:\n{program.said()[-LAST_WORDS:]}")
+            raise
+        finally:
+            if process.poll() is None:
+                process.kill()
+
+
+class Program:
+    """A starting point that runs.
+
+    Waits have no limit of their own: the test's applies. What it prints is not read ahead, so that
+    it stands still when its pipe is full.
     """
 
-    def __init__(self, name: str, bootstrap: str | None, *arguments: str) -> None:
-        command, env = _command(name)
-        if bootstrap is not None:
-            env["BOOTSTRAP_SERVERS"] = bootstrap
-        self.name = name
-        self._complaints = tempfile.TemporaryFile("w+")
-        self._process = subprocess.Popen(
-            [*command, *arguments], env={**os.environ, **env}, stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE, stderr=self._complaints, text=True,
-        )  # fmt: skip
-
-    def __enter__(self) -> Program:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:  # fmt: skip
-        if self._process.poll() is None:
-            self.send(signal.SIGKILL)
-        self._process.communicate()
-        if error is not None:
-            error.add_note(f"{self.name} said:\n{self.said()[-LAST_WORDS:]}")
-        self._complaints.close()
+    def __init__(self, process: subprocess.Popen[str], complaints: IO[str]) -> None:
+        self._process, self._complaints = process, complaints
 
     def lines(self, count: int) -> list[str]:
         """The next `count` lines that it prints; fewer when it ends before."""

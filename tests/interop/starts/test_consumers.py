@@ -8,8 +8,8 @@ from collections import Counter
 import pytest
 
 from tests.interop.broker import Broker
-from tests.interop.starts.programs import Program
-from tests.interop.starts.topics import committed, ends, fill, new_topic, order
+from tests.interop.starts.programs import started
+from tests.interop.starts.topic import Topic, order
 
 pytestmark = [pytest.mark.interop, pytest.mark.timeout(180)]
 
@@ -28,47 +28,45 @@ def places(lines: list[str]) -> list[tuple[int, int]]:
     "program", ["node/consumer.js", "python/consumer.py", "python/asyncio_consumer.py"]
 )
 def test_a_consumer_is_stopped_and_goes_on(broker: Broker, program: str) -> None:
-    topic = new_topic(broker.bootstrap, "read", PARTITIONS)
-    group = f"{topic}-group"
-    snappy = {"compression.type": "snappy"}
-    fill(broker.bootstrap, topic, map(order, range(COUNT)), **snappy)
-    with Program(program, broker.bootstrap, topic, group) as first:
+    topic = Topic(broker.bootstrap, "read", partitions=PARTITIONS)
+    group = f"{topic.name}-group"
+    topic.fill(map(order, range(COUNT)), **{"compression.type": "snappy"})
+    with started(program, broker.bootstrap, topic.name, group) as first:
         handled = places(first.lines(READ) + first.stop())
     assert READ <= len(handled) < COUNT
     done = Counter(partition for partition, _ in handled)
-    position = committed(broker.bootstrap, topic, PARTITIONS, group)
-    assert position == {n: done[n] for n in range(PARTITIONS)}, "what was handled is committed"
+    assert topic.committed(group) == {n: done[n] for n in range(PARTITIONS)}
 
-    with Program(program, broker.bootstrap, topic, group) as second:
+    with started(program, broker.bootstrap, topic.name, group) as second:
         handled += places(second.lines(COUNT - len(handled)) + second.stop())
-    end = ends(broker.bootstrap, topic, PARTITIONS)
-    assert committed(broker.bootstrap, topic, PARTITIONS, group) == end
+    end = topic.ends()
+    assert topic.committed(group) == end
     assert sorted(handled) == [(n, offset) for n in range(PARTITIONS) for offset in range(end[n])]
 
 
 @pytest.mark.parametrize("program", ["node/lag_alert.js", "python/lag_alert.py"])
 def test_lag_is_told_above_the_limit_only(broker: Broker, program: str) -> None:
-    topic = new_topic(broker.bootstrap, "lag", 2)
-    group = f"{topic}-group"
-    fill(broker.bootstrap, topic, map(order, range(50)))
-    with Program("python/consumer.py", broker.bootstrap, topic, group) as consumer:
+    topic = Topic(broker.bootstrap, "lag", partitions=2)
+    group = f"{topic.name}-group"
+    topic.fill(map(order, range(50)))
+    with started("python/consumer.py", broker.bootstrap, topic.name, group) as consumer:
         assert len(consumer.lines(50)) == 50
         consumer.stop()
-    before = ends(broker.bootstrap, topic, 2)
-    fill(broker.bootstrap, topic, map(order, range(30)))
-    lag = {n: end - before[n] for n, end in ends(broker.bootstrap, topic, 2).items()}
+    before = topic.ends()
+    topic.fill(map(order, range(30)))
+    lag = {n: end - before[n] for n, end in topic.ends().items()}
 
-    with Program(program, broker.bootstrap, group, "30") as silent:
+    with started(program, broker.bootstrap, group, "30") as silent:
         assert silent.end() == (0, [])
-    with Program(program, broker.bootstrap, group, "29") as alert:
+    with started(program, broker.bootstrap, group, "29") as alert:
         status, (first, *rest) = alert.end()
     assert status == 1
     assert first == f"group {group} is 30 records behind, more than 29:"
-    assert sorted(rest) == [f"  {topic}-{n}: {lag[n]}" for n in range(2)]
+    assert sorted(rest) == [f"  {topic.name}-{n}: {lag[n]}" for n in range(2)]
 
 
 @pytest.mark.parametrize("program", ["node/lag_alert.js", "python/lag_alert.py"])
 def test_a_lag_that_is_not_known_is_no_lag_of_zero(broker: Broker, program: str) -> None:
-    with Program(program, broker.bootstrap, f"nobody-{uuid.uuid4()}", "1000") as alert:
+    with started(program, broker.bootstrap, f"nobody-{uuid.uuid4()}", "1000") as alert:
         assert alert.end() == (2, [])
         assert "has committed nothing" in alert.said()

@@ -1,4 +1,4 @@
-"""A transactional program is killed in the middle of one; each order has one invoice all the same."""
+"""A program is killed within a transaction; each order has one invoice all the same."""
 from __future__ import annotations
 
 import itertools
@@ -7,25 +7,17 @@ import threading
 import time
 
 import pytest
-from confluent_kafka import IsolationLevel, Producer
+from confluent_kafka import Producer
 
 from tests.broker_process import wait_until
 from tests.interop.broker import Broker
-from tests.interop.starts.programs import Program
-from tests.interop.starts.topics import (
-    DEADLINE_S,
-    committed,
-    ends,
-    everything,
-    ids,
-    new_topic,
-    order,
-)
+from tests.interop.starts.programs import Program, started
+from tests.interop.starts.topic import DEADLINE_S, Topic, ids, order
 
 pytestmark = [pytest.mark.interop, pytest.mark.slow, pytest.mark.timeout(180)]
 
 PARTITIONS = 2
-PAUSE_S = 0.002  # between orders
+PAUSE_S = 0.005  # between orders
 SETTLE_S = 0.1  # what a frozen program has sent is done with by then
 
 
@@ -52,19 +44,18 @@ class Orders(threading.Thread):
         assert self._producer.flush(DEADLINE_S) == 0
 
 
-def is_open(bootstrap: str, topic: str) -> bool:
+def is_open(topic: Topic) -> bool:
     """Whether `topic` has records of a transaction that has not ended."""
-    stable = ends(bootstrap, topic, PARTITIONS, isolation_level=IsolationLevel.READ_COMMITTED)
-    return stable != ends(bootstrap, topic, PARTITIONS)
+    return topic.ends() != topic.ends(stable=True)
 
 
-def freeze_within_a_transaction(program: Program, bootstrap: str, output: str) -> None:
+def freeze_within_a_transaction(program: Program, output: Topic) -> None:
     deadline = time.monotonic() + DEADLINE_S
     while True:
-        wait_until(lambda: is_open(bootstrap, output), DEADLINE_S, "an open transaction")
+        wait_until(lambda: is_open(output), DEADLINE_S, "an open transaction")
         program.send(signal.SIGSTOP)
         time.sleep(SETTLE_S)
-        if is_open(bootstrap, output):
+        if is_open(output):
             return
         program.send(signal.SIGCONT)
         assert time.monotonic() < deadline, "it is never within a transaction"
@@ -72,23 +63,20 @@ def freeze_within_a_transaction(program: Program, bootstrap: str, output: str) -
 
 @pytest.mark.parametrize("name", ["node/transactions.js", "python/transactions.py"])
 def test_killed_within_a_transaction(broker: Broker, name: str) -> None:
-    bootstrap = broker.bootstrap
-    source, output = (new_topic(bootstrap, word, PARTITIONS) for word in ("orders", "invoices"))
-    group = f"{source}-group"
-    orders = Orders(bootstrap, source)
+    source = Topic(broker.bootstrap, "orders", partitions=PARTITIONS)
+    output = Topic(broker.bootstrap, "invoices", partitions=PARTITIONS)
+    arguments = broker.bootstrap, source.name, output.name, f"{source.name}-group"
+    orders = Orders(broker.bootstrap, source.name)
     orders.start()
-    with Program(name, bootstrap, source, output, group) as program:
-        wait_until(lambda: everything(bootstrap, output), DEADLINE_S, "the first invoices")
-        freeze_within_a_transaction(program, bootstrap, output)
+    with started(name, *arguments) as program:
+        wait_until(lambda: any(output.ends(stable=True).values()), DEADLINE_S, "invoices")
+        freeze_within_a_transaction(program, output)
         program.send(signal.SIGKILL)
     orders.stop()
-    assert len(everything(bootstrap, output)) < orders.count
+    assert len(output.everything()) < orders.count
 
-    end = ends(bootstrap, source, PARTITIONS)
-    with Program(name, bootstrap, source, output, group) as program:
-        wait_until(
-            lambda: committed(bootstrap, source, PARTITIONS, group) == end, DEADLINE_S, "the rest"
-        )
+    end = source.ends()
+    with started(name, *arguments) as program:
+        wait_until(lambda: source.committed(arguments[-1]) == end, DEADLINE_S, "the rest")
         program.stop()
-    invoices = everything(bootstrap, output)
-    assert sorted(ids(invoices, "order")) == list(range(orders.count))
+    assert sorted(ids(output.everything(), "order")) == list(range(orders.count))

@@ -1,6 +1,7 @@
-"""What cannot be handled goes to the dead letters, at once or after a few tries, and the rest on."""
+"""What cannot be handled goes to the dead letters, at once or after some tries; the rest goes on."""
 from __future__ import annotations
 
+import itertools
 import json
 import threading
 import time
@@ -13,17 +14,8 @@ import pytest
 
 from tests.broker_process import wait_until
 from tests.interop.broker import Broker
-from tests.interop.starts.programs import Program
-from tests.interop.starts.topics import (
-    DEADLINE_S,
-    committed,
-    ends,
-    everything,
-    fill,
-    ids,
-    new_topic,
-    order,
-)
+from tests.interop.starts.programs import started
+from tests.interop.starts.topic import DEADLINE_S, Topic, ids, order
 
 pytestmark = [pytest.mark.interop, pytest.mark.timeout(180)]
 
@@ -34,24 +26,23 @@ def headers(message: Any) -> dict[str, str]:
     return {name: value.decode() for name, value in message.headers()}
 
 
-def wait_until_committed(bootstrap: str, topic: str, partitions: int, group: str) -> None:
-    end = ends(bootstrap, topic, partitions)
-    wait_until(
-        lambda: committed(bootstrap, topic, partitions, group) == end, DEADLINE_S, "all commits"
-    )
+def wait_until_committed(topic: Topic, group: str) -> None:
+    end = topic.ends()
+    wait_until(lambda: topic.committed(group) == end, DEADLINE_S, "all to be committed")
 
 
 @pytest.mark.parametrize("program", ["node/dead_letters.js", "python/dead_letters.py"])
 def test_what_cannot_be_read_is_set_aside(broker: Broker, program: str) -> None:
-    topic = new_topic(broker.bootstrap, "poisoned", 2)
+    topic = Topic(broker.bootstrap, "poisoned", partitions=2)
     values = [*map(order, range(10)), *POISON, *map(order, range(10, 20))]
-    fill(broker.bootstrap, topic, values)
-    with Program(program, broker.bootstrap, topic, f"{topic}-group") as process:
-        wait_until_committed(broker.bootstrap, topic, 2, f"{topic}-group")
+    group = f"{topic.name}-group"
+    topic.fill(values)
+    with started(program, broker.bootstrap, topic.name, group) as process:
+        wait_until_committed(topic, group)
         lines = process.stop()
     assert sorted(lines) == sorted(f"order {n} is on its way" for n in range(20))
-    sources = {one.value(): one for one in everything(broker.bootstrap, topic)}
-    dead = everything(broker.bootstrap, f"{topic}.dead-letters")
+    sources = {one.value(): one for one in topic.everything()}
+    dead = topic.everything(beside=".dead-letters")
     assert sorted(one.value() for one in dead) == sorted(POISON)
     for one in dead:
         source, said = sources[one.value()], headers(one)
@@ -59,7 +50,7 @@ def test_what_cannot_be_read_is_set_aside(broker: Broker, program: str) -> None:
         assert "Error: " in said.pop("error")
         assert said == {
             "sent-by": "a test",
-            "original-topic": topic,
+            "original-topic": topic.name,
             "original-partition": str(source.partition()),
             "original-offset": str(source.offset()),
         }
@@ -109,29 +100,29 @@ def service() -> Iterator[Service]:
 def test_retries_wait_longer_each_time_and_end(
     broker: Broker, service: Service, program: str
 ) -> None:
-    topic = new_topic(broker.bootstrap, "retried", 1)
-    group = f"{topic}-group"
-    fill(broker.bootstrap, topic, map(order, range(5)))
+    topic = Topic(broker.bootstrap, "retried", partitions=1)
+    group = f"{topic.name}-group"
+    topic.fill(map(order, range(5)))
     service.answers = {1: [503]}
-    with Program(program, broker.bootstrap, service.url, topic, group) as process:
+    with started(program, broker.bootstrap, service.url, topic.name, group) as process:
         wait_until(lambda: service.asked[1], DEADLINE_S, "the first attempt")
         process.stop()
     # A stop does not wait for all attempts, and the order is not lost by it.
-    assert committed(broker.bootstrap, topic, 1, group) == {0: 1}
+    assert topic.committed(group) == {0: 1}
 
     service.asked.clear()
     service.answers = {1: [503, 500, 200], 2: [503], 3: [400]}
-    with Program(program, broker.bootstrap, service.url, topic, group) as process:
-        wait_until_committed(broker.bootstrap, topic, 1, group)
+    with started(program, broker.bootstrap, service.url, topic.name, group) as process:
+        wait_until_committed(topic, group)
         process.stop()
     assert {n: len(asked) for n, asked in service.asked.items()} == {1: 3, 2: 5, 3: 1, 4: 1}
     asked = service.asked[2]
-    waits = [later - earlier for earlier, later in zip(asked, asked[1:], strict=False)]
+    waits = [later - earlier for earlier, later in itertools.pairwise(asked)]
     assert all(wait >= least for wait, least in zip(waits, [0.2, 0.4, 0.8, 1.6], strict=True))
     assert waits == sorted(waits)
-    dead = everything(broker.bootstrap, f"{topic}.dead-letters")
+    dead = topic.everything(beside=".dead-letters")
     assert ids(dead) == [2, 3]
-    origin = {"sent-by": "a test", "original-topic": topic, "original-partition": "0"}
+    origin = {"sent-by": "a test", "original-topic": topic.name, "original-partition": "0"}
     assert [headers(one) for one in dead] == [
         {**origin, "error": "status 503", "attempts": "5", "original-offset": "2"},
         {**origin, "error": "status 400", "attempts": "1", "original-offset": "3"},

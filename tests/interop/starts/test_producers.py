@@ -14,8 +14,8 @@ from confluent_kafka import Producer
 from tests.broker_process import ROOT, BrokerProcess, free_ports
 from tests.interop.broker import Broker
 from tests.interop.starts.lost_answers import LostAnswers
-from tests.interop.starts.programs import Program
-from tests.interop.starts.topics import DEADLINE_S, everything, ids, new_topic
+from tests.interop.starts.programs import started
+from tests.interop.starts.topic import DEADLINE_S, Topic, ids
 
 pytestmark = [pytest.mark.interop, pytest.mark.timeout(180)]
 
@@ -37,18 +37,18 @@ def batches(data_dir: pathlib.Path, topic: str) -> list[dict[str, Any]]:
     "program", ["node/producer.js", "python/producer.py", "python/asyncio_producer.py"]
 )
 def test_a_producer_sends_large_batches(broker: Broker, program: str) -> None:
-    topic = new_topic(broker.bootstrap, "sent", PARTITIONS)
-    with Program(program, broker.bootstrap, topic, str(COUNT)) as producer:
+    topic = Topic(broker.bootstrap, "sent", partitions=PARTITIONS)
+    with started(program, broker.bootstrap, topic.name, str(COUNT)) as producer:
         status, (line,) = producer.end()
     assert status == 0
     assert line.startswith(f"{COUNT} records in ")
-    stored = everything(broker.bootstrap, topic)
+    stored = topic.everything()
     assert sorted(ids(stored)) == list(range(COUNT))
     for partition in range(PARTITIONS):
         mine = ids(one for one in stored if one.partition() == partition)
         assert mine == sorted(mine), "a partition's records are in the order they were sent in"
     if broker.data_dir is not None:
-        found = batches(broker.data_dir, topic)
+        found = batches(broker.data_dir, topic.name)
         assert {one["codec"] for one in found} == {"snappy"}
         assert sum(one["records"] for one in found) == COUNT
         assert len(found) <= COUNT / BATCH_AT_LEAST, f"{len(found)} batches"
@@ -60,9 +60,9 @@ def behind_a_bad_network(tmp_path_factory: pytest.TempPathFactory) -> Iterator[L
     port = free_ports(2)
     settings = [f"advertised.listeners=PLAINTEXT://127.0.0.1:{port + 1}"]
     data_dir = tmp_path_factory.mktemp("bad-network") / "data"
-    with BrokerProcess(data_dir, workers=1, port=port, settings=settings):
-        with LostAnswers(port + 1, port) as network:
-            yield network
+    broker = BrokerProcess(data_dir, workers=1, port=port, settings=settings)
+    with broker, LostAnswers(port + 1, port) as network:
+        yield network
 
 
 def through(network: LostAnswers) -> str:
@@ -74,12 +74,12 @@ def test_an_idempotent_producer_stores_a_record_once(
     behind_a_bad_network: LostAnswers, program: str
 ) -> None:
     bootstrap, lost = through(behind_a_bad_network), behind_a_bad_network.lost
-    topic = new_topic(bootstrap, "once", PARTITIONS)
-    with Program(program, bootstrap, topic, "6") as producer:
+    topic = Topic(bootstrap, "once", partitions=PARTITIONS)
+    with started(program, bootstrap, topic.name, "6") as producer:
         status, lines = producer.end()
     assert status == 0
     assert behind_a_bad_network.lost - lost >= 3
-    stored = everything(bootstrap, topic)
+    stored = topic.everything()
     assert sorted(ids(stored)) == list(range(6))
     where = {n: (one.partition(), one.offset()) for n, one in zip(ids(stored), stored, strict=True)}
     assert lines == [f"order {n}: partition {where[n][0]}, offset {where[n][1]}" for n in range(6)]
@@ -87,9 +87,9 @@ def test_an_idempotent_producer_stores_a_record_once(
 
 def test_without_idempotence_the_same_network_doubles(behind_a_bad_network: LostAnswers) -> None:
     bootstrap = through(behind_a_bad_network)
-    topic = new_topic(bootstrap, "twice", 1)
+    topic = Topic(bootstrap, "twice", partitions=1)
     producer = Producer({"bootstrap.servers": bootstrap, "enable.idempotence": False})
     for _ in range(2):
-        producer.produce(topic, "x")
+        producer.produce(topic.name, "x")
         assert producer.flush(DEADLINE_S) == 0
-    assert len(everything(bootstrap, topic)) > 2
+    assert len(topic.everything()) > 2

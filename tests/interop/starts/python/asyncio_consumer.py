@@ -1,5 +1,5 @@
 """For asyncio: reads orders and commits what is done. On SIGTERM it finishes the record in hand,
-commits, leaves.
+commits and leaves the group.
 
 python asyncio_consumer.py [TOPIC [GROUP]]
 """

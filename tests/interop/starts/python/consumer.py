@@ -1,4 +1,5 @@
-"""Reads orders and commits what is done. On SIGTERM it finishes the record in hand, commits, leaves.
+"""Reads orders and commits what is done. On SIGTERM it finishes the record in hand, commits and
+leaves the group.
 
 python consumer.py [TOPIC [GROUP]]
 """

@@ -1,4 +1,5 @@
-"""Reads orders; one that cannot be read goes to a dead-letter topic with the reason, the rest go on.
+"""Reads orders; one that cannot be read goes to a dead-letter topic with the reason, and the rest
+goes on.
 
 python dead_letters.py [TOPIC [GROUP]]    dead letters: TOPIC.dead-letters
 """

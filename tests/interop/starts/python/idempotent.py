@@ -17,7 +17,7 @@ producer = Producer(
         "client.id": "shop",
         "enable.idempotence": True,  # implies acks=all
         "linger.ms": 0,  # each order waits for its answer: nothing would join it in a batch
-        "partitioner": "murmur2_random",  # the same key, the same partition as with Java and KafkaJS
+        "partitioner": "murmur2_random",  # a key's partition is the same as for Java and KafkaJS
     }
 )
 

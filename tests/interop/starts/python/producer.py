@@ -21,7 +21,7 @@ producer = Producer(
         "linger.ms": 20,  # a batch waits for so long to get full
         "batch.size": 256 * 1024,
         "enable.idempotence": True,  # no order lost or doubled by a retry; costs next to nothing
-        "partitioner": "murmur2_random",  # the same key, the same partition as with Java and KafkaJS
+        "partitioner": "murmur2_random",  # a key's partition is the same as for Java and KafkaJS
     }
 )
 

@@ -36,7 +36,7 @@ producer = Producer(
         "bootstrap.servers": bootstrap,
         "transactional.id": instance,
         "compression.type": "snappy",
-        "partitioner": "murmur2_random",  # the same key, the same partition as with Java and KafkaJS
+        "partitioner": "murmur2_random",  # a key's partition is the same as for Java and KafkaJS
     }
 )
 
