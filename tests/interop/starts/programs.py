@@ -26,10 +26,12 @@ def started(name: str, bootstrap: str | None, *arguments: str) -> Iterator[Progr
     bootstrap: None leaves it to the address that is in the program.
     """
     command, env = _command(name)
+    env = {**os.environ, **env}
+    env.pop("BOOTSTRAP_SERVERS", None)
     if bootstrap is not None:
         env["BOOTSTRAP_SERVERS"] = bootstrap
     with tempfile.TemporaryFile("w+") as complaints, subprocess.Popen(
-        [*command, *arguments], env={**os.environ, **env}, stdin=subprocess.DEVNULL,
+        [*command, *arguments], env=env, stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE, stderr=complaints, text=True,
     ) as process:  # fmt: skip
         program = Program(process, complaints)
