@@ -8,7 +8,7 @@ const { CompressionCodecs, CompressionTypes, Kafka, Partitioners, logLevel } = r
 CompressionCodecs[CompressionTypes.Snappy] = require('kafkajs-snappy')
 
 const BATCH = 500 // records in a request
-const WAITING = 10 * BATCH // records of a partition that wait before publish() makes its caller wait
+const WAITING = 10 * BATCH // records of a partition, before publish() makes its caller wait
 const [topic = 'orders', count = '100000'] = process.argv.slice(2)
 
 const kafka = new Kafka({
