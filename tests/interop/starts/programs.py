@@ -16,6 +16,8 @@ from tests.interop import installs
 
 HERE = pathlib.Path(__file__).parent
 END_TIMEOUT_S = 60
+# Whose node_modules a program uses: KafkaJS's, unless it says so here.
+MODULES = {"node/consumer_next.js": "platformatic"}
 LAST_WORDS = 2000  # characters of a failed program's complaints
 
 
@@ -86,5 +88,5 @@ def _command(name: str) -> tuple[list[str], dict[str, str]]:
     file = str(HERE / name)
     if name.startswith("python/"):
         return [sys.executable, file], {"PYTHONUNBUFFERED": "1"}
-    modules = installs.npm("kafkajs")
+    modules = installs.npm(MODULES.get(name, "kafkajs"))
     return [str(installs.node() / "node"), file], {"NODE_PATH": str(modules)}
