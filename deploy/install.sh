@@ -234,6 +234,9 @@ write_unit() {
 }
 
 make_data_dir() {
+    # This one systemd makes, and gives all that is in it to the user: on a disk that comes from
+    # another machine it belongs to another number.
+    if [ "$DATA_DIR" = /var/lib/fastbroker ]; then return; fi
     if [ ! -d "$DATA_DIR" ] || [ "$(stat -c %U "$DATA_DIR")" != $NAME ]; then
         install -d -m 750 -o $NAME -g $NAME "$DATA_DIR"
     fi

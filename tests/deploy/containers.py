@@ -29,7 +29,7 @@ SUITE = "bookworm"
 MIRROR = "http://deb.debian.org/debian"
 TOOLS = ("mmdebstrap", "systemd-container", "libsystemd-shared")
 PACKAGES = "systemd,systemd-sysv,dbus,python3-venv,procps"
-BOOT_DEADLINE_S, STOP_DEADLINE_S = 60.0, 30.0
+STOP_DEADLINE_S = 30.0
 RUN_TIMEOUT_S = 110.0
 CGROUPS = pathlib.Path("/sys/fs/cgroup")
 LAYERS = INTEROP / "containers"
@@ -63,41 +63,63 @@ class Container:
     """A context manager. mounts: paths in the container, and what of this host they show; they
     cannot be written to."""
 
+    boot_deadline_s = 60.0
+
     def __init__(self, mounts: Mapping[str, pathlib.Path]) -> None:
         self.mounts = mounts
         self.leader = -1
         self._process: subprocess.Popen[bytes] | None = None
         self._log: IO[bytes] | None = None
 
+    def below(self) -> str:
+        """What the container's own layer lies on, as overlay's lowerdir."""
+        return str(root())
+
+    def options(self) -> list[str]:
+        """More options of systemd-nspawn."""
+        return []
+
+    def prepare(self, upper: pathlib.Path) -> None:
+        """Puts files into the container's own layer before the first boot."""
+
+    def while_booting(self, leader: int) -> None:
+        """Called again and again until everything is started; leader: the container's systemd."""
+
     def __enter__(self) -> Container:
-        below = root()
         _remove_abandoned()
         self.name = f"fastbroker-{os.getpid()}-{time.monotonic_ns() % 1_000_000}"
         self.layer = LAYERS / self.name
         for part in ("upper", "work", "merged"):
             (self.layer / part).mkdir(parents=True)
+        self._log = open(self.layer / "console", "wb")
+        try:
+            self.prepare(self.layer / "upper")
+            self.boot()
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def boot(self) -> None:
+        """Returns once systemd has started everything."""
         merged = self.layer / "merged"
-        overlay = f"lowerdir={below},upperdir={self.layer / 'upper'},workdir={self.layer / 'work'}"
+        overlay = f"lowerdir={self.below()},upperdir={self.layer / 'upper'}"
+        overlay += f",workdir={self.layer / 'work'}"
         command, env = nspawn()
         command += ["--quiet", "-D", str(merged), "--boot", "--register=no", "--keep-unit"]
         command += [f"--machine={self.name}", "--console=pipe", "--link-journal=no"]
         command += [f"--bind-ro={path}:{at}" for at, path in self.mounts.items()]
+        command += self.options()
         script = f'mount -t overlay overlay -o {overlay} {merged} && exec "$@"'
         # Killed with the test; its mounts are gone then.
         whole = ["setpriv", "--pdeathsig", "KILL", "unshare", "--mount", "--propagation", "private"]
-        self._log = open(self.layer / "console", "wb")
         self._cgroups = [*_make_cgroups(self.name)]
         self._process = subprocess.Popen(
             [*whole, "sh", "-c", script, "sh", *command], env={**os.environ, **env},
             stdin=subprocess.DEVNULL, stdout=self._log, stderr=self._log,
             preexec_fn=self._join_cgroups,
         )  # fmt: skip
-        try:
-            self._wait_for_boot()
-        except BaseException:
-            self.__exit__()
-            raise
-        return self
+        self._wait_for_boot()
 
     def _join_cgroups(self) -> None:
         for group in self._cgroups:
@@ -105,12 +127,14 @@ class Container:
 
     def _wait_for_boot(self) -> None:
         assert self._process is not None
-        end = time.monotonic() + BOOT_DEADLINE_S
+        end = time.monotonic() + self.boot_deadline_s
         children = pathlib.Path(f"/proc/{self._process.pid}/task/{self._process.pid}/children")
         while True:
             assert self._process.poll() is None, self.console()
             assert time.monotonic() < end, self.console()
             found = children.read_text().split()
+            if found:
+                self.while_booting(int(found[0]))
             if found and self._is_booted(int(found[0])):
                 self.leader = int(found[0])
                 return
@@ -153,7 +177,8 @@ class Container:
         assert "EOT" not in text
         self.run(f"cat > {path} <<'EOT'\n{text}EOT\n")
 
-    def __exit__(self, *_: object) -> None:
+    def halt(self) -> None:
+        """Shuts it down; what it has written stays for the next boot."""
         if self._process is not None:
             self._process.send_signal(signal.SIGTERM)  # systemd shuts down
             try:
@@ -161,6 +186,10 @@ class Container:
             except subprocess.TimeoutExpired:
                 self._process.kill()
                 self._process.wait(STOP_DEADLINE_S)
+        self._process = None
+
+    def __exit__(self, *_: object) -> None:
+        self.halt()
         if self._log is not None:
             self._log.close()
         _remove(self.layer)
@@ -176,7 +205,7 @@ def _hierarchies() -> list[pathlib.Path]:
 def _make_cgroups(name: str) -> list[pathlib.Path]:
     groups = [one / name for one in _hierarchies()]
     for group in groups:
-        group.mkdir()
+        group.mkdir(exist_ok=True)
     return groups
 
 

@@ -1,4 +1,4 @@
-// Makes an invoice of each order, exactly once: the invoices and the offsets of their orders are one
+// Makes an invoice of each order, exactly once: invoices and the offsets of their orders are one
 // transaction. Invoices are for consumers that read committed records only (KafkaJS: the default).
 //
 //     node transactions.js [INPUT [OUTPUT [GROUP]]]    OUTPUT has as many partitions as INPUT

@@ -114,7 +114,7 @@ run "rules_for_prometheus_and_ssh" {
   }
 
   assert {
-    condition     = [for rule in hcloud_firewall.hosts.rule : "${rule.port} ${join(",", rule.source_ips)}"] == ["19092 203.0.113.0/24", "9404 203.0.113.9/32", "22 203.0.113.10/32"]
+    condition     = toset([for rule in hcloud_firewall.hosts.rule : "${rule.port} ${join(",", rule.source_ips)}"]) == toset(["19092 203.0.113.0/24", "9404 203.0.113.9/32", "22 203.0.113.10/32"])
     error_message = "Each port is for its own networks."
   }
 
