@@ -2,6 +2,7 @@
 
     0  errors, model, uuids,     words and numbers
        log_rate                  few lines in the log, whatever clients do
+       shared                    memory that the supervisor shares with the processes it starts
     1  config, _c                Kafka's configuration keys; bytes at C speed (bodies in cext/)
     2  protocol, records,        codec of messages and record batches, no I/O;
        metrics                   what is measured, and its text

@@ -103,6 +103,7 @@ class BrokerProcess:
         command += ["--port", str(self.port), "--workers", str(self.workers)]
         for setting in self.settings:
             command += ["--set", setting]
+        command += self.arguments()
         begun = time.monotonic()
         self._process = subprocess.Popen(
             command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd=ROOT
@@ -124,6 +125,10 @@ class BrokerProcess:
             self.kill_all()
             raise AssertionError(f"{error}\n" + "\n".join(self.lines[seen:][-50:])) from None
         return time.monotonic() - begun
+
+    def arguments(self) -> list[str]:
+        """What else is on the command line."""
+        return []
 
     def stop(self) -> int:
         """SIGTERM and wait; the exit status, or the one it ended with before."""

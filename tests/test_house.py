@@ -15,7 +15,7 @@ import pytest
 
 ROOT = pathlib.Path(__file__).parents[1]
 FLOORS = [  # lower index = lower floor
-    {"errors", "model", "uuids", "log_rate"},
+    {"errors", "model", "uuids", "log_rate", "shared"},
     {"config", "_c"},
     {"protocol", "records", "metrics"},
     {"storage", "raft"},

@@ -4,6 +4,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
 import click
@@ -40,27 +41,33 @@ DATA_DIR = "fastbroker-data"
     metavar="KEY=VALUE",
     help="One setting by Kafka's name, as in num.partitions=3. May be repeated.",
 )
+@click.option("--check", is_flag=True, help="Only say whether these settings can be used.")
 def start(
     data_dir: str | None,
     port: int | None,
     workers: int | None,
     config: str | None,
     settings: tuple[str, ...],
+    check: bool,
 ) -> None:
     """Run a broker.
 
-    It stays in the foreground; Ctrl-C stops it cleanly.
+    It stays in the foreground; Ctrl-C stops it cleanly, and SIGHUP has it read FILE again.
     It prints `ready bootstrap=HOST:PORT ...` once it accepts clients. Settings are Kafka's: --set
     wins over the file, and the flags of their own win over both.
     """
     from fastbroker.config.broker import ConfigError
 
+    read = partial(
+        load, config=config, settings=settings, data_dir=data_dir, port=port, workers=workers
+    )
     try:
-        chosen = load(
-            config=config, settings=settings, data_dir=data_dir, port=port, workers=workers
-        )
+        chosen = read()
     except ConfigError as error:
         raise Failure(str(error), status=2) from None
+    if check:
+        click.echo(f"{config or 'the settings'}: nothing is wrong")
+        return
     try:
         os.makedirs(chosen.data_dir, exist_ok=True)
     except OSError as error:
@@ -74,7 +81,7 @@ def start(
     gc.disable()  # imports make no garbage; the supervisor enables it again
     from fastbroker.supervisor.supervisor import run
 
-    sys.exit(run(chosen))
+    sys.exit(run(chosen, read if config is not None else None))
 
 
 def load(

@@ -12,7 +12,7 @@ from os import PathLike
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
-from fastbroker.config.keys import CLUSTER_WIDE, KEYS, PROTOCOLS, SERVED_PROTOCOLS, Key
+from fastbroker.config.keys import CLUSTER_WIDE, KEYS, PROTOCOLS, RELOADABLE, SERVED_PROTOCOLS, Key
 from fastbroker.config.topic import TOPIC_KEYS
 from fastbroker.config.unserved import UNSERVED
 
@@ -142,6 +142,15 @@ class BrokerConfig:
                 texts[name] = text
         out.explicit = MappingProxyType(texts)
         return out
+
+    def reloadable(self) -> dict[str, str]:
+        """The texts that were given for keys that take effect when the file is read again."""
+        return {name: text for name, text in self.given.items() if name in RELOADABLE}
+
+    def reloaded(self, texts: Mapping[str, str]) -> BrokerConfig:
+        """These values with `texts` in place of what was given for keys that can be reloaded."""
+        kept = {name: text for name, text in self.given.items() if name not in RELOADABLE}
+        return BrokerConfig({**kept, **{n: t for n, t in texts.items() if n in RELOADABLE}})
 
     def _check(self, places: Mapping[str, str]) -> None:
         """What single values cannot show."""

@@ -72,6 +72,8 @@ _OWN = (
         "partitions of a worker that have series of their own; others are summed as one"),
     Key("fastbroker.metrics.groups.max", integer(0), 2000,
         "consumer groups of a worker that have series; the others are counted"),
+    Key("fastbroker.stop.timeout.ms", integer(1000), 60000,
+        "a worker that has not closed its logs by then is killed"),
     # Connections.
     Key("socket.request.max.bytes", integer(1), 104857600, "largest request"),
     Key("socket.listen.backlog.size", integer(1), 1024, "connections waiting to be accepted"),
@@ -245,3 +247,9 @@ for _topic_key in TOPIC_KEYS.values():
         KEYS[_synonym] = Key(
             _synonym, _topic_key.kind, _topic_key.broker_default, _topic_key.doc, CLUSTER_WIDE
         )
+# What takes effect when the properties file is read again: what can be changed at run time, and the
+# older names of the same.
+RELOADABLE = frozenset(
+    {name for name, key in KEYS.items() if key.scope == CLUSTER_WIDE}
+    | {name for key in TOPIC_KEYS.values() for name, _ in key.older}
+)

@@ -8,6 +8,7 @@ import os
 import signal
 from asyncio import AbstractEventLoop
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import uvloop
@@ -18,6 +19,7 @@ from fastbroker.controller.node import Node
 from fastbroker.controller.requests import Requests
 from fastbroker.net.address import listen
 from fastbroker.net.listener import Listener
+from fastbroker.shared import Line
 from fastbroker.storage.disk import Disk
 from fastbroker.storage.space import DiskFault, is_fault
 
@@ -29,10 +31,16 @@ log = logging.getLogger(__name__)
 FRAME_MAX_BYTES = 100 * 1024 * 1024
 
 
-def run(config: BrokerConfig, ready: Callable[[], object], lifeline_fd: int) -> None:
+def run(
+    config: BrokerConfig,
+    ready: Callable[[], object],
+    lifeline_fd: int,
+    line: Line | None = None,
+) -> None:
     """Serve until SIGTERM, or until `lifeline_fd` reads its end: whoever started us is gone.
 
     ready: called once requests are accepted and the quorum has a leader.
+    line: where to beat, and where new settings lie when SIGHUP comes.
     SIGINT is left to whoever started us. Raises what ended it otherwise.
     """
     loop = uvloop.new_event_loop()
@@ -73,6 +81,11 @@ def run(config: BrokerConfig, ready: Callable[[], object], lifeline_fd: int) -> 
     )
     listener.start()
     answering = _answering(loop, config, node)
+    if line is not None:
+        reload = partial(requests.reload, line)
+        loop.add_signal_handler(signal.SIGHUP, reload)
+        loop.call_soon(reload)  # what came before the handler was there
+        line.keep_beating(loop, lambda: (0, 0))
     log.info("controller %d of cluster %s is ready", config.node_id, node.identity.cluster_id)
     ready()
     try:

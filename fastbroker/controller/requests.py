@@ -42,6 +42,7 @@ from fastbroker.protocol.messages.fetch import FetchRequest, FetchResponse
 from fastbroker.protocol.messages.fetch_snapshot import FetchSnapshotRequest
 from fastbroker.protocol.schema import Struct
 from fastbroker.raft import messages as m
+from fastbroker.shared import Line
 from fastbroker.uuids import new_uuid
 
 log = logging.getLogger(__name__)
@@ -182,6 +183,12 @@ class Requests:
         answer: Deferred[Struct] = Deferred()
         self.node.propose(outcome.records).then(lambda _: answer.complete(outcome.response))
         return answer
+
+    def reload(self, line: Line) -> None:
+        """Take over the settings that the supervisor has read anew, if it has."""
+        texts = line.settings()
+        if texts is not None:
+            self.config = self.config.reloaded(texts)
 
     def _dynamic_config(self) -> BrokerConfig:
         overrides = self.node.image.configs.get((BROKER, ""))

@@ -5,8 +5,10 @@ would hold up its clients.
 """
 from __future__ import annotations
 
+import functools
 import os
 import resource
+import time
 
 from fastbroker.metrics import catalogue as c
 from fastbroker.metrics.page import Page
@@ -33,10 +35,10 @@ def _open_fds(pid: int) -> int:
     return os.stat(directory).st_size or len(os.listdir(directory))
 
 
-def _boot_time() -> int:
-    """When the host was started, in seconds since the epoch."""
-    with open("/proc/stat", "rb") as file:
-        for line in file:
-            if line.startswith(b"btime "):
-                return int(line[6:])
-    return 0
+@functools.cache
+def _boot_time() -> float:
+    """When the host was started, in seconds since the epoch.
+
+    /proc/stat says so, too, but a unit with ProcSubset=pid does not see it.
+    """
+    return time.time() - time.clock_gettime(time.CLOCK_BOOTTIME)

@@ -95,6 +95,15 @@ class Listener:
         for connection in list(self.connections):
             connection.close("the listener closed")
 
+    def drain(self) -> int:
+        """Stop accepting, and close the connections that wait for no answer; how many are left."""
+        self._open = False
+        self._pause()
+        for connection in list(self.connections):
+            if not connection.unanswered and not connection.unsent_bytes:
+                connection.close("the listener closed")
+        return len(self.connections)
+
     def _resume(self) -> None:
         if self._open and not self._accepting:
             self._accepting = True

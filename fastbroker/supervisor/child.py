@@ -1,6 +1,7 @@
 """One forked process of the broker."""
 from __future__ import annotations
 
+import faulthandler
 import gc
 import logging
 import os
@@ -18,6 +19,7 @@ log = logging.getLogger(__name__)
 
 EXIT_CONFIG, EXIT_DISK = 2, 3
 PAUSE_FIRST_S, PAUSE_MAX_S = 0.1, 5.0
+FAILURES_MAX = 10  # of the first start, about twenty seconds
 # Objects made, less objects freed, between two looks of the collector at the youngest: modules are
 # no garbage, nor is an image of many partitions, and requests make few cycles.
 GC_THRESHOLD = 20_000
@@ -32,6 +34,7 @@ class Child:
 
     pidfd: readable once it has ended; ready_fd: readable once it serves, or has ended.
     is_given_up: it is not to be started again.
+    failures: how often in a row it has ended without having served.
     """
 
     def __init__(self, role: str, main: Main, lifeline_fd: int, supervisor_fds: list[int]) -> None:
@@ -40,6 +43,7 @@ class Child:
         self.pid = self.pidfd = self.ready_fd = -1
         self.is_ready = self.is_given_up = False
         self.started = self.restart_at = 0.0
+        self.failures = 0  # in a row, before it ever served
         self._pause_s = 0.0
 
     @property
@@ -73,6 +77,8 @@ class Child:
                 os.close(fd)
             signal.set_wakeup_fd(-1)
             signal.signal(signal.SIGTERM, signal.SIG_DFL)
+            signal.signal(signal.SIGHUP, signal.SIG_IGN)
+            faulthandler.enable()  # who is aborted says where it was
             signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
             signal.signal(signal.SIGINT, signal.SIG_IGN)
             set_process_name(f"fb-{self.role}")
@@ -102,6 +108,8 @@ class Child:
     def ready(self) -> bool:
         """`ready_fd` is readable: whether the child serves now."""
         self.is_ready = os.read(self.ready_fd, 1) == b"1"
+        if self.is_ready:
+            self.failures = 0
         self.close_ready()
         return self.is_ready
 
@@ -121,6 +129,7 @@ class Child:
         self.restart_at = now + self._pause_s
         self._pause_s = min(max(self._pause_s * 2, PAUSE_FIRST_S), PAUSE_MAX_S)
         self.pid = self.pidfd = -1
+        self.failures += not self.is_ready
         self.is_ready = False
         return os.waitstatus_to_exitcode(status)
 

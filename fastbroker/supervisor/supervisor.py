@@ -7,24 +7,32 @@ import os
 import select
 import signal
 import socket
-import sys
 import time
 from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING
 
 from fastbroker.config.broker import BrokerConfig
 from fastbroker.model import broker_id
 from fastbroker.net.address import AddressInUse, listen
-from fastbroker.supervisor.child import EXIT_CONFIG, EXIT_DISK, Child, set_process_name
-
-if TYPE_CHECKING:
-    from fastbroker.supervisor.restarts import Restarts
+from fastbroker.shared import Line, SharedMemory
+from fastbroker.supervisor import systemd
+from fastbroker.supervisor.child import (
+    EXIT_CONFIG,
+    EXIT_DISK,
+    FAILURES_MAX,
+    Child,
+    set_process_name,
+)
+from fastbroker.supervisor.log_lines import log_to_stderr
+from fastbroker.supervisor.oversight import Oversight
+from fastbroker.supervisor.reload import reload
 
 log = logging.getLogger(__name__)
 
-STOP_WORKERS_S, STOP_CONTROLLER_S = 20.0, 5.0
-LOG_FORMAT = "%(asctime)s %(levelname)s [%(process_name)s] %(name)s: %(message)s"
+STOP_CONTROLLER_S = 5.0
+STOP_LOOK_S = 1.0  # how often systemd is told that a stop goes on
+
+Load = Callable[[], BrokerConfig]
 
 
 def default_workers() -> int:
@@ -39,21 +47,23 @@ def default_workers() -> int:
     return max(min(cores, allowed), 1)
 
 
-def run(config: BrokerConfig) -> int:
+def run(config: BrokerConfig, load: Load | None = None) -> int:
     """Run the broker until SIGTERM or SIGINT; the exit status.
 
+    load(): the configuration, read anew, when SIGHUP comes; raises ConfigError. None: there is no
+    file, and SIGHUP ends the broker, too.
     Prints one line that begins with `ready` once every worker accepts clients. 0: stopped as asked;
     2: it cannot run with this configuration.
     """
     begun = time.monotonic()
-    _log_to_stderr()
+    log_to_stderr()
     for note in config.notes:
         log.warning("%s", note)
     run_path = os.path.join(config.data_dir, "run")
     is_first = not os.path.exists(run_path)
     os.makedirs(run_path, exist_ok=True)
     try:
-        supervisor = _Supervisor(config, begun, is_first=is_first)
+        supervisor = _Supervisor(config, load, begun, is_first=is_first)
     except AddressInUse as error:
         log.error("%s", error)
         return EXIT_CONFIG
@@ -63,44 +73,70 @@ def run(config: BrokerConfig) -> int:
 class _Supervisor:
     """is_first: no broker has run in this directory before."""
 
-    def __init__(self, config: BrokerConfig, begun: float, *, is_first: bool) -> None:
-        self.config, self.begun, self.is_first = config, begun, is_first
+    def __init__(
+        self, config: BrokerConfig, load: Load | None, begun: float, *, is_first: bool
+    ) -> None:
+        self.config, self.load, self.begun, self.is_first = config, load, begun, is_first
         self.workers = config["fastbroker.workers"] or default_workers()
         self._signals, wakeup = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         self._wakeup = wakeup
         lifeline, self._lifeline = os.pipe()  # kept open here; its end means that we are gone
         own = [self._signals, self._wakeup, self._lifeline]
-        self.controller = Child("controller", partial(_run_controller, config), lifeline, own)
+        self.oversight = Oversight(systemd.watchdog_s())
+        self.controller = Child("controller", partial(self._controller, 0), lifeline, own)
         self.children = [self.controller]
         for index in range(self.workers):
-            main = partial(_run_worker, config, index, self.workers)
+            main = partial(self._worker, index)
             self.children.append(Child(f"worker-{index}", main, lifeline, own))
         self._needed = list(self.children)  # a start is over when these serve
-        self.restarts: Restarts | None = None
-        self._add_gateway(lifeline, own)
+        if address := config.metrics_listener():
+            # The socket is ours: an address that cannot be had ends the start, and who connects
+            # while the gateway is started again waits.
+            sock = listen(address, option="fastbroker.metrics.listener")
+            main = partial(self._gateway, sock)
+            self.children.append(Child("gateway", main, lifeline, list(own)))
+            own.append(sock.fileno())  # which no other child has a use for
+        self._shared = SharedMemory(len(self.children))
         self._was_ready = False
         self._is_stopping = False
         self._status = 0
 
-    def _add_gateway(self, lifeline: int, own: list[int]) -> None:
-        """The socket is ours: an address that cannot be had ends the start, and who connects while
-        the gateway is started again waits."""
-        address = self.config.metrics_listener()
-        if address is None:
-            return
-        from fastbroker.supervisor.restarts import Restarts
+    def _controller(
+        self, slot: int, ready: Callable[[], object], lifeline_fd: int
+    ) -> None:
+        from fastbroker.controller.main import run
 
-        sock = listen(address, option="fastbroker.metrics.listener")
-        self.restarts = Restarts([*(child.role for child in self.children), "gateway"])
-        main = partial(_run_gateway, self.config, self.workers, self.restarts, sock)
-        self.children.append(Child("gateway", main, lifeline, list(own)))
-        own.append(sock.fileno())  # which no other child has a use for
+        run(self.config, ready, lifeline_fd, self._line(slot))
+
+    def _worker(self, index: int, ready: Callable[[], object], lifeline_fd: int) -> None:
+        from fastbroker.worker.main import run
+
+        line = self._line(1 + index)
+        run(self.config, index, self.workers, ready, lifeline_fd, line)
+
+    def _gateway(
+        self, sock: socket.socket, ready: Callable[[], object], lifeline_fd: int
+    ) -> None:
+        from fastbroker.gateway.host import Host
+        from fastbroker.gateway.main import run
+
+        host = Host(self.config.data_dir, self.workers, os.getppid(), self._restarts)
+        run(host, sock, ready, lifeline_fd, self._line(1 + self.workers))
+
+    def _line(self, slot: int) -> Line:
+        """Of the process that calls it."""
+        return self._shared.line(slot, self.oversight.beat_every_s)
+
+    def _restarts(self) -> dict[str, int]:
+        """By process, how often it was started again."""
+        roles = [child.role for child in self.children]
+        return {role: self._shared.counts(slot).restarts for slot, role in enumerate(roles)}
 
     def run(self) -> int:
         set_process_name("fb-supervisor")
         import_common()
         signal.set_wakeup_fd(self._wakeup)
-        for number in (signal.SIGTERM, signal.SIGINT):
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             signal.signal(number, lambda *_: None)
         gc.freeze()  # what is here now is shared with every child: the collector leaves it alone
         self.controller.start()
@@ -112,16 +148,15 @@ class _Supervisor:
             child.start()
         while not self._is_stopping:
             self._turn()
-        self._stop(self.children[1:], STOP_WORKERS_S)
-        self._stop([self.controller], STOP_CONTROLLER_S)
+        self._stop_all()
         return self._status
 
     def _turn(self) -> None:
         """Wait for one thing to happen, and deal with it."""
         poll = select.poll()
         poll.register(self._signals, select.POLLIN)
-        timeout_ms: float | None = None
         now = time.monotonic()
+        wait_s = self.oversight.look(self.children, self._shared, now, is_ready=self._was_ready)
         for child in self.children:
             if child.is_running:
                 poll.register(child.pidfd, select.POLLIN)
@@ -131,15 +166,12 @@ class _Supervisor:
                 continue
             elif child.restart_at <= now:
                 child.start()
-                timeout_ms = 0
+                wait_s = 0
             else:
-                wait_ms = (child.restart_at - now) * 1000 + 1
-                timeout_ms = wait_ms if timeout_ms is None else min(timeout_ms, wait_ms)
-        for fd, _ in poll.poll(timeout_ms):
+                wait_s = min(wait_s, child.restart_at - now + 0.001)
+        for fd, _ in poll.poll(None if wait_s == float("inf") else wait_s * 1000):
             if fd == self._signals:
-                os.read(self._signals, 64)
-                self._is_stopping = True
-                _notify("STOPPING=1")
+                self._signaled(os.read(self._signals, 64))
             for child in self.children:
                 if fd == child.ready_fd:
                     child.ready()
@@ -147,8 +179,20 @@ class _Supervisor:
                 elif fd == child.pidfd:
                     self._ended(child)
 
+    def _signaled(self, numbers: bytes) -> None:
+        if self.load is None or set(numbers) & {signal.SIGTERM, signal.SIGINT}:
+            self._is_stopping = True
+            return
+        self.config = reload(self.config, self.load, is_ready=self._was_ready)
+        self._shared.write(self.config.reloadable())
+        for child in self.children:
+            child.kill(signal.SIGHUP)
+
     def _ended(self, child: Child) -> None:
         status = child.ended()
+        slot = self.children.index(child)
+        self._shared.clear(slot)
+        self.oversight.ended(child)
         if status == EXIT_CONFIG and not self._was_ready:
             self._status, self._is_stopping = EXIT_CONFIG, True
             return
@@ -157,10 +201,14 @@ class _Supervisor:
             child.is_given_up = True
             self._status = 1
             return
+        if child.failures >= FAILURES_MAX and child in self._needed and not self._was_ready:
+            log.critical("%s has failed %d times: the broker cannot start", child.role,
+                         child.failures)  # fmt: skip
+            self._status, self._is_stopping = 1, True
+            return
         how = f"signal {-status}" if status < 0 else f"exit status {status}"
         log.error("%s has ended (%s): starting it again", child.role, how)
-        if self.restarts is not None:
-            self.restarts.add(child.role)
+        self._shared.restarted(slot)
 
     def _announce(self) -> None:
         if self._was_ready or not all(child.is_ready for child in self._needed):
@@ -177,7 +225,24 @@ class _Supervisor:
             f" data={self.config.data_dir} in {took_ms:.0f} ms",
             flush=True,
         )
-        _notify("READY=1")
+        systemd.notify("READY=1", f"STATUS=ready at {host}:{told.port}")
+
+    def _stop_all(self) -> None:
+        """Workers, so that they can be taken out of the cluster; then the controller."""
+        within_s = self.config["fastbroker.stop.timeout.ms"] / 1000
+        systemd.notify(
+            "STOPPING=1",
+            f"STATUS=stopping: {self.workers} workers answer what is asked and close their logs",
+            # The deadline is ours; the unit's TimeoutStopSec only has to outlast this line's way.
+            systemd.extend(within_s + 2 * STOP_CONTROLLER_S),
+        )
+        begun = time.monotonic()
+        self._stop(self.children[1:], within_s)
+        systemd.notify("STATUS=stopping: the controller closes its log")
+        self._stop([self.controller], STOP_CONTROLLER_S)
+        took_s = time.monotonic() - begun
+        log.info("stopped in %.1f s, exit status %d", took_s, self._status)
+        systemd.notify(f"STATUS=stopped in {took_s:.1f} s")
 
     def _stop(self, children: list[Child], within_s: float) -> None:
         """End children with SIGTERM, then with SIGKILL what is left."""
@@ -185,20 +250,24 @@ class _Supervisor:
             child.kill(signal.SIGTERM)
         deadline = time.monotonic() + within_s
         while running := [child for child in children if child.is_running]:
+            self.oversight.feed()
             poll = select.poll()
             for child in running:
                 poll.register(child.pidfd, select.POLLIN)
-            found = {fd for fd, _ in poll.poll(max(deadline - time.monotonic(), 0) * 1000)}
+            left_s = max(deadline - time.monotonic(), 0)
+            found = {fd for fd, _ in poll.poll(min(left_s, STOP_LOOK_S) * 1000)}
             for child in running:
                 if child.pidfd in found:
                     status = child.ended()
                     if status not in (0, -signal.SIGTERM):
                         log.error("%s has ended with status %d", child.role, status)
                         self._status = self._status or 1
-                elif not found:
-                    log.error("%s did not stop in %.0f s: killed", child.role, within_s)
+                elif time.monotonic() >= deadline:
+                    log.error("%s did not stop in %.0f s: killed; the next start reads its logs"
+                              " as after a crash", child.role, within_s)  # fmt: skip
                     child.kill(signal.SIGKILL)
-                    deadline = time.monotonic() + within_s
+            if time.monotonic() >= deadline:
+                deadline = time.monotonic() + within_s
 
 
 def import_common() -> None:
@@ -220,51 +289,3 @@ def import_for_workers(*, coordinators: bool) -> None:
     if coordinators:
         import fastbroker.worker.group_coordinator
         import fastbroker.worker.transaction_coordinator  # noqa: F401
-
-
-def _run_controller(
-    config: BrokerConfig, ready: Callable[[], object], lifeline_fd: int
-) -> None:
-    from fastbroker.controller.main import run
-
-    run(config, ready, lifeline_fd)
-
-
-def _run_worker(
-    config: BrokerConfig, index: int, workers: int, ready: Callable[[], object], lifeline_fd: int
-) -> None:
-    from fastbroker.worker.main import run
-
-    run(config, index, workers, ready, lifeline_fd)
-
-
-def _run_gateway(
-    config: BrokerConfig, workers: int, restarts: Restarts, sock: socket.socket,
-    ready: Callable[[], object], lifeline_fd: int,
-) -> None:  # fmt: skip
-    from fastbroker.gateway.host import Host
-    from fastbroker.gateway.main import run
-
-    run(Host(config.data_dir, workers, os.getppid(), restarts.counts), sock, ready, lifeline_fd)
-
-
-class _ProcessName(logging.Filter):
-    def filter(self, record: logging.LogRecord) -> bool:
-        with open("/proc/self/comm") as comm:
-            record.process_name = comm.read().strip().removeprefix("fb-")
-        return True
-
-
-def _log_to_stderr() -> None:
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(logging.Formatter(LOG_FORMAT))
-    handler.addFilter(_ProcessName())
-    logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
-
-
-def _notify(state: str) -> None:
-    """Tell systemd, when it is systemd that started us (sd_notify)."""
-    path = os.environ.get("NOTIFY_SOCKET")
-    if path:
-        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as sock:
-            sock.sendto(state.encode(), path.replace("@", "\0", 1) if path[0] == "@" else path)

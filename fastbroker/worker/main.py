@@ -5,23 +5,31 @@ import logging
 import os
 import signal
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import uvloop
 
 from fastbroker.config.broker import BrokerConfig
+from fastbroker.shared import Line
 from fastbroker.worker.worker import Worker
 
 log = logging.getLogger(__name__)
 
 
 def run(
-    config: BrokerConfig, index: int, workers: int, ready: Callable[[], object], lifeline_fd: int
+    config: BrokerConfig,
+    index: int,
+    workers: int,
+    ready: Callable[[], object],
+    lifeline_fd: int,
+    line: Line | None = None,
 ) -> None:
     """Serve as worker `index` of `workers` until SIGTERM, or until `lifeline_fd` reads its end:
     whoever started us is gone.
 
     ready: called once clients are accepted. SIGINT is left to whoever started us.
+    line: where to beat, and where new settings lie when SIGHUP comes.
     Raises what ended it otherwise: LogDirError, AddressInUse, OSError, or a bug.
     """
     loop = uvloop.new_event_loop()
@@ -49,6 +57,11 @@ def run(
 
     loop.add_signal_handler(signal.SIGTERM, worker.stop, loop.stop)
     loop.add_reader(lifeline_fd, lifeline)
+    if line is not None:
+        reload = partial(worker.reload, line)
+        loop.add_signal_handler(signal.SIGHUP, reload)
+        loop.call_soon(reload)  # what came before the handler was there
+        line.keep_beating(loop, worker.count)
     worker.start()
     loop.run_forever()
     if failures:

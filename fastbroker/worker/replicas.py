@@ -101,6 +101,12 @@ class Replicas:
         if came_or_went or resized:
             self.broker.groups.on_topics_changed(came_or_went | resized, came_or_went)
 
+    def reload(self, config: BrokerConfig, image: MetadataImage) -> None:
+        """Go on with other values of the file: those changed at run time stay on top of them."""
+        self.config = config
+        self._configure_broker(image)
+        self._configure(image.topics.values(), image)
+
     def _configure_broker(self, image: MetadataImage) -> None:
         """Defaults of all brokers, then this one's own."""
         overrides = dict(image.configs.get((BROKER, ""), {}))

@@ -28,6 +28,7 @@ from fastbroker.protocol.messages.describe_cluster import (
     DescribeClusterRequest,
     DescribeClusterResponse,
 )
+from fastbroker.shared import Line
 from fastbroker.storage.disk import Disk
 from fastbroker.storage.log_dir import LogDir
 from fastbroker.worker.checkpoint import Checkpoint
@@ -56,6 +57,7 @@ log = logging.getLogger(__name__)
 
 PROTOCOL_NUMBERS = {"PLAINTEXT": 0, "SSL": 1, "SASL_PLAINTEXT": 2, "SASL_SSL": 3}
 STOP_DEADLINE_MS = 5000
+DRAIN_DEADLINE_MS, DRAIN_EVERY_MS = 2000, 10
 
 
 class Worker:
@@ -297,10 +299,25 @@ class Worker:
         for partition in list(self.broker.partitions.values()):
             partition.fail(error)
 
+    # ---- while it runs
+
+    def count(self) -> tuple[int, int]:
+        """Connections of clients, and partitions."""
+        connections = sum(len(listener.connections) for listener in self.listeners)
+        return connections, len(self.broker.partitions)
+
+    def reload(self, line: Line) -> None:
+        """Take over the settings that the supervisor has read anew, if it has."""
+        texts = line.settings()
+        if texts is not None:
+            self.config = self.config.reloaded(texts)
+            self.replicas.reload(self.config, self.broker.image)
+
     # ---- the end
 
     def stop(self, done: Callable[[], Any], *, is_controlled: bool = True) -> None:
-        """Take this broker out of the cluster, then let go of clients; `done()` follows.
+        """Take this broker out of the cluster, answer what was asked, let go of clients; `done()`
+        follows.
 
         is_controlled: ask the controller first, for STOP_DEADLINE_MS at most.
         """
@@ -310,13 +327,21 @@ class Worker:
             nonlocal finished
             if not finished:
                 finished = True
-                done()
+                self._drain(done, self.loop.time() + DRAIN_DEADLINE_MS / 1000)
 
         if is_controlled and self.client.is_connected and self.lifecycle.broker_epoch >= 0:
             self.lifecycle.stop().then(finish)
             self.timers.after(STOP_DEADLINE_MS, finish)
         else:
             finish()
+
+    def _drain(self, done: Callable[[], Any], deadline_s: float) -> None:
+        """Close what is answered, until nothing is left or the deadline has come."""
+        left = sum(listener.drain() for listener in self.listeners)
+        if left and self.loop.time() < deadline_s:
+            self.loop.call_later(DRAIN_EVERY_MS / 1000, self._drain, done, deadline_s)
+        else:
+            done()
 
     def close(self) -> None:
         """Close connections, logs and files; the loop has been stopped, and runs once more for what

@@ -3,7 +3,7 @@
 The real one is this project's oracle: tests/recordings asks it, tests/interop runs its tools on us.
 
     python -m tests.apache_kafka resolve [VERSION]      the jars into the cache
-    python -m tests.apache_kafka start DIR [--port P] [--set key=value]...
+    python -m tests.apache_kafka start DIR [--port P] [--set key=value]... [--as-shipped]
     python -m tests.apache_kafka stop DIR
     python -m tests.apache_kafka run kafka-topics --bootstrap-server localhost:9092 --list
 

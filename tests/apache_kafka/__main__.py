@@ -5,7 +5,7 @@ import argparse
 import sys
 
 from tests.apache_kafka import jars, tools
-from tests.apache_kafka.broker import KafkaNode, stop
+from tests.apache_kafka.broker import QUICK, SHIPPED, KafkaNode, stop
 
 
 def main(args: list[str]) -> int:
@@ -19,6 +19,7 @@ def main(args: list[str]) -> int:
     start.add_argument("dir")
     start.add_argument("--port", type=int, default=9092)
     start.add_argument("--set", action="append", default=[], metavar="KEY=VALUE")
+    start.add_argument("--as-shipped", action="store_true", help="Java's options as Kafka's script")
     commands.add_parser("stop").add_argument("dir")
     commands.add_parser("run", help="run TOOL ARGS...")
     chosen = parser.parse_args(args)
@@ -27,7 +28,8 @@ def main(args: list[str]) -> int:
         print(f"Kafka {jars.version()} in {folder}")
     elif chosen.command == "start":
         settings = dict(one.split("=", 1) for one in chosen.set)
-        node = KafkaNode(chosen.dir, port=chosen.port, settings=settings)
+        options = SHIPPED if chosen.as_shipped else QUICK
+        node = KafkaNode(chosen.dir, port=chosen.port, settings=settings, java_options=options)
         node.start()
         print(node.bootstrap)
     else:
