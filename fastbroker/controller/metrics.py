@@ -45,7 +45,7 @@ class ControllerMetrics:
             self._counted = image, counts
         for family, count in zip(COUNTED, counts, strict=True):
             samples.value(family, count)
-        return samples.encode()
+        return (yield from samples.encode_in_steps())
 
 
 def _count(image: MetadataImage, counts: list[int]) -> Iterator[None]:

@@ -1,6 +1,6 @@
 """What one process says when it is asked for its metrics.
 
-    answer  := [block*]                             as marshal writes it
+    answer  := block+                               each as marshal writes it
     block   := VALUES family [(labels, number)*]
              | HISTOGRAM family labels counts sum   counts: int64*, of each bucket and of +Inf
              | TABLE [family*] rows [column*]       column: int64*, a value for each row or MISSING
@@ -13,7 +13,8 @@ both ends are processes of one parent, and the socket between them is their user
 from __future__ import annotations
 
 import marshal
-from collections.abc import Sequence
+from collections.abc import Generator, Iterator, Sequence
+from io import BytesIO
 from typing import Any
 
 from fastbroker.metrics.family import Family
@@ -55,15 +56,32 @@ class Samples:
             self._blocks.append((TABLE, names, rows, list(columns)))
 
     def encode(self) -> bytes:
-        values = [(VALUES, name, pairs) for name, pairs in self._values.items()]
-        return marshal.dumps(values + self._blocks)
+        """The answer."""
+        return b"".join(self._encoded())
+
+    def encode_in_steps(self) -> Generator[None, None, bytes]:
+        """The answer, a block a step."""
+        blocks = []
+        for block in self._encoded():
+            blocks.append(block)
+            yield
+        return b"".join(blocks)
+
+    def _encoded(self) -> Iterator[bytes]:
+        for name, pairs in self._values.items():
+            yield marshal.dumps((VALUES, name, pairs))
+        yield from map(marshal.dumps, self._blocks)
 
 
 def decode(answer: bytes) -> list[Block]:
     """The blocks of an answer. Raises ValueError, EOFError, TypeError when it is none."""
-    blocks = marshal.loads(answer)
-    if not isinstance(blocks, list):
-        raise ValueError("no answer of this version")
+    blocks: list[Block] = []
+    stream = BytesIO(answer)
+    while stream.tell() < len(answer) or not blocks:
+        block = marshal.load(stream)
+        if not isinstance(block, tuple):
+            raise ValueError("no answer of this version")
+        blocks.append(block)
     return blocks
 
 

@@ -48,7 +48,7 @@ class WorkerMetrics:
         yield from add_partitions(samples, self.broker)
         yield from add_groups(samples, self.broker)
         self.closed_logs.look()  # for the next answer
-        return samples.encode()
+        return (yield from samples.encode_in_steps())
 
     def _add_state(self, samples: Samples) -> None:
         broker, listeners = self.broker, self.listeners

@@ -42,12 +42,11 @@ def add_partitions(samples: Samples, broker: Broker) -> Iterator[None]:
         columns = [array("q", [number]).tobytes() for number in scan.folded()]
         samples.table([(OTHER, NO_NUMBER)], COLUMNS, columns)
     yield
-    _add_topics(samples, broker, scan)
-    yield
+    yield from _add_topics(samples, broker, scan)
     _add_broker(samples, broker, scan)
 
 
-def _add_topics(samples: Samples, broker: Broker, scan: PartitionScan) -> None:
+def _add_topics(samples: Samples, broker: Broker, scan: PartitionScan) -> Iterator[None]:
     most = broker.config["fastbroker.metrics.topics.max"]
     names, sums = scan.names, scan.topic_sums()
     rows = [(topic, b"") for topic in names[:most]]
@@ -58,6 +57,7 @@ def _add_topics(samples: Samples, broker: Broker, scan: PartitionScan) -> None:
     samples.value(c.TOPICS_FOLDED, max(len(names) - most, 0))
     columns = [array("q", column).tobytes() for column in zip(*sums, strict=True)]
     samples.table(rows, (c.MESSAGES_IN, c.BYTES_IN, c.BYTES_OUT), columns)
+    yield
     # Whoever leads a topic's first partition tells how many there are.
     sizes = {
         topic: len(image.partitions)
@@ -68,6 +68,7 @@ def _add_topics(samples: Samples, broker: Broker, scan: PartitionScan) -> None:
     }
     rows = [(topic, b"") for topic in sizes]
     samples.table(rows, (c.TOPIC_PARTITIONS,), [array("q", sizes.values()).tobytes()])
+    yield
 
 
 def _add_broker(samples: Samples, broker: Broker, scan: PartitionScan) -> None:

@@ -1,6 +1,7 @@
 """What a worker says, as one page."""
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 
 from fastbroker.metrics.page import Page
@@ -11,6 +12,7 @@ from tests.metrics.text import Text
 def told(add: Callable[[Samples], Iterator[None] | None]) -> Text:
     """The page of a process called worker-0 that says what `add` adds."""
     samples = Samples()
+    samples.pid(os.getpid())
     for _ in add(samples) or ():
         pass
     page = Page()
