@@ -80,6 +80,23 @@ cdef char *_put_int(char *at, int64_t value) noexcept:
     return at
 
 
+cdef char *_put_thousandths(char *at, int64_t value) noexcept:
+    cdef int rest
+    if value < 0:
+        at[0] = b'-'
+        at += 1
+        value = -value
+    at = _put_int(at, value // 1000)
+    rest = <int>(value % 1000)
+    if rest:
+        at[0] = b'.'
+        at[1] = <char>(48 + rest // 100)
+        at[2] = <char>(48 + rest // 10 % 10)
+        at[3] = <char>(48 + rest % 10)
+        at += 4
+    return at
+
+
 def number(double value) -> bytes:
     """A number as Prometheus reads it: the shortest text that is the same double."""
     if value != value:
@@ -95,10 +112,11 @@ def number(double value) -> bytes:
         PyMem_Free(text)
 
 
-def lines(bytes name, list labels, values) -> bytes:
+def lines(bytes name, list labels, values, *, bint thousandths=False) -> bytes:
     """A line for each value, but for those that are missing: the least int64, or NaN.
 
-    labels: of each value, without braces. values: as many int64 or float64.
+    labels: of each value, without braces. values: as many int64 or float64. thousandths: int64 of
+    which a thousand are 1, as milliseconds told in seconds.
     """
     cdef _Text out = _Text()
     cdef const int64_t[::1] whole
@@ -131,7 +149,9 @@ def lines(bytes name, list labels, values) -> bytes:
             at += 1
         at[0] = b' '
         at += 1
-        if is_whole:
+        if is_whole and thousandths:
+            at = _put_thousandths(at, whole[i])
+        elif is_whole:
             at = _put_int(at, whole[i])
         else:
             at = _put(at, number(real[i]))

@@ -1,6 +1,6 @@
 """Consumer lag: what groups have committed on one worker, of partitions that another leads.
 
-What is asked and answered is told in worker/lag.py.
+What is asked and answered is told in worker/committed.py and worker/lag.py.
 """
 from __future__ import annotations
 

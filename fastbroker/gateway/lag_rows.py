@@ -5,7 +5,6 @@ What the numbers mean is in group/backlog.py; the command line tells the same.
 from __future__ import annotations
 
 from array import array
-from math import nan
 from typing import NamedTuple
 
 from fastbroker._c.exposition import partition_labels
@@ -150,9 +149,9 @@ class Rows:
         self._offsets: list[int] = []
         self._lags: list[int] = []
         self._lost: list[int] = []
-        self._seconds: list[float] = []
-        self._uncertainty: list[float] = []
-        self._left: list[float] = []
+        self._behind_ms: list[int] = []
+        self._uncertainty_ms: list[int] = []
+        self._left_ms: list[int] = []
         self._offset_sums, self._lag_sums = array("q", [0] * sums), array("q", [0] * sums)
         self._untimed = 0
 
@@ -169,15 +168,15 @@ class Rows:
             MISSING if offset < 0 or end == MISSING else lost(offset, start)
             for offset, start, end in zip(offsets, starts, ends, strict=True)
         ]
-        self._seconds += [
-            nan if offset < 0 or first in UNTIMED else behind_ms(first, now_ms) / 1000
+        self._behind_ms += [
+            MISSING if offset < 0 or first in UNTIMED else behind_ms(first, now_ms)
             for offset, first in zip(offsets, firsts, strict=True)
         ]
-        self._uncertainty += [
-            (last - first) / 1000 if last > first >= 0 else nan
+        self._uncertainty_ms += [
+            last - first if last > first >= 0 else MISSING
             for first, last in zip(firsts, lasts, strict=True)
         ]
-        self._left += self._seconds_left(asked, stand)
+        self._left_ms += self._deleted_in_ms(asked, stand)
         self._untimed += sum(
             [first in UNTIMED and records > 0 for first, records in zip(firsts, lags, strict=True)]
         )
@@ -186,24 +185,25 @@ class Rows:
         self._lags += lags
         self._add_sums(asked, lags)
 
-    def _seconds_left(self, asked: Asked, stand: Standing) -> list[float]:
+    def _deleted_in_ms(self, asked: Asked, stand: Standing) -> list[int]:
         """Until retention may delete the first record of each row."""
-        left, now_ms, at = [], self.now_ms, 0
+        left: list[int] = []
+        now_ms, at = self.now_ms, 0
         for (_, count), retention in zip(asked.spans, stand.retentions, strict=True):
             rows = range(at, at + count)
             at += count
             if retention.bytes >= 0:
                 for row in rows:
                     found = self._deleted_in(asked.offsets[row], row, stand, retention)
-                    left.append(nan if found is None else found / 1000)
+                    left.append(MISSING if found is None else found)
             elif retention.ms >= 0:
-                ms = retention.ms
+                later_ms = retention.ms - now_ms
                 left += [
-                    (first + ms - now_ms) / 1000 if first >= 0 else nan
+                    first + later_ms if first >= 0 else MISSING
                     for first in stand.firsts[rows.start : rows.stop]
                 ]
             else:
-                left += [nan] * count
+                left += [MISSING] * count
         return left
 
     def _deleted_in(
@@ -234,11 +234,11 @@ class Rows:
             (c.GROUP_OFFSET, self._offsets), (c.LAG, self._lags), (c.LOST_RECORDS, self._lost),
         ):  # fmt: skip
             page.series(family, told, array("q", whole[:ROWS_MAX]))
-        for family, real in (
-            (c.LAG_SECONDS, self._seconds), (c.LAG_UNCERTAINTY, self._uncertainty),
-            (c.LOST_IN_SECONDS, self._left),
+        for family, ms in (
+            (c.LAG_SECONDS, self._behind_ms), (c.LAG_UNCERTAINTY, self._uncertainty_ms),
+            (c.LOST_IN_SECONDS, self._left_ms),
         ):  # fmt: skip
-            page.series(family, told, array("d", real[:ROWS_MAX]))
+            page.series(family, told, array("q", ms[:ROWS_MAX]), thousandths=True)
         page.series(c.GROUP_OFFSET_SUM, sums, self._offset_sums)
         page.series(c.LAG_SUM, sums, self._lag_sums)
         page.value(c.LAG_UNTIMED, self._untimed)

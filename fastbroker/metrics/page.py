@@ -40,9 +40,14 @@ class Page:
         """One sample, with all of its labels."""
         self._append(family, [line(family, written(**labels), value)])
 
-    def series(self, family: Family, labels: list[bytes], values: Any) -> None:
-        """A sample for each of `values`, int64 or float64; the least int64 and NaN: none."""
-        text = lines(family.name.encode(), labels, values)
+    def series(
+        self, family: Family, labels: list[bytes], values: Any, *, thousandths: bool = False
+    ) -> None:
+        """A sample for each of `values`, int64 or float64; the least int64 and NaN: none.
+
+        thousandths: int64 of which a thousand are 1.
+        """
+        text = lines(family.name.encode(), labels, values, thousandths=thousandths)
         if text:
             self._append(family, [text])
 

@@ -1,17 +1,14 @@
-"""What consumer lag is made of: what groups have committed, and where partitions stand.
+"""Where partitions stand that groups have committed offsets of: what the gateway makes lag of.
 
-The gateway asks every worker for what the groups that it coordinates have committed, then the
-leaders of those partitions where these stand, and joins both. In marshal's format:
+It asks every worker for what the groups that it coordinates have committed, see committed.py, then
+the leaders of those partitions where these stand, and joins both. In marshal's format:
 
-    committed: answer   := ({topic: (numbers, leaders)}, [(group, members, [(topic, offsets)*])*],
-                            groups that are not told)
-    positions: question := [(topic, numbers, offsets)*]
-               answer   := (starts, ends, firsts, lasts, sizes, [(retention_ms, retention_bytes)*])
+    question := [(topic, numbers, offsets)*]
+    answer   := (starts, ends, firsts, lasts, sizes, [(retention_ms, retention_bytes)*])
 
-numbers and leaders are int32*, of each partition of a topic; offsets int64*, -1: none. Of an answer
-to positions, int64* each, the values are in the order of the question. MISSING: not known here.
-firsts, lasts: see TimeRange, of the first record at or after the offset; sizes: where
-retention.bytes is set. Retention has one for each topic of the question, -1: none.
+numbers: int32* of partitions; all others are int64*, of an answer in the order of the question.
+MISSING: not known here. firsts, lasts: see TimeRange, of the first record at or after the offset;
+sizes: where retention.bytes is set. Each topic of the question has a retention, -1: none.
 """
 from __future__ import annotations
 
@@ -19,12 +16,10 @@ import marshal
 from array import array
 from asyncio import AbstractEventLoop, Future
 from collections.abc import Iterator
-from itertools import repeat
 from time import monotonic
 from typing import NamedTuple
 
 from fastbroker.group.backlog import UNLIMITED
-from fastbroker.group.committed import committed as committed_offsets
 from fastbroker.handlers.context import Broker
 from fastbroker.metrics.samples import MISSING
 from fastbroker.model import Deferred
@@ -48,43 +43,6 @@ UNKNOWN = (MISSING, MISSING, MISSING, MISSING, MISSING)  # a row
 
 Search = TimeSearch | ClosedTimeSearch
 Times = dict[int | tuple[int, int], TimeRange]
-Topics = dict[str, tuple[bytes, bytes]]
-
-
-def committed(broker: Broker, _: bytes) -> Steps:
-    """What the groups that this broker coordinates have committed."""
-    topics: Topics = {}
-    numbers: dict[str, list[int]] = {}
-    groups: list[tuple[str, int, list[tuple[str, bytes]]]] = []
-    untold = 0
-    if broker.has_groups:
-        most = broker.config["fastbroker.metrics.groups.max"]
-        for one in committed_offsets(broker.groups.shards, lambda name: _topic_id(broker, name)):
-            yield None
-            if one is None:
-                continue
-            if len(groups) >= most:
-                untold += 1
-                continue
-            rows = []
-            for topic, offsets in one.offsets.items():
-                if topic not in topics:
-                    found = broker.image.topics.get(topic)
-                    if found is None:
-                        continue
-                    there = found.partitions
-                    numbers[topic] = list(there)
-                    leaders = array("i", [partition.leader for partition in there.values()])
-                    topics[topic] = array("i", there).tobytes(), leaders.tobytes()
-                told = array("q", map(offsets.get, numbers[topic], repeat(-1)))
-                rows.append((topic, told.tobytes()))
-            groups.append((one.group_id, one.members, rows))
-    return marshal.dumps((topics, groups, untold))
-
-
-def _topic_id(broker: Broker, name: str) -> bytes | None:
-    topic = broker.image.topics.get(name)
-    return None if topic is None else topic.id
 
 
 class Row(NamedTuple):

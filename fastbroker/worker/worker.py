@@ -202,8 +202,9 @@ class Worker:
 
     def _answering(self) -> Answering:
         from fastbroker.net.answering import Answering, socket_path
+        from fastbroker.worker.committed import committed
         from fastbroker.worker.flush_counts import FlushCounts
-        from fastbroker.worker.lag import Positions, committed
+        from fastbroker.worker.lag import Positions
         from fastbroker.worker.metrics import WorkerMetrics
 
         self.flusher.counts = FlushCounts()

@@ -6,35 +6,38 @@ Each group has committed in every partition of a topic of its own; all of them a
 kinds of rounds: first, when nothing is known of these offsets yet; same, when nothing has moved
 since the round before; moved, when every group has committed another offset. For each kind: how
 long the lag alone takes, asked and joined in this process, and its CPU time (means); how long
-a scrape of the whole host takes; and how long a worker's loop was away at the most, by questions
-that want no work, one after the other, beside the same without any scrape. Medians, but for what is
+a scrape of the whole host takes; and how long a worker's loop was away at the most while the lag
+was asked for, by questions that want no work, beside the same without any. Medians, but for what is
 called longest: the median of each round's longest.
 """
 from __future__ import annotations
 
 import argparse
 import asyncio
+import multiprocessing
 import os
 import signal
+import socket
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
 import urllib.request
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
+from typing import Any
 
 import psutil
 from confluent_kafka import Producer
 
 from fastbroker.cli.client import Client, chunks
-from fastbroker.gateway.ask import ask
 from fastbroker.gateway.host import Host
 from fastbroker.gateway.lag import add_lag
 from fastbroker.metrics.page import Page
 from fastbroker.protocol.messages.create_topics import CreateTopicsRequest
 from fastbroker.protocol.messages.offset_commit import OffsetCommitRequest
 from loadtests.micro.start import DEADLINE_S, free_ports
+from loadtests.wire import read_exactly
 
 RECORDS = 12  # in each partition, a second after each other
 WITHIN_S = 5.0
@@ -80,54 +83,69 @@ def commit(client: Client, groups: int, partitions: int, offset: int) -> None:
 
 
 class Watch:
-    """Asks a worker for nothing, again and again; `longest_s`: how long it was away at the most."""
+    """A process of its own that asks a worker for nothing, again and again, and tells how long the
+    worker was away at the most."""
 
     def __init__(self, path: str) -> None:
-        self.path, self.longest_s = path, 0.0
+        self._ours, its = multiprocessing.Pipe()
+        self._process = multiprocessing.Process(target=self._run, args=(path, its), daemon=True)
+        self._process.start()
+        self._ours.recv()
 
-    async def run(self) -> None:
-        while True:
-            begun = time.perf_counter()
-            await ask(self.path, b"ping", within_s=WITHIN_S)
-            self.longest_s = max(self.longest_s, time.perf_counter() - begun)
-            await asyncio.sleep(0)
+    @staticmethod
+    def _run(path: str, pipe: Any) -> None:
+        ping = len(b"ping").to_bytes(4, "big") + b"ping"
+        with socket.socket(socket.AF_UNIX) as sock:
+            sock.connect(path)
+            pipe.send(None)
+            longest_s = 0.0
+            while not pipe.poll():
+                begun = time.perf_counter()
+                sock.sendall(ping)
+                read_exactly(sock, 4)
+                longest_s = max(longest_s, time.perf_counter() - begun)
+                time.sleep(0.0002)
+            pipe.send(longest_s)
+
+    def stop(self) -> float:
+        """Seconds."""
+        self._ours.send(None)
+        longest_s: float = self._ours.recv()
+        self._process.join()
+        return longest_s
 
 
-async def watched(host: Host, work: Callable[[], Awaitable[object]]) -> tuple[float, float]:
+def watched(host: Host, work: Callable[[], object]) -> tuple[float, float]:
     """(seconds that `work` took, the longest that a worker was away meanwhile)."""
     watches = [Watch(host.socket_path(name)) for name in host.worker_names()]
-    tasks = [asyncio.create_task(watch.run()) for watch in watches]
     begun = time.perf_counter()
-    await work()
+    work()
     took = time.perf_counter() - begun
-    for task in tasks:
-        task.cancel()
-    return took, max(watch.longest_s for watch in watches)
+    return took, max([watch.stop() for watch in watches])
 
 
 class Round:
     """One look at the lag, in ms."""
 
     def __init__(self, host: Host, workers: list[psutil.Process], url: str) -> None:
-        async def lag() -> None:
-            await add_lag(Page(), host, WITHIN_S)
+        def lag() -> None:
+            asyncio.run(add_lag(Page(), host, WITHIN_S))
 
-        async def scrape() -> None:
-            await asyncio.to_thread(lambda: urllib.request.urlopen(url).read())
-
-        async def nothing() -> None:
-            await asyncio.sleep(self.lag_ms / 1000)
+        def scrape() -> None:
+            urllib.request.urlopen(url).read()
 
         before, own = cpu_s(workers), time.process_time()
         begun = time.perf_counter()
-        asyncio.run(lag())
+        lag()
         self.lag_ms = (time.perf_counter() - begun) * 1e3
         self.cpu_ms = (cpu_s(workers) - before) * 1e3
         self.join_ms = (time.process_time() - own) * 1e3
-        self.away_ms = asyncio.run(watched(host, lag))[1] * 1e3
-        self.idle_ms = asyncio.run(watched(host, nothing))[1] * 1e3
+        self.away_ms = watched(host, lag)[1] * 1e3
+        self.idle_ms = watched(host, lambda: time.sleep(self.lag_ms / 1000))[1] * 1e3
         time.sleep(0.6)  # or the gateway gives the same page again
-        self.scrape_ms = asyncio.run(watched(host, scrape))[0] * 1e3
+        begun = time.perf_counter()
+        scrape()
+        self.scrape_ms = (time.perf_counter() - begun) * 1e3
 
 
 def cpu_s(workers: list[psutil.Process]) -> float:

@@ -103,6 +103,15 @@ def test_lines_of_both_kinds_of_numbers() -> None:
         lines(b"m", ["text"], array("q", [1]))  # type: ignore[list-item]
 
 
+def test_thousandths_are_told_as_ones() -> None:
+    values = [0, 7, -1, 1000, -1050, 123_456_789, MISSING, -(2**63) + 1]
+    told = lines(b"m", [b""] * len(values), array("q", values), thousandths=True)
+    assert told.split() == [
+        b"m", b"0", b"m", b"0.007", b"m", b"-0.001", b"m", b"1", b"m", b"-1.050", b"m",
+        b"123456.789", b"m", b"-9223372036854775.807",
+    ]  # fmt: skip
+
+
 def test_lines_grow_beyond_what_was_there_at_first() -> None:
     labels = [b"l" * 1000 for _ in range(500)]
     text = lines(b"m", labels, array("q", range(500)))

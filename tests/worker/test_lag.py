@@ -22,7 +22,8 @@ from fastbroker.storage.log import Log
 from fastbroker.storage.log_dir import LogDir
 from fastbroker.storage.record_time import NOTHING
 from fastbroker.worker import lag
-from fastbroker.worker.lag import Answer, Known, committed
+from fastbroker.worker.committed import committed
+from fastbroker.worker.lag import Answer, Known
 from tests.group.bench import TOPICS, Bench
 from tests.storage.compaction.cleanings import clean
 from tests.storage.logs import NOW
