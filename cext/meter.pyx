@@ -1,6 +1,7 @@
 """Counts and times of requests, as plain numbers: an observation costs some nanoseconds.
 
-A Meter is of one API and version, and outlives connections: a request on its way points to it. Which names all of this has is for fastbroker.metrics.
+A Meter is of one API and version, and outlives connections: a request on its way points to it.
+Which names all of this has is for fastbroker.metrics.
 """
 from cpython.bytes cimport PyBytes_FromStringAndSize
 from libc.stdlib cimport calloc, free
