@@ -47,6 +47,7 @@ log = logging.getLogger(__name__)
 LOCK, META, CLEAN = ".lock", "meta.properties", ".kafka_cleanshutdown"
 DELETE, STRAY = "-delete", "-stray"
 _PARTITION = re.compile(r"[A-Za-z0-9._-]+-\d+")
+SYNC_ALL_FROM = 64  # logs: from here on one sync of the file system does for all
 NAME_MAX = 255  # bytes of a directory's name
 
 
@@ -429,8 +430,8 @@ class LogDir:
             self._lock = -1
 
     def _close_logs(self, broker_epoch: int) -> None:
+        self._flush_logs()
         for one in self.logs.values():
-            one.flush()
             one.end()
         marks = [(one.unflushed, one.unflushed.mark()) for one in self.logs.values()]
         self.disk.sync_file_system(self.fd)
@@ -443,6 +444,19 @@ class LogDir:
         self.journal.close()
         said = json.dumps({"version": 0, "brokerEpoch": broker_epoch})
         self.disk.replace_file(self._file(CLEAN), said.encode())
+
+
+    def _flush_logs(self) -> None:
+        """Sync the batches of every log: of many with one sync, which tells of all errors."""
+        if len(self.logs) < SYNC_ALL_FROM or not self.disk.reports_all_errors:
+            for one in self.logs.values():
+                one.flush_batches()
+            return
+        begun = [(one, one.begin_last_flush()) for one in self.logs.values()]
+        self.disk.sync_file_system(self.fd)
+        for one, job in begun:
+            if job is not None:
+                one.end_flush(job)
 
 
 def _aside(name: str, suffix: str) -> str:

@@ -160,9 +160,27 @@ class LogFiles:
 
     def flush(self) -> None:
         """Sync everything now, on this thread. Raises KafkaStorageError, NoSpaceLeft."""
-        if not self.is_made or self.is_gone:
+        self.flush_batches()
+        if not self.is_made or self.is_gone or self.epochs.is_synced:
             return
-        job = self.unflushed.begin(self.log_end_offset, is_last=True)
+        try:
+            if self.epochs.is_dirty:
+                self.epochs.write()
+            self.disk.sync_file(self.epochs.path)
+        except OSError as error:
+            raise self._failed("writing", error) from error
+        self.epochs.synced()
+
+    def begin_last_flush(self) -> FlushJob | None:
+        """What is to be synced before the log is closed; None: nothing. `end_flush` follows."""
+        if not self.is_made or self.is_gone:
+            return None
+        return self.unflushed.begin(self.log_end_offset, is_last=True)
+
+    def flush_batches(self) -> None:
+        """As `flush`, but for the file of leader epochs: until that is on the medium the recovery
+        point stays below. Raises KafkaStorageError."""
+        job = self.begin_last_flush()
         try:
             if job is not None:
                 job.run()
@@ -171,14 +189,6 @@ class LogFiles:
             raise KafkaStorageError(f"{self.directory}: syncing failed: {error}") from error
         if job is not None:
             self.end_flush(job)
-        if not self.epochs.is_synced:
-            try:
-                if self.epochs.is_dirty:
-                    self.epochs.write()
-                self.disk.sync_file(self.epochs.path)
-            except OSError as error:
-                raise self._failed("writing", error) from error
-            self.epochs.synced()
 
     # ---- saving
 

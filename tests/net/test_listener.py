@@ -209,3 +209,29 @@ def test_who_sends_thousands_of_frames_at_once_does_not_keep_others_waiting(
     listener.close()
     calm.close()
     greedy.close()
+
+
+def test_a_drained_listener_keeps_who_waits_for_an_answer(loop: asyncio.AbstractEventLoop) -> None:
+    places: list[tuple[Connection, int]] = []
+
+    def later(connection: Connection, frame: memoryview) -> bool:
+        places.append((connection, connection.reserve()))
+        return True
+
+    sock = listen(("127.0.0.1", 0))
+    address = sock.getsockname()
+    listener = Listener(loop, sock, name="PLAINTEXT", dispatch=later, max_frame_bytes=1000)
+    listener.start()
+    quiet, waiting = (socket.create_connection(address) for _ in range(2))
+    waiting.sendall(b"\0\0\0\2hi")
+    until(loop, lambda: places and len(listener.connections) == 2)
+    assert listener.drain() == 1
+    assert quiet.recv(1) == b"", "it waited for nothing"
+    connection, place = places[0]
+    connection.reply(place, [b"hi"])
+    until(loop, lambda: not connection.unsent_bytes)
+    assert listener.drain() == 0
+    assert waiting.recv(10) == b"hi"
+    listener.close()
+    quiet.close()
+    waiting.close()

@@ -12,8 +12,9 @@ from fastbroker.config.topic import TopicConfig
 from fastbroker.errors import NoSpaceLeft
 from fastbroker.model import TopicPartition
 from fastbroker.storage.checkpoints import read_offsets, write_offsets
+from fastbroker.storage.disk import Disk
 from fastbroker.storage.log import Log
-from fastbroker.storage.log_dir import LogDir
+from fastbroker.storage.log_dir import SYNC_ALL_FROM, LogDir
 from fastbroker.storage.offset_checkpoints import LOG_STARTS, RECOVERY_POINTS
 from tests.storage.log_dirs import crash, started
 from tests.storage.logs import NOW, TP, append, contents
@@ -291,3 +292,32 @@ def test_where_a_closed_log_begins_and_ends(tmp_path: pathlib.Path) -> None:
     unclean = LogDir(directory.path, disk=directory.disk, node_id=1)
     unclean.open()
     assert unclean.end_of(TP) is None, "what a crash has left is looked through first"
+
+
+class CountingDisk(Disk):
+    """Counts syncs of single files."""
+
+    def __init__(self) -> None:
+        self.syncs = 0
+
+    def sync(self, fd: int) -> None:
+        self.syncs += 1
+        super().sync(fd)
+
+
+@pytest.mark.parametrize("count", [3, SYNC_ALL_FROM])
+def test_many_logs_are_closed_with_few_syncs(tmp_path: pathlib.Path, count: int) -> None:
+    disk = CountingDisk()
+    directory = started(tmp_path, disk)
+    partitions = [TopicPartition("many", number) for number in range(count)]
+    for partition in partitions:
+        append(directory.open_log(partition, b"\x07" * 16, TopicConfig(), NOW), "kept")
+    before = disk.syncs
+    directory.close(1)
+    assert (disk.syncs - before < count) == (count >= SYNC_ALL_FROM)
+    again = started(tmp_path)
+    for partition in partitions:
+        log = again.open_log(partition, b"\x07" * 16, TopicConfig(), NOW)
+        assert contents(log) == [(0, "kept")]
+        assert log.recovery_point == 1, "nothing is read again"
+    again.close(2)
