@@ -221,8 +221,8 @@ def _kill(name: str) -> None:
     """End what is left of a container: it outlives a systemd-nspawn that was killed."""
     for one in _hierarchies():
         for group in (one / name).rglob("cgroup.procs"):
-            for pid in group.read_text().split():
-                with contextlib.suppress(ProcessLookupError):
+            with contextlib.suppress(OSError):  # it is gone already
+                for pid in group.read_text().split():
                     os.kill(int(pid), signal.SIGKILL)
 
 
