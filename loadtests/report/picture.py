@@ -98,8 +98,8 @@ def _rates(panel: Any, runs: Sequence[Figures]) -> None:
     if not one and len(drawn) > 1:
         _note(panel, "solid: produced, dashed: consumed")
     panel.set_ylabel("records a second" if drawn else "operations a second")
-    panel.set_ylim(bottom=0)
-    panel.yaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
+    panel.set_ylim(bottom=0, top=max(1.0, panel.get_ylim()[1]))
+    panel.yaxis.set_major_formatter(lambda value, _: f"{value:,.0f}" if value > 2 else f"{value:g}")
     size = max(16, runs[0].options["size"])
     if drawn and all(run.options["size"] == size for run in runs):
         right = panel.secondary_yaxis(

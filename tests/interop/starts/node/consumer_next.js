@@ -8,7 +8,7 @@ const {
   Consumer, GroupProtocols, MessagesStreamFallbackModes, MessagesStreamModes, stringDeserializers,
 } = require('@platformatic/kafka')
 
-const COMMIT_EVERY_MS = 1000 // a crash repeats what was done since
+const COMMIT_EVERY_MS = 1000 // a crash, or a rebalance, repeats what was done since
 const FETCH_BYTES = 256 * 1024 // decoded in one go, during which nothing else happens
 const [topic = 'orders', groupId = 'billing-next'] = process.argv.slice(2)
 

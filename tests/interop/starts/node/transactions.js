@@ -89,6 +89,7 @@ async function stop() {
   process.exit()
 }
 
+// Shut out by a successor, for example: end, and let whoever started this program do it again.
 consumer.on(consumer.events.CRASH, ({ payload }) => {
   if (!payload.restart) process.exit(1)
 })
