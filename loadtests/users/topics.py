@@ -13,6 +13,7 @@ from confluent_kafka.admin import AdminClient, NewTopic
 from loadtests.users.kafka_user import LEAST_PAUSE_S, blocking, client_settings
 
 LEAST_SEGMENT = 16 << 20
+LEAST_TIMEOUT_S = 10.0  # a run may be about shorter ones, its topics are not
 
 
 def answer(futures: Mapping[Any, Any] | Any) -> Any:
@@ -35,7 +36,8 @@ def retention(options: argparse.Namespace) -> dict[str, str]:
 def create(options: argparse.Namespace) -> None:
     """The topics of a run, unless they are there. KafkaException says why not."""
     admin = AdminClient(client_settings(options))
-    there = _described(admin, options)
+    timeout_s = max(LEAST_TIMEOUT_S, options.timeout)
+    there = _described(admin, timeout_s)
     for topic in _names(options):
         if topic in there:
             continue
@@ -44,18 +46,17 @@ def create(options: argparse.Namespace) -> None:
             replication_factor=options.replication_factor,
         )  # fmt: skip
         try:
-            answer(admin.create_topics([wanted], request_timeout=options.timeout))
+            answer(admin.create_topics([wanted], request_timeout=timeout_s))
         except KafkaException as failure:
             if failure.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
                 raise
-    end = time.monotonic() + options.timeout
-    while not _known(admin, options) and time.monotonic() < end:
+    end = time.monotonic() + timeout_s
+    while not _known(_described(admin, timeout_s), options) and time.monotonic() < end:
         gevent.sleep(0.05)
 
 
-def _known(admin: AdminClient, options: argparse.Namespace) -> bool:
+def _known(there: Mapping[str, Any], options: argparse.Namespace) -> bool:
     """Whether a broker has heard of all partitions' leaders."""
-    there = _described(admin, options)
     topics = [there.get(name) for name in _names(options)]
     return all(
         topic is not None and topic.partitions
@@ -64,9 +65,9 @@ def _known(admin: AdminClient, options: argparse.Namespace) -> bool:
     )  # fmt: skip
 
 
-def _described(admin: AdminClient, options: argparse.Namespace) -> dict[str, Any]:
+def _described(admin: AdminClient, timeout_s: float) -> Mapping[str, Any]:
     """What the cluster's metadata says of all topics."""
-    return blocking(lambda: admin.list_topics(timeout=options.timeout)).topics
+    return blocking(lambda: admin.list_topics(timeout=timeout_s)).topics
 
 
 def _names(options: argparse.Namespace) -> tuple[str, str]:
