@@ -11,7 +11,7 @@ DEBUG = os.environ.get("FASTBROKER_DEBUG") == "1"
 
 MODULES = (
     "buffer", "codec", "record_batch", "connection", "sync_thread", "cleaner",
-    "unflushed", "journal", "exposition", "meter",
+    "unflushed", "journal", "exposition", "meter", "partition_scan",
 )
 
 EXTENSIONS = [

@@ -1,7 +1,7 @@
 """Counts and times of requests, as plain numbers: an observation costs some nanoseconds.
 
-A Meter is of one API and version, and lives as long as the process: a request on its way points to
-it. Which names all of this has is for fastbroker.metrics.
+A Meter is of one API and version, and outlives connections: a request on its way points to it.
+Which names all of this has is for fastbroker.metrics.
 """
 from cpython.bytes cimport PyBytes_FromStringAndSize
 from libc.stdlib cimport calloc, free
@@ -68,7 +68,15 @@ def latency_bounds() -> tuple:
 
 
 cdef class Meter:
-    """Requests of one API and version. Made by `meter_of`; owned by the process."""
+    """Requests of one API and version; `meter_of` has those of the process.
+
+    is_flushed: an answer that comes later waits for the disk. To be kept for as long as there are
+    connections that have counted with it.
+    """
+
+    def __cinit__(self, int key, int version, *, bint is_flushed):
+        self.key, self.version = key, version
+        self.waits = FLUSH if is_flushed else WAIT
 
     @property
     def requests(self) -> int:
@@ -86,13 +94,11 @@ cdef class Meter:
 cdef dict _meters = {}          # by key and version; a served version each at most
 
 
-def meter_of(int key, int version, Stage waits) -> Meter:
-    """The meter of an API's version. waits: the stage of answers that come later."""
+def meter_of(int key, int version, bint is_flushed) -> Meter:
+    """The meter of an API's version, which lives as long as the process; see Meter."""
     cdef Meter found = _meters.get((key, version))
     if found is None:
-        found = Meter.__new__(Meter)
-        found.key, found.version, found.waits = key, version, waits
-        _meters[key, version] = found
+        found = _meters[key, version] = Meter(key, version, is_flushed=is_flushed)
     return found
 
 
@@ -101,17 +107,19 @@ def all_meters() -> list:
     return list(_meters.values())
 
 
-def stage_of(list meters, Stage stage) -> tuple:
+def stage_of(list meters, int stage) -> tuple:
     """(counts as int64s, sum in nanoseconds) of one stage in all of `meters`."""
     cdef int64_t counts[BOUNDS + 1]
     cdef int64_t total = 0
     cdef Meter one
     cdef int i
+    if not 0 <= stage < STAGE_COUNT:
+        raise ValueError(f"there is no stage {stage}")
     memset(counts, 0, sizeof(counts))
     for one in meters:
         for i in range(BOUNDS + 1):
-            counts[i] += one.stages[<int>stage].counts[i]
-        total += one.stages[<int>stage].total
+            counts[i] += one.stages[stage].counts[i]
+        total += one.stages[stage].total
     return PyBytes_FromStringAndSize(<char *>counts, sizeof(counts)), total
 
 

@@ -43,7 +43,7 @@ usage() {
 }
 
 clean_up() {
-    if [ -n "$TEMP" ]; then rm -rf "$TEMP"; fi
+    if [ -n "$TEMP" ]; then rm -rf "$TEMP" "$HOME_DIR/.source"; fi
 }
 
 # ---- what has to be there
@@ -95,6 +95,15 @@ make_user() {
 
 # ---- the package
 
+# pip has an environment of its own, which installs into those of the versions.
+pip() {
+    if ! "$HOME_DIR/.pip/bin/pip" --version >/dev/null 2>&1; then
+        mkdir -p "$HOME_DIR"
+        python3 -m venv --clear "$HOME_DIR/.pip"
+    fi
+    "$HOME_DIR/.pip/bin/pip" --disable-pip-version-check "$@"
+}
+
 # Sets WHEEL, a wheel file made from SPEC.
 find_wheel() {
     case $SPEC in
@@ -106,7 +115,6 @@ find_wheel() {
         ;;
     esac
     mkdir "$TEMP/wheel"
-    python3 -m venv "$TEMP/venv"
     from=$SPEC
     if [ -d "$SPEC" ]; then
         [ -f "$SPEC/pyproject.toml" ] || fail "$SPEC is no checkout: it has no pyproject.toml" \
@@ -116,15 +124,17 @@ find_wheel() {
         then
             apt_install gcc libc6-dev python3-dev
         fi
-        from=$TEMP/source # the checkout itself stays as it is
-        mkdir "$from"
+        # The checkout itself stays as it is; what is compiled has the name of its folder in it.
+        from=$HOME_DIR/.source
+        rm -rf "$from"
+        mkdir -p "$from"
         tar -C "$SPEC" --exclude=./.git --exclude=./.venv --exclude=./.interop --exclude=./build \
             --exclude='*.so' -cf - . | tar -C "$from" -xf -
     fi
     say "making a wheel from $SPEC"
     # Made twice from the same, a wheel is the same.
-    SOURCE_DATE_EPOCH=315532800 "$TEMP/venv/bin/pip" wheel -q --no-deps \
-        --disable-pip-version-check -w "$TEMP/wheel" "$from" >"$TEMP/pip" 2>&1 || {
+    export SOURCE_DATE_EPOCH=315532800
+    pip wheel -q --no-deps -w "$TEMP/wheel" "$from" >"$TEMP/pip" 2>&1 || {
         tail -20 "$TEMP/pip" >&2
         fail "pip could not make a wheel from $SPEC" "see the lines above"
     }
@@ -153,8 +163,8 @@ make_environment() {
     say "installing $file into $NEW"
     rm -rf "$NEW"
     mkdir -p "$HOME_DIR"
-    python3 -m venv "$NEW"
-    "$NEW/bin/pip" install -q --disable-pip-version-check "$WHEEL" >"$TEMP/pip" 2>&1 || {
+    python3 -m venv --without-pip "$NEW"
+    pip --python "$NEW/bin/python3" install -q "$WHEEL" >"$TEMP/pip" 2>&1 || {
         tail -20 "$TEMP/pip" >&2
         rm -rf "$NEW"
         fail "pip could not install $file" \

@@ -19,7 +19,7 @@ def add(parser: Any) -> None:
         action = group.add_argument(name, default=default, env_var=variable, help=say, **how)
         action.include_in_web_ui = web
 
-    option("--bootstrap", "127.0.0.1:9092", "HOST:PORT[,HOST:PORT...] of any Kafka")
+    option("--bootstrap", "127.0.0.1:9092", "HOST:PORT[,HOST:PORT...] of any Kafka", web=False)
     option("--topic", "loadtest", "Topic that is written and read; probes use TOPIC-probe")
     option("--partitions", 8, "Partitions of the topics, where they do not exist")
     option("--replication-factor", -1, "Replicas of the topics; -1: the cluster's default")
@@ -44,6 +44,7 @@ def add(parser: Any) -> None:
     option("--shape", "none", "Over --users and --run-time: see loadtests/shapes.py",
            choices=SHAPES, web=False)  # fmt: skip
     option("--warm-up", 0.0, "Seconds at the begin that the report's table leaves out")
+    option("--broker-pid", 0, "Process of a broker on this machine: its CPU is in the report")
     option("--label", "", "What the report calls this run; by default the bootstrap address")
     option("--report", "", "Directory for report.md, report.png and run.json at the end of a run",
            web=False)  # fmt: skip
@@ -53,8 +54,21 @@ NAMES = (
     "bootstrap", "topic", "partitions", "replication_factor", "retention_bytes", "size", "keys",
     "rate", "in_flight", "acks", "compression", "linger_ms", "batch_bytes", "transactional",
     "txn_records", "group", "group_protocol", "offset", "probe_interval", "timeout",
-    "client_config", "shape", "warm_up", "label",
+    "client_config", "shape", "warm_up", "broker_pid", "label",
 )  # fmt: skip
+
+
+def complaint(options: argparse.Namespace) -> str | None:
+    """What of `options` cannot be, if anything; the clients say the rest."""
+    if options.transactional and options.acks != "all":
+        return "--transactional needs --acks all"
+    for pair in options.client_config:
+        if "=" not in pair:
+            return f"--client-config {pair}: KEY=VALUE is wanted"
+    for name in ("partitions", "size", "in_flight", "txn_records"):
+        if getattr(options, name) < 1:
+            return f"--{name.replace('_', '-')} is at least 1"
+    return None
 
 
 def chosen(options: argparse.Namespace) -> dict[str, Any]:

@@ -22,7 +22,8 @@ from locust.runners import MasterRunner, WorkerRunner
 from loadtests import arguments
 from loadtests.report import write
 from loadtests.shapes.over_time import OverTime
-from loadtests.tally import generator
+from loadtests.shapes.users_at import NAMES
+from loadtests.tally import broker_cpu, generator
 from loadtests.tally.counted_events import count_the_others
 from loadtests.tally.recorder import Recorder
 from loadtests.tally.series import Series
@@ -48,6 +49,7 @@ class Run:
         self._environment = environment
         self._recorder = KafkaUser.recorder = Recorder(environment)
         self._greenlets: list[gevent.Greenlet] = []
+        self._counting = gevent.Greenlet()
         self._ended: set[str] = set()  # workers that have nothing more to say
         self._written = 0
         self._table = ""
@@ -56,11 +58,19 @@ class Run:
     @classmethod
     def begin(cls, environment: Environment, **_: Any) -> None:
         """At locust's init event."""
+        complaint = arguments.complaint(environment.parsed_options)
+        if complaint is not None:
+            raise SystemExit(f"locust: error: {complaint}")
+        # The web page has a field for it, under locust's own name.
+        environment.host = environment.parsed_options.bootstrap
         run, events = cls(environment), environment.events
         sys.setswitchinterval(TURN_S)
+        # gevent's clock stood still while all was imported, and --run-time would begin back then.
+        gevent.get_hub().loop.update_now()
         count_the_others(environment)
         run.take_shape()
         events.test_start.add_listener(run.on_start)
+        events.test_stopping.add_listener(run.on_stopping)
         events.test_stop.add_listener(run.on_stop)
         events.quit.add_listener(run.on_quit)
         events.report_to_master.add_listener(run.on_report_to_master)
@@ -71,13 +81,15 @@ class Run:
             environment.runner.register_message(ENDED, run.on_ended)
 
     def take_shape(self) -> None:
-        """Let --shape decide how many users there are."""
-        options = self._environment.parsed_options
-        if options.shape == "none" or isinstance(self._environment.runner, WorkerRunner):
+        """Let --shape decide how many users there are, or the web page with --class-picker."""
+        environment, options = self._environment, self._environment.parsed_options
+        if isinstance(environment.runner, WorkerRunner):
             return
-        shape = OverTime(options)
-        shape.runner = self._environment.runner
-        self._environment.shape_class = shape
+        shapes = {name: OverTime(name, options) for name in NAMES}
+        environment.available_shape_classes = shapes
+        if options.shape in shapes:
+            environment.shape_class = shapes[options.shape]
+            environment.shape_class.runner = environment.runner
 
     def on_start(self, environment: Environment, **_: Any) -> None:
         """Make the topics, forget the run before, and watch."""
@@ -85,13 +97,17 @@ class Run:
         self._began_s = time.time()
         options = environment.parsed_options
         if not isinstance(environment.runner, WorkerRunner):
+            options.bootstrap = environment.host
             if self._new_groups:
                 options.group = f"{options.topic}-{self._began_s:.0f}"
             try:
                 topics.create(options)
             except KafkaException as failure:
                 self._give_up(failure.args[0])
-            self._greenlets.append(gevent.spawn(self._count_users))
+            self._counting = gevent.spawn(self._count_users)
+            if options.broker_pid:
+                pid = options.broker_pid
+                self._greenlets.append(gevent.spawn(broker_cpu.watch, self._recorder, pid))
         self._began_s = time.time()
         if not isinstance(environment.runner, MasterRunner):
             self._greenlets.append(gevent.spawn(self._recorder.run))
@@ -104,6 +120,10 @@ class Run:
             self._environment.process_exit_code = 1
             os.kill(os.getpid(), signal.SIGTERM)
             gevent.sleep(GIVE_UP_S)  # locust ends from another greenlet, before there are users
+
+    def on_stopping(self, **_: Any) -> None:
+        """Users end from here on: their number is no longer what was asked for."""
+        gevent.kill(self._counting)
 
     def on_stop(self, environment: Environment, **_: Any) -> None:
         """Count what is left, and write the report."""
@@ -160,6 +180,7 @@ class Run:
 
     def as_json(self, options: Any, ended_s: float) -> dict[str, Any]:
         """What run.json holds."""
+        shape = self._environment.shape_class
         began = datetime.datetime.fromtimestamp(self._began_s, datetime.UTC)
         return {
             "label": options.label or options.bootstrap,
@@ -167,7 +188,7 @@ class Run:
             "began_s": self._began_s,
             "ended_s": ended_s,
             "warm_up_s": options.warm_up,
-            "options": arguments.chosen(options),
+            "options": {**arguments.chosen(options), "shape": shape.name if shape else "none"},
             "machine": {
                 "cores": os.cpu_count(),
                 "python": platform.python_version(),

@@ -161,7 +161,7 @@ class BrokerProcess:
                 name = pathlib.Path(f"/proc/{pid}/comm").read_text().strip()
             except (FileNotFoundError, ProcessLookupError):
                 continue
-            if re.fullmatch(r"fb-(controller|worker-\d+)", name):
+            if re.fullmatch(r"fb-(controller|gateway|worker-\d+)", name):
                 found[name] = pid
         return found
 

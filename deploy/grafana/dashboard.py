@@ -76,9 +76,12 @@ OVERVIEW = [
     stat("Longest lag", "max(fastbroker_consumergroup_lag_seconds{HOST})", unit="s",
         steps=((None, GREEN), (60, AMBER), (600, RED)),
         help="Age of the oldest record that some group has not read."),
-    stat("Records lost in", "min(fastbroker_consumergroup_lag_lost_in_seconds{HOST})", unit="s",
-        steps=((None, RED), (21600, AMBER), (86400, GREEN)), none="never",
-        help="Until retention deletes a record that some group has not read."),
+    stat("Lag, of retention", "max(fastbroker_consumergroup_lag_seconds{HOST} / "
+        "(fastbroker_consumergroup_lag_seconds{HOST}"
+        " + fastbroker_consumergroup_lag_lost_in_seconds{HOST}))", unit="percentunit", decimals=0,
+        none="0%", steps=((None, GREEN), (0.5, AMBER), (0.8, RED)),
+        help="Of the time that the oldest unread record is kept for, how much has gone; at 100 %"
+        " retention deletes it unread."),
     stat("Fullest disk", f"max({USED})", unit="percentunit", decimals=0, steps=DISK),
     stat("Flush, p99", quantile(0.99, "fastbroker_flush_seconds"), unit="s",
         steps=((None, GREEN), (0.1, RED)), help="What the disk adds to every acknowledgement."),
@@ -208,10 +211,10 @@ PROCESSES = [
     graph("Connections, by process", {
         EACH: "sum by (instance, process) (fastbroker_connections{HOST})",
     }, stacked=True),
-    graph("Open descriptors", {
-        EACH: "sum by (instance, process) (process_open_fds{HOST})",
-        "lowest limit": "min(process_max_fds{HOST})",
-    }, help="Connections and open logs. At the limit (LimitNOFILE) new ones are refused."),
+    graph("Descriptors, of the limit", {
+        EACH: "max by (instance, process) (process_open_fds{HOST} / process_max_fds{HOST})",
+    }, unit="percentunit", help="Connections and open logs. At 100 % (LimitNOFILE) new ones are"
+        " refused."),
     graph("Restarts, an hour", {
         EACH: "sum by (instance, process)"
         " (increase(fastbroker_process_restarts_total{HOST}[1h]))",

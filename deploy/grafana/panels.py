@@ -80,7 +80,7 @@ def dashboard(
         "time": {"from": "now-1h", "to": "now"},
         "refresh": "30s",
         "templating": {"list": list(variables)},
-        "annotations": {"list": []},
+        "annotations": {"list": [_alerts()]},
         "panels": list(_laid_out(rows)),
         **more,
     }
@@ -113,6 +113,20 @@ def variable(name: str, label: str, query: str) -> dict[str, Any]:
         "includeAll": True,
         "allValue": ".*",
         "current": {"selected": True, "text": ["All"], "value": ["$__all"]},
+    }
+
+
+def _alerts() -> dict[str, Any]:
+    """Marks in all panels where an alert fired."""
+    return {
+        "name": "Alerts",
+        "datasource": SOURCE,
+        "enable": True,
+        "iconColor": RED,
+        "expr": _chosen('ALERTS{alertstate="firing", HOST}'),
+        "titleFormat": "{{alertname}}",
+        "textFormat": "{{instance}} {{process}} {{consumergroup}} {{topic}}",
+        "step": "60s",
     }
 
 

@@ -5,7 +5,7 @@ cdef enum:
     BOUNDS = 19                 # upper bounds of a latency
     STAGE_COUNT = 7
 
-cpdef enum Stage:               # in the order of fastbroker.metrics.catalogue.STAGES
+cdef enum Stage:                # in the order of fastbroker.metrics.stages
     QUEUE = 0
     APPEND = 1
     FLUSH = 2

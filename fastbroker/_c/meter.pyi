@@ -1,14 +1,4 @@
 from collections.abc import Sequence
-from enum import IntEnum
-
-class Stage(IntEnum):
-    QUEUE = 0
-    APPEND = 1
-    FLUSH = 2
-    REPLICATE = 3
-    WAIT = 4
-    SEND = 5
-    TOTAL = 6
 
 class Meter:
     key: int
@@ -16,6 +6,7 @@ class Meter:
     requests: int
     request_bytes: int
     response_bytes: int
+    def __init__(self, key: int, version: int, *, is_flushed: bool) -> None: ...
 
 class Histogram:
     total: int
@@ -24,6 +15,6 @@ class Histogram:
     def counts(self) -> bytes: ...
 
 def latency_bounds() -> tuple[int, ...]: ...
-def meter_of(key: int, version: int, waits: int) -> Meter: ...
+def meter_of(key: int, version: int, is_flushed: bool) -> Meter: ...
 def all_meters() -> list[Meter]: ...
 def stage_of(meters: list[Meter], stage: int) -> tuple[bytes, int]: ...

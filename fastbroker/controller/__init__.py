@@ -4,6 +4,7 @@
     node.py       carries out the quorum's effects on the log; holds the image; commits
     snapshots.py  the image as files, so that a start reads little of the log
     requests.py   frames in, answers out: which API is answered by which rule
+    metrics.py    what it says when it is asked for its metrics
     home.py       its directory: meta.properties, quorum-state, the log
 
 A mutating request runs its rule on the newest image, its records become one batch, and its answer

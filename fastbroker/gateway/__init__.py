@@ -4,7 +4,8 @@
     http.py     GET of a few paths, for whoever asks, however badly
     metrics.py  /metrics and /healthz: what the host's processes say, as one page
     ask.py      one question to one process, with a deadline
-    lag.py      consumer lag, joined from what the workers say
+    process.py  what the kernel knows of a process
+    lag.py lag_rows.py  consumer lag, asked and joined from what the workers say
 
 Invariants
 - The gateway asks; nobody waits for it, and nothing else ends when it does.

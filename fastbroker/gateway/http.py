@@ -34,7 +34,7 @@ class HttpServer:
 
     def __init__(self, sock: socket.socket, handlers: Mapping[str, Handler]) -> None:
         self.sock, self._handlers = sock, handlers
-        self._open = 0
+        self.open_connections = 0
         self._server: asyncio.Server | None = None
 
     async def start(self) -> None:
@@ -48,9 +48,9 @@ class HttpServer:
             self._server.close()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self._open += 1
+        self.open_connections += 1
         try:
-            if self._open > CONNECTIONS_MAX:
+            if self.open_connections > CONNECTIONS_MAX:
                 return
             async with asyncio.timeout(HEAD_WITHIN_S):
                 head = await reader.readuntil(b"\r\n\r\n")
@@ -63,7 +63,7 @@ class HttpServer:
         except (OSError, EOFError, TimeoutError):
             writer.transport.abort()  # it is gone, or too slow
         finally:
-            self._open -= 1
+            self.open_connections -= 1
             writer.close()
 
     async def _respond(self, head: bytes) -> tuple[str, Response]:

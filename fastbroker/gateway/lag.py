@@ -37,13 +37,13 @@ async def add_lag(page: Page, host: Host, within_s: float) -> None:
             committed.add(*answer)
     asked = {
         broker: names[broker // WORKER_STRIDE]
-        for broker in committed.questions
+        for broker in committed.asked
         if 0 <= broker < WORKER_STRIDE * len(names)
     }
     answers = await _ask_all(
         host,
         [
-            (name, b"positions " + marshal.dumps(committed.questions[broker]))
+            (name, b"positions " + marshal.dumps(committed.asked[broker].items))
             for broker, name in asked.items()
         ],
         until,
@@ -53,10 +53,10 @@ async def add_lag(page: Page, host: Host, within_s: float) -> None:
         for broker, answer in zip(asked, answers, strict=True)
         if answer is not None
     }
-    rows = Rows(round(time.time() * 1000))
-    for one in committed.topics:
-        rows.add(one, standing)
-    rows.write(page)
+    rows = Rows(len(committed.sums), round(time.time() * 1000))
+    for broker, one in committed.asked.items():
+        rows.add(one, standing.get(broker))
+    rows.write(page, committed.sums)
     groups = [label("consumergroup", group) for group in committed.members]
     page.series(c.GROUP_MEMBER_COUNT, groups, array("q", committed.members.values()))
     page.value(c.GROUPS_FOLDED, committed.untold)

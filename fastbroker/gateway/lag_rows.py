@@ -5,54 +5,56 @@ What the numbers mean is in group/backlog.py; the command line tells the same.
 from __future__ import annotations
 
 from array import array
-from collections.abc import Mapping
 from math import nan
 from typing import NamedTuple
 
 from fastbroker._c.exposition import partition_labels
-from fastbroker.group.backlog import NO_COMMIT, Bounds, Retention, unread
+from fastbroker.group.backlog import (
+    NO_COMMIT,
+    UNLIMITED,
+    Bounds,
+    Retention,
+    behind_ms,
+    deleted_in,
+    lag,
+    lost,
+)
 from fastbroker.metrics import catalogue as c
-from fastbroker.metrics.family import Family
 from fastbroker.metrics.labels import labels
 from fastbroker.metrics.page import Page
 from fastbroker.metrics.samples import MISSING
-from fastbroker.model import TopicPartition
 
+UNTIMED = (MISSING, -1)  # -1: the record has no timestamp
 ROWS_MAX = 50_000  # partitions of groups with series of their own; the others are in sums
-NOBODY = -1
 
 
-class Place(NamedTuple):
-    """Where the answer about one partition is: whose, which row of it, and which topic of it."""
+class Asked:
+    """What one broker is asked for: the partitions that it leads, with what groups have committed.
 
-    broker: int
-    row: int
-    item: int
+    items: the question. labels, offsets: of each partition in it. spans: which sum the partitions
+    of an item are part of, and how many they are.
+    """
 
-
-class GroupTopic(NamedTuple):
-    """What a group has committed on a topic; places: of each partition's answer."""
-
-    group: str
-    topic: str
-    numbers: array[int]
-    offsets: array[int]
-    places: list[Place]
+    def __init__(self) -> None:
+        self.items: list[tuple[str, bytes, bytes]] = []
+        self.labels: list[bytes] = []
+        self.offsets = array("q")
+        self.spans: list[tuple[int, int]] = []
 
 
 class Committed:
     """What all workers say that groups have committed.
 
-    questions: what the leaders are to be asked, by broker. members: by group. untold: groups that
+    asked: by broker. sums: labels of each group and topic. members: by group. untold: groups that
     the workers have left out.
     """
 
     def __init__(self) -> None:
-        self.questions: dict[int, list[tuple[str, bytes, bytes]]] = {}
-        self.topics: list[GroupTopic] = []
+        self.asked: dict[int, Asked] = {}
+        self.sums: list[bytes] = []
         self.members: dict[str, int] = {}
         self.untold = 0
-        self._rows: dict[int, int] = {}
+        self._led: dict[tuple[bytes, bytes], list[Led]] = {}  # many topics are alike
 
     def add(
         self,
@@ -62,41 +64,51 @@ class Committed:
     ) -> None:
         """One worker's answer."""
         self.untold += untold
-        there = {name: _Led(*columns) for name, columns in topics.items()}
         for group, members, offsets in groups:
             if group in self.members:
                 continue  # its coordinator has just changed
             self.members[group] = members
             for topic, column in offsets:
-                self._add(group, topic, there[topic], array("q", column))
+                columns = topics[topic]
+                led = self._led.get(columns)
+                if led is None:
+                    led = self._led[columns] = by_leader(*columns)
+                self._add(group, topic, led, array("q", column))
 
-    def _add(self, group: str, topic: str, led: _Led, offsets: array[int]) -> None:
-        places: list[Place] = [Place(NOBODY, 0, 0)] * len(offsets)
-        for broker, numbers, indexes in led.parts:
-            items = self.questions.setdefault(broker, [])
-            first = self._rows.get(broker, 0)
-            column = array("q", [offsets[index] for index in indexes])
-            for row, index in enumerate(indexes, first):
-                places[index] = Place(broker, row, len(items))
-            items.append((topic, numbers, column.tobytes()))
-            self._rows[broker] = first + len(indexes)
-        self.topics.append(GroupTopic(group, topic, led.numbers, offsets, places))
+    def _add(self, group: str, topic: str, led: list[Led], offsets: array[int]) -> None:
+        pair = labels(consumergroup=group, topic=topic)
+        for broker, numbers, indexes in led:
+            mine = offsets
+            if len(indexes) < len(offsets):
+                mine = array("q", [offsets[index] for index in indexes])
+            asked = self.asked.get(broker)
+            if asked is None:
+                asked = self.asked[broker] = Asked()
+            asked.items.append((topic, numbers.tobytes(), mine.tobytes()))
+            asked.labels += partition_labels(pair, numbers)
+            asked.offsets += mine
+            asked.spans.append((len(self.sums), len(mine)))
+        self.sums.append(pair)
 
 
-class _Led:
-    """The partitions of a topic by who leads them. parts: (broker, numbers, their indexes)."""
+class Led(NamedTuple):
+    """The partitions of a topic that one broker leads; indexes: among all of the topic."""
 
-    __slots__ = ("numbers", "parts")
+    broker: int
+    numbers: array[int]
+    indexes: list[int]
 
-    def __init__(self, numbers: bytes, leaders: bytes) -> None:
-        self.numbers = array("i", numbers)
-        by_leader: dict[int, list[int]] = {}
-        for index, leader in enumerate(array("i", leaders)):
-            by_leader.setdefault(leader, []).append(index)
-        self.parts = [
-            (leader, array("i", [self.numbers[index] for index in indexes]).tobytes(), indexes)
-            for leader, indexes in by_leader.items()
-        ]
+
+def by_leader(numbers: bytes, leaders: bytes) -> list[Led]:
+    """The partitions of a topic by who leads them."""
+    all_numbers = array("i", numbers)
+    found: dict[int, list[int]] = {}
+    for index, leader in enumerate(array("i", leaders)):
+        found.setdefault(leader, []).append(index)
+    return [
+        Led(leader, array("i", [all_numbers[index] for index in indexes]), indexes)
+        for leader, indexes in found.items()
+    ]
 
 
 class Standing(NamedTuple):
@@ -108,6 +120,13 @@ class Standing(NamedTuple):
     lasts: array[int]
     sizes: array[int]
     retentions: list[Retention]
+
+    @classmethod
+    def unknown(cls, asked: Asked) -> Standing:
+        """Without an answer."""
+        row = array("q", [MISSING]) * len(asked.offsets)
+        never = Retention(UNLIMITED, UNLIMITED)
+        return cls(row, row, row, row, row, [never] * len(asked.items))
 
     @classmethod
     def of(
@@ -124,88 +143,103 @@ class Standing(NamedTuple):
 class Rows:
     """The series, in the making. A row is a partition of a group."""
 
-    def __init__(self, now_ms: int) -> None:
+    def __init__(self, sums: int, now_ms: int) -> None:
+        """sums: how many groups and topics there are."""
         self.now_ms = now_ms
         self._labels: list[bytes] = []
-        self._whole: dict[Family, array[int]] = {
-            family: array("q") for family in (c.GROUP_OFFSET, c.LAG, c.LOST_RECORDS)
-        }
-        self._real: dict[Family, array[float]] = {
-            family: array("d") for family in (c.LAG_SECONDS, c.LAG_UNCERTAINTY, c.LOST_IN_SECONDS)
-        }
-        self._sum_labels: list[bytes] = []
-        self._sums: dict[Family, array[int]] = {
-            family: array("q") for family in (c.GROUP_OFFSET_SUM, c.LAG_SUM)
-        }
-        self._untimed = self._folded = 0
+        self._offsets: list[int] = []
+        self._lags: list[int] = []
+        self._lost: list[int] = []
+        self._seconds: list[float] = []
+        self._uncertainty: list[float] = []
+        self._left: list[float] = []
+        self._offset_sums, self._lag_sums = array("q", [0] * sums), array("q", [0] * sums)
+        self._untimed = 0
 
-    def add(self, one: GroupTopic, standing: Mapping[int, Standing]) -> None:
-        """What a group has committed on a topic."""
-        pair = labels(consumergroup=one.group, topic=one.topic)
-        offset_sum = lag_sum = 0
-        is_folded = len(self._labels) + len(one.numbers) > ROWS_MAX
-        if is_folded:
-            self._folded += len(one.numbers)
-        else:
-            self._labels += partition_labels(pair, one.numbers)
-        for number, offset, place in zip(one.numbers, one.offsets, one.places, strict=True):
-            row = self._row(TopicPartition(one.topic, number), offset, place, standing)
-            offset_sum += max(offset, 0)
-            lag_sum += max(row[0], 0)
-            if not is_folded:
-                self._append(offset, *row)
-        self._sum_labels.append(pair)
-        self._sums[c.GROUP_OFFSET_SUM].append(offset_sum)
-        self._sums[c.LAG_SUM].append(lag_sum)
-
-    def _append(
-        self, offset: int, lag: int, lost: int, seconds: float, uncertainty: float, left: float
-    ) -> None:
-        self._whole[c.GROUP_OFFSET].append(offset)
-        self._whole[c.LAG].append(lag)
-        self._whole[c.LOST_RECORDS].append(lost)
-        self._real[c.LAG_SECONDS].append(seconds)
-        self._real[c.LAG_UNCERTAINTY].append(uncertainty)
-        self._real[c.LOST_IN_SECONDS].append(left)
-
-    def _row(
-        self, name: TopicPartition, offset: int, place: Place, standing: Mapping[int, Standing]
-    ) -> tuple[int, int, float, float, float]:
-        """(lag, lost records, lag in seconds, by how much that may be too large, seconds left)."""
-        if offset < 0:
-            return NO_COMMIT, MISSING, nan, nan, nan
-        broker, row, item = place
-        stand = standing.get(broker)
-        if stand is None or stand.ends[row] == MISSING:
-            return MISSING, MISSING, nan, nan, nan
-        end = stand.ends[row]
-        if offset >= end:
-            return 0, 0, 0.0, nan, nan
-        first, last, size = stand.firsts[row], stand.lasts[row], stand.sizes[row]
-        is_known = first not in (MISSING, -1)
-        if not is_known:
-            self._untimed += 1
-        one = unread(
-            name, offset, Bounds(stand.starts[row], end, end),
-            oldest_ms=first if is_known else None, now_ms=self.now_ms,
-            retention=stand.retentions[item], size=None if size == MISSING else size,
-        )  # fmt: skip
-        assert one.records is not None
-        return (
-            one.records,
-            one.lost,
-            nan if one.behind_ms is None else one.behind_ms / 1000,
-            (last - first) / 1000 if is_known and last > first else nan,
-            nan if one.deleted_in_ms is None else one.deleted_in_ms / 1000,
+    def add(self, asked: Asked, stand: Standing | None) -> None:
+        """What one broker was asked for, and its answer, if there is one."""
+        offsets, now_ms = asked.offsets, self.now_ms
+        stand = stand or Standing.unknown(asked)
+        starts, ends, firsts, lasts, _, _ = stand
+        lags = [
+            NO_COMMIT if offset < 0 else MISSING if end == MISSING else lag(offset, end)
+            for offset, end in zip(offsets, ends, strict=True)
+        ]
+        self._lost += [
+            MISSING if offset < 0 or end == MISSING else lost(offset, start)
+            for offset, start, end in zip(offsets, starts, ends, strict=True)
+        ]
+        self._seconds += [
+            nan if offset < 0 or first in UNTIMED else behind_ms(first, now_ms) / 1000
+            for offset, first in zip(offsets, firsts, strict=True)
+        ]
+        self._uncertainty += [
+            (last - first) / 1000 if last > first >= 0 else nan
+            for first, last in zip(firsts, lasts, strict=True)
+        ]
+        self._left += self._seconds_left(asked, stand)
+        self._untimed += sum(
+            [first in UNTIMED and records > 0 for first, records in zip(firsts, lags, strict=True)]
         )
+        self._labels += asked.labels
+        self._offsets += offsets
+        self._lags += lags
+        self._add_sums(asked, lags)
 
-    def write(self, page: Page) -> None:
+    def _seconds_left(self, asked: Asked, stand: Standing) -> list[float]:
+        """Until retention may delete the first record of each row."""
+        left, now_ms, at = [], self.now_ms, 0
+        for (_, count), retention in zip(asked.spans, stand.retentions, strict=True):
+            rows = range(at, at + count)
+            at += count
+            if retention.bytes >= 0:
+                for row in rows:
+                    found = self._deleted_in(asked.offsets[row], row, stand, retention)
+                    left.append(nan if found is None else found / 1000)
+            elif retention.ms >= 0:
+                ms = retention.ms
+                left += [
+                    (first + ms - now_ms) / 1000 if first >= 0 else nan
+                    for first in stand.firsts[rows.start : rows.stop]
+                ]
+            else:
+                left += [nan] * count
+        return left
+
+    def _deleted_in(
+        self, offset: int, row: int, stand: Standing, retention: Retention
+    ) -> int | None:
+        start, end, first = stand.starts[row], stand.ends[row], stand.firsts[row]
+        if first < 0:
+            return None
+        size = stand.sizes[row]
+        left, _ = deleted_in(
+            retention, begin=max(offset, start), bounds=Bounds(start, end, end), oldest_ms=first,
+            now_ms=self.now_ms, size=None if size == MISSING else size,
+        )  # fmt: skip
+        return left
+
+    def _add_sums(self, asked: Asked, lags: list[int]) -> None:
+        at = 0
+        for number, count in asked.spans:
+            rows = slice(at, at + count)
+            at += count
+            self._offset_sums[number] += sum([one for one in asked.offsets[rows] if one > 0])
+            self._lag_sums[number] += sum([one for one in lags[rows] if one > 0])
+
+    def write(self, page: Page, sums: list[bytes]) -> None:
         """All of them."""
-        for family, whole in self._whole.items():
-            page.series(family, self._labels, whole)
-        for family, real in self._real.items():
-            page.series(family, self._labels, real)
-        for family, sums in self._sums.items():
-            page.series(family, self._sum_labels, sums)
+        told = self._labels[:ROWS_MAX]
+        for family, whole in (
+            (c.GROUP_OFFSET, self._offsets), (c.LAG, self._lags), (c.LOST_RECORDS, self._lost),
+        ):  # fmt: skip
+            page.series(family, told, array("q", whole[:ROWS_MAX]))
+        for family, real in (
+            (c.LAG_SECONDS, self._seconds), (c.LAG_UNCERTAINTY, self._uncertainty),
+            (c.LOST_IN_SECONDS, self._left),
+        ):  # fmt: skip
+            page.series(family, told, array("d", real[:ROWS_MAX]))
+        page.series(c.GROUP_OFFSET_SUM, sums, self._offset_sums)
+        page.series(c.LAG_SUM, sums, self._lag_sums)
         page.value(c.LAG_UNTIMED, self._untimed)
-        page.value(c.LAG_FOLDED, self._folded)
+        page.value(c.LAG_FOLDED, len(self._labels) - len(told))

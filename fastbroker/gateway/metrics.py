@@ -4,6 +4,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+from contextlib import suppress
 from time import monotonic
 
 from fastbroker import __version__
@@ -11,14 +12,14 @@ from fastbroker.gateway.ask import NoAnswer, ask
 from fastbroker.gateway.host import Host
 from fastbroker.gateway.http import Response
 from fastbroker.gateway.lag import add_lag
+from fastbroker.gateway.process import add_process
 from fastbroker.metrics import catalogue as c
 from fastbroker.metrics.page import CONTENT_TYPE, Page
-from fastbroker.metrics.samples import Block, Samples, decode, number_of
-from fastbroker.net.process import add_process
+from fastbroker.metrics.samples import Block, decode, number_of, pid_of
 
 log = logging.getLogger(__name__)
 
-ANSWER_WITHIN_S = 3.0  # less than a scrape's usual timeout of 10 s
+ANSWER_WITHIN_S = 2.0  # less than a scrape's usual timeout of 10 s
 HEALTHY_WITHIN_S = 1.0
 REUSE_S = 0.5  # a page is given again to who asks so soon after it
 
@@ -28,6 +29,7 @@ class Metrics:
 
     def __init__(self, host: Host) -> None:
         self.host = host
+        self._silent: set[str] = set()  # processes that did not answer the last time
         self._making: asyncio.Task[bytes] | None = None
         self._last, self._last_at = b"", float("-inf")
 
@@ -52,6 +54,10 @@ class Metrics:
             return Response(503, f"no answer from {', '.join(silent)}\n".encode())
         return Response(200, b"ok\n")
 
+    def forget(self) -> None:
+        """Whoever asks next gets a page of its own."""
+        self._last_at = float("-inf")
+
     async def _page(self) -> bytes:
         if monotonic() - self._last_at < REUSE_S:
             return self._last
@@ -65,8 +71,11 @@ class Metrics:
             names = self.host.asked()
             told = asyncio.gather(*[self._add(page, name) for name in names])
             await asyncio.gather(told, add_lag(page, self.host, ANSWER_WITHIN_S))
-            _add_metadata_lag(page, dict(zip(names, told.result(), strict=True)))
-            self._add_host(page)
+            blocks = dict(zip(names, told.result(), strict=True))
+            _add_metadata_lag(page, blocks)
+            pids = {name: pid for name in names if (pid := pid_of(blocks[name])) is not None}
+            own = {"gateway": os.getpid(), "supervisor": self.host.supervisor}
+            self._add_host(page, pids | own)
             self._last, self._last_at = page.encode(), monotonic()
             return self._last
         finally:
@@ -75,35 +84,35 @@ class Metrics:
     async def _add(self, page: Page, process: str) -> list[Block]:
         """What a process says; nothing when it does not answer."""
         begun = monotonic()
-        blocks: list[Block] | None = None
+        blocks: list[Block] = []
         try:
             path = self.host.socket_path(process)
             blocks = decode(await ask(path, b"metrics", within_s=ANSWER_WITHIN_S))
-        except (NoAnswer, ValueError, EOFError, TypeError) as error:
-            log.info("%s does not tell its metrics: %s", process, error)
-        page.value(c.UP, int(blocks is not None), process=process)
-        if blocks is not None:
             page.value(c.ANSWER_SECONDS, monotonic() - begun, process=process)
             page.add(process, blocks)
-        return blocks or []
+        except (NoAnswer, LookupError, ValueError, EOFError, TypeError) as error:
+            if process not in self._silent:
+                log.warning("%s does not tell its metrics: %s", process, error)
+            self._silent.add(process)
+            blocks = []
+        else:
+            self._silent.discard(process)
+        page.value(c.UP, int(process not in self._silent), process=process)
+        return blocks
 
-    def _add_host(self, page: Page) -> None:
+    def _add_host(self, page: Page, pids: dict[str, int]) -> None:
         """What no process says of itself."""
         page.value(c.BUILD_INFO, 1, version=__version__)
         for process, count in self.host.restarts().items():
             page.value(c.RESTARTS, count, process=process)
-        for process, pid in ("gateway", os.getpid()), ("supervisor", self.host.supervisor):
-            samples = Samples()
-            try:
-                add_process(samples, pid)
-            except OSError:
-                continue  # it has just ended, and we are about to
-            page.add(process, decode(samples.encode()))
-        disk = os.statvfs(self.host.data_dir)
+        for process, pid in pids.items():
+            with suppress(OSError):  # it has ended meanwhile
+                add_process(page, process, pid)
         directory = self.host.data_dir
-        page.value(c.DISK_FREE, disk.f_bavail * disk.f_frsize, directory=directory)
-        page.value(c.DISK_SIZE, disk.f_blocks * disk.f_frsize, directory=directory)
-
+        with suppress(OSError):  # whoever writes there says more of it
+            disk = os.statvfs(directory)
+            page.value(c.DISK_FREE, disk.f_bavail * disk.f_frsize, directory=directory)
+            page.value(c.DISK_SIZE, disk.f_blocks * disk.f_frsize, directory=directory)
 
 
 

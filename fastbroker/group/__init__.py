@@ -27,6 +27,7 @@ Reading order
                        what that asks of the log and of transaction coordinators
     classic/explain.py, consumer/explain.py  what people are told, see protocol/explanation.py
     group_log.py       a line for each rebalance, few in a flood
+    committed.py backlog.py  what all groups have committed, and how far behind that is
 
 Non-obvious
 - A group that exists only because someone asked for a member id has no record, unlike in Apache

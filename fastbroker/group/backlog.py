@@ -79,23 +79,20 @@ def unread(
         return Unread(partition, NO_COMMIT, bounds, held=held)
     begin = max(committed, start)
     behind: int | None = 0
+    if begin < end:
+        behind = None if oldest_ms is None else behind_ms(oldest_ms, now_ms)
     left, is_estimate = None, False
-    if begin < end and oldest_ms != NO_RECORD:
-        behind = None
-        if oldest_ms is not None:
-            behind = max(0, now_ms - oldest_ms)
-            if retention is not None:
-                left, is_estimate = deleted_in(
-                    retention, begin=begin, bounds=bounds, oldest_ms=oldest_ms, now_ms=now_ms,
-                    size=size,
-                )  # fmt: skip
+    if begin < end and retention is not None:
+        left, is_estimate = deleted_in(
+            retention, begin=begin, bounds=bounds, oldest_ms=oldest_ms, now_ms=now_ms, size=size
+        )
     return Unread(
         partition,
         committed,
         bounds,
-        records=max(0, end - committed),
+        records=lag(committed, end),
         behind_ms=behind,
-        lost=max(0, start - committed),
+        lost=lost(committed, start),
         beyond=max(0, committed - end),
         held=held,
         deleted_in_ms=left,
@@ -103,8 +100,23 @@ def unread(
     )
 
 
+def lag(committed: int, end: int) -> int:
+    """Offsets from the committed one to the end of the log."""
+    return end - committed if committed < end else 0
+
+
+def lost(committed: int, start: int) -> int:
+    """Offsets that were deleted before they were committed."""
+    return start - committed if committed < start else 0
+
+
+def behind_ms(oldest_ms: int, now_ms: int) -> int:
+    """The age of the first unread record, by its timestamp; NO_RECORD: there is none."""
+    return now_ms - oldest_ms if NO_RECORD != oldest_ms < now_ms else 0
+
+
 def deleted_in(
-    retention: Retention, *, begin: int, bounds: Bounds, oldest_ms: int, now_ms: int,
+    retention: Retention, *, begin: int, bounds: Bounds, oldest_ms: int | None, now_ms: int,
     size: int | None,
 ) -> tuple[int | None, bool]:  # fmt: skip
     """(ms until the record at `begin` may be deleted, whether that is an estimate).
@@ -113,6 +125,8 @@ def deleted_in(
     bytes: when those written after it are retention.bytes; they are taken to be evenly spread over
     the log's offsets, and to go on at the rate at which they came since that record.
     """
+    if oldest_ms is None or oldest_ms == NO_RECORD:
+        return None, False
     by_time = None if retention.ms < 0 else oldest_ms + retention.ms - now_ms
     by_bytes = None
     if retention.bytes >= 0 and size is not None and bounds.end > bounds.start:

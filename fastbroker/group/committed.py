@@ -30,13 +30,16 @@ def committed(
         for group in list(shard.groups.values()) if shard.loaded else ():
             if shard.ended:
                 break
-            offsets: dict[str, dict[int, int]] = {}
+            found: dict[str, tuple[bytes | None, dict[int, int]]] = {}
             for count, (at, one) in enumerate(list(shard.offsets.of(group.group_id).items()), 1):
-                found = topic_id(at.topic)
-                if found is not None and one.is_of(found):
-                    offsets.setdefault(at.topic, {})[at.partition] = one.offset
+                topic = found.get(at.topic)
+                if topic is None:
+                    topic = found[at.topic] = topic_id(at.topic), {}
+                if topic[0] == one.topic_id or (topic[0] is not None and one.is_of(topic[0])):
+                    topic[1][at.partition] = one.offset
                 if count % OFFSETS_A_STEP == 0:
                     yield None
+            offsets = {name: there for name, (_, there) in found.items() if there}
             yield GroupOffsets(group.group_id, _members(group), offsets)
 
 

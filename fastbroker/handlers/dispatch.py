@@ -6,7 +6,7 @@ from typing import Any
 
 from fastbroker._c.codec import Malformed, decode, encode_frame
 from fastbroker._c.connection import Connection
-from fastbroker._c.meter import Stage, meter_of
+from fastbroker._c.meter import meter_of
 from fastbroker.errors import CloseConnection, CorruptFrame, UnsupportedVersion
 from fastbroker.handlers.context import Broker, RequestContext
 from fastbroker.handlers.registry import Served
@@ -49,9 +49,7 @@ class Route:
         self.offset = CORRELATION_END + len(prefix)
         self.request_plan = plan(kind.request, ctx.api_version)
         self.response_plan = plan(kind.response, ctx.api_version)
-        self.meter = meter_of(
-            ctx.api_key, ctx.api_version, Stage.FLUSH if served.two_stage else Stage.WAIT
-        )
+        self.meter = meter_of(ctx.api_key, ctx.api_version, is_flushed=served.two_stage)
         flexible = ctx.api_version >= kind.first_flexible and kind.key != API_VERSIONS
         self.tags = b"\0" if flexible else b""
 

@@ -2,8 +2,10 @@
 
     catalogue.py   every family: name, type, help, labels; begin here
     family.py      one family
+    stages.py      where the time of a request goes
     labels.py      label pairs as text
     samples.py     what one process says, as it goes to the gateway
+    document.py    the catalogue as a page to read
     page.py        what all processes say, as one page of Prometheus' text format 0.0.4
 
 Invariants

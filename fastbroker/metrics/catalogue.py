@@ -1,4 +1,4 @@
-"""Every family that /metrics serves. The README's table is made from it.
+"""Every family that /metrics serves; deploy/prometheus/metrics.md is made from it.
 
 A name that the JMX exporter's rules for Kafka give to one of Kafka's MBeans, or that kafka_exporter
 uses, means here what it means there; all else begins with fastbroker_ or, where it is about a
@@ -13,7 +13,6 @@ from fastbroker.metrics.family import COUNTER, GAUGE, HISTOGRAM, UNTYPED, Family
 LATENCY_NS = (*(digit * 10**power for power in range(4, 10) for digit in (1, 2, 5)), 10**10)
 LATENCY_S = tuple(bound / 1e9 for bound in LATENCY_NS)
 SIZES = tuple(float(2**power) for power in range(13))  # 1 to 4096
-STAGES = ("queue", "append", "flush", "replicate", "wait", "send", "total")
 
 P, TP = ("process",), ("topic", "partition")
 GROUP_TP = ("consumergroup", "topic", "partition")
@@ -22,7 +21,7 @@ GROUP_TP = ("consumergroup", "topic", "partition")
 
 REQUESTS = Family(
     "kafka_network_requestmetrics_requests_total", COUNTER,
-    "Requests answered, or taken when none is due, by API and version",
+    "Requests that were read and taken up, by API and version",
     (*P, "request", "version"),
 )  # fmt: skip
 ERRORS = Family(

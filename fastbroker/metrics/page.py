@@ -13,7 +13,7 @@ from fastbroker.metrics.catalogue import FAMILIES
 from fastbroker.metrics.family import Family
 from fastbroker.metrics.labels import OTHER, label
 from fastbroker.metrics.labels import labels as written
-from fastbroker.metrics.samples import HISTOGRAM, TABLE, VALUES, Block, Rows
+from fastbroker.metrics.samples import HISTOGRAM, PID, TABLE, VALUES, Block, Rows
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
@@ -33,7 +33,7 @@ class Page:
                 self._add_histogram(process, *block[1:])
             elif block[0] == TABLE:
                 self._add_table(process, *block[1:])
-            else:
+            elif block[0] != PID:
                 raise ValueError(f"blocks of kind {block[0]} are not known")
 
     def value(self, family: Family, value: float, **labels: str | int) -> None:

@@ -4,6 +4,7 @@
     block   := VALUES family [(labels, number)*]
              | HISTOGRAM family labels counts sum   counts: int64*, of each bucket and of +Inf
              | TABLE [family*] rows [column*]       column: int64*, a value for each row or MISSING
+             | PID pid                              of the process
     rows    := [(topic, numbers)*]                  numbers: int32*, of partitions; b"": the topic
 
 Integers in columns are in the machine's own order, and marshal's format is the interpreter's own:
@@ -12,13 +13,13 @@ both ends are processes of one parent, and the socket between them is their user
 from __future__ import annotations
 
 import marshal
-from array import array
+from collections.abc import Sequence
 from typing import Any
 
 from fastbroker.metrics.family import Family
 from fastbroker.metrics.labels import labels as written
 
-VALUES, HISTOGRAM, TABLE = 0, 1, 2
+VALUES, HISTOGRAM, TABLE, PID = 0, 1, 2, 3
 MISSING = -(2**63)
 Block = tuple[Any, ...]
 Rows = list[tuple[str, bytes]]
@@ -35,16 +36,23 @@ class Samples:
         """One sample. labels: without `process`."""
         self._values.setdefault(family.name, []).append((written(**labels), number))
 
+    def pid(self, pid: int) -> None:
+        """Whose samples these are: what the kernel knows of it, the gateway looks up."""
+        self._blocks.append((PID, pid))
+
     def histogram(
         self, family: Family, counts: bytes, total: float, **labels: str | int
     ) -> None:
         """counts: int64 of each bucket and of +Inf. total: the sum of what was observed."""
         self._blocks.append((HISTOGRAM, family.name, written(**labels), counts, total))
 
-    def table(self, rows: Rows, columns: dict[Family, array[int]]) -> None:
-        """A value of each family for each row; MISSING: none."""
-        names = [family.name for family in columns]
-        self._blocks.append((TABLE, names, rows, [one.tobytes() for one in columns.values()]))
+    def table(
+        self, rows: Rows, families: Sequence[Family], columns: Sequence[bytes]
+    ) -> None:
+        """A column of int64 for each family, a value for each row; MISSING: none."""
+        if rows:
+            names = [family.name for family in families]
+            self._blocks.append((TABLE, names, rows, list(columns)))
 
     def encode(self) -> bytes:
         values = [(VALUES, name, pairs) for name, pairs in self._values.items()]
@@ -66,3 +74,8 @@ def number_of(blocks: list[Block], family: Family) -> float | None:
             _, number = block[2][0]
             return float(number)
     return None
+
+
+def pid_of(blocks: list[Block]) -> int | None:
+    """The process that tells them."""
+    return next((int(block[1]) for block in blocks if block[0] == PID), None)

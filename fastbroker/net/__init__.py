@@ -2,6 +2,8 @@
 
     listener.py   accepts on one address; knows its connections; closes idle ones
     client.py     a process's calls to another broker or controller, over one connection
+    answering.py  questions of other processes of the host, at a Unix socket of each
+    loop_delay.py how late the event loop is
     address.py    TCP and Unix addresses, listening and connecting sockets
 
 The connection itself is C (`fastbroker._c.connection`): it splits frames and keeps answers in

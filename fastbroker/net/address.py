@@ -23,9 +23,12 @@ class AddressInUse(Exception):
     """Somebody else listens there; the message names the address and the remedy."""
 
 
-def listen(address: Address, *, backlog: int = BACKLOG) -> socket.socket:
+def listen(
+    address: Address, *, backlog: int = BACKLOG, option: str = "--port"
+) -> socket.socket:
     """A non-blocking listening socket; a stale Unix socket file is replaced.
 
+    option: by which another port is chosen, for the message.
     Raises AddressInUse, or OSError for an address this host does not have.
     """
     if isinstance(address, str):
@@ -42,7 +45,7 @@ def listen(address: Address, *, backlog: int = BACKLOG) -> socket.socket:
         if error.errno == errno.EADDRINUSE:
             raise AddressInUse(
                 f"port {port} on {host or 'all addresses'} is in use by another process:"
-                " stop it, or choose another with --port"
+                f" stop it, or choose another with {option}"
             ) from None
         raise
     return sock

@@ -55,6 +55,11 @@ class Answering:
     def close(self) -> None:
         self._listener.close()
 
+    @property
+    def open_connections(self) -> int:
+        """Who may be asking."""
+        return len(self._listener.connections)
+
     def _dispatch(self, connection: Connection, frame: memoryview) -> bool:
         name, _, body = bytes(frame).partition(b" ")
         begin = self._answers.get(name)
@@ -77,6 +82,10 @@ class Answering:
             answer: bytes = end.value
             connection.reply(place, [len(answer).to_bytes(4, "big"), answer])
             self.loop.call_soon(connection.resume)
+            return
+        except Exception as error:
+            # Whoever asks goes without; clients of this process have nothing to do with it.
+            connection.close(f"a question was not answered: {error}", error)
             return
         self.loop.call_soon(partial(self._go_on, connection, place, steps))
 

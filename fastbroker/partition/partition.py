@@ -42,8 +42,8 @@ class Leadership(NamedTuple):
 class Kept(NamedTuple):
     """What is known of a partition whose log is closed.
 
-    records, bytes: appended by this process before. start, end: the log's; after a crash `end` may
-    be ahead of this until the log is opened.
+    records, bytes: appended by this process before. start, end: the log's; the least int64: not
+    known until it is opened.
     """
 
     records: int

@@ -10,7 +10,7 @@
     snapshots.py retention.py  producers as they were at an offset; which segments may go
     compaction/         the last record of each key stays; see its guide
     swap.py             segments take the place of others on disk
-    time_search.py      from a timestamp to a record
+    time_search.py record_time.py  from a timestamp to a record, from an offset to a timestamp
     unflushed.py        how far a log is on the medium, and what waits
     flush_job.py        what one flush has to sync
     journal.py          the commit journal: what many small flushes cost one sync for

@@ -145,20 +145,25 @@ class ClosedTimeSearch:
 def estimate(segments: Segments, offset: int) -> TimeRange:
     """Between which times the record at `offset` was made, by the time index alone, if times
     ascend with offsets there. Raises OSError."""
-    for segment in segments.from_offset(offset):
-        if segment.size == 0:
-            continue
-        was_idle = segment.is_idle
-        checked = segment.checked
-        index = checked.time_index
-        number = bisect_left(
-            range(len(index.file)), offset, key=lambda n: index.entry(n)[1]
-        )
-        first = index.entry(number - 1)[0] if number else checked.first_timestamp
-        last = index.entry(number)[0] if number < len(index.file) else checked.max_timestamp
-        _let_go(segments, segment, was_idle=was_idle)
-        return TimeRange(min(first, last), last)
-    return NOTHING
+    segment = segments.last
+    if offset < segment.base_offset or not segment.size:
+        there = [one for one in segments.from_offset(offset) if one.size]
+        if not there:
+            return NOTHING
+        segment = there[0]
+    was_idle = segment.is_idle
+    indexes = segment.indexes if segment.indexes.is_checked else segment.checked
+    index = indexes.time_index
+    first, last = indexes.first_timestamp, indexes.max_timestamp
+    count = len(index.file)
+    if count:
+        number = bisect_left(range(count), offset, key=lambda n: index.entry(n)[1])
+        if number:
+            first = index.entry(number - 1)[0]
+        if number < count:
+            last = index.entry(number)[0]
+    _let_go(segments, segment, was_idle=was_idle)
+    return TimeRange(min(first, last), last)
 
 
 def _position(segments: Segments, segment: Segment, offset: int) -> int:

@@ -2,7 +2,7 @@
 
 In the journal an event is one entry, whatever its text holds, with these fields to search by:
 PRIORITY, FASTBROKER_PROCESS (supervisor, controller, worker-0, ...), FASTBROKER_LOGGER, CODE_FILE,
-CODE_LINE, CODE_FUNC, and FASTBROKER_TOPIC where a line has been given a topic.
+CODE_LINE, CODE_FUNC, and FASTBROKER_TOPIC, FASTBROKER_PARTITION where a line names a partition.
 
     entry := field*, one datagram to the journal's socket
     field := name '=' value '\\n' | name '\\n' uint64le length value '\\n'
@@ -18,6 +18,7 @@ import sys
 import time
 
 from fastbroker.log_rate import LogRate
+from fastbroker.model import TopicPartition
 
 LOG_FORMAT = "%(asctime)s %(levelname)s [%(process_name)s] %(name)s: %(message)s"
 JOURNAL = "/run/systemd/journal/socket"
@@ -116,10 +117,17 @@ class JournalHandler(logging.Handler):
             "CODE_LINE": str(record.lineno),
             "CODE_FUNC": record.funcName or "",
         }
-        topic = getattr(record, "topic", None)
-        if topic:
-            fields["FASTBROKER_TOPIC"] = str(topic)
+        partition = _partition(record)
+        if partition is not None:
+            fields["FASTBROKER_TOPIC"] = partition.topic
+            fields["FASTBROKER_PARTITION"] = str(partition.partition)
         return b"".join(field(name, text) for name, text in fields.items())
+
+
+def _partition(record: logging.LogRecord) -> TopicPartition | None:
+    """The partition that a line is about, if it names one."""
+    args = record.args if isinstance(record.args, tuple) else ()
+    return next((one for one in args if isinstance(one, TopicPartition)), None)
 
 
 def field(name: str, text: str) -> bytes:

@@ -52,7 +52,7 @@ class Oversight:
         if is_ready and now_s >= self._status_at:
             self._status_at = now_s + STATUS_EVERY_S
             self._tell(status(children, counts))
-        return self._look_s
+        return self._look_at - now_s
 
     def ended(self, child: Child) -> None:
         """It is not watched until it beats again."""

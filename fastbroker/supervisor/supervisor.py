@@ -65,7 +65,7 @@ def run(config: BrokerConfig, load: Load | None = None) -> int:
     try:
         supervisor = _Supervisor(config, load, begun, is_first=is_first)
     except AddressInUse as error:
-        log.error("fastbroker.metrics.listener: %s", error)
+        log.error("%s", error)
         return EXIT_CONFIG
     return supervisor.run()
 
@@ -92,7 +92,7 @@ class _Supervisor:
         if address := config.metrics_listener():
             # The socket is ours: an address that cannot be had ends the start, and who connects
             # while the gateway is started again waits.
-            sock = listen(address)
+            sock = listen(address, option="fastbroker.metrics.listener")
             main = partial(self._gateway, sock)
             self.children.append(Child("gateway", main, lifeline, list(own)))
             own.append(sock.fileno())  # which no other child has a use for

@@ -20,7 +20,10 @@
     throttle.py     a thread's share of the disk
     removal.py      files of what was deleted
     space.py        looks at what is left of the disk
+    lag.py          what the gateway makes consumer lag of
     timers.py       the clock, and one timer wheel
+    metrics.py      what it says when it is asked: request_metrics.py, partition_metrics.py,
+                    group_metrics.py, flush_counts.py; closed_logs.py: of logs nobody has opened
 
 Invariants
 - One loop, no locks: the sync threads get jobs and give back results, they touch nothing else.

@@ -19,6 +19,7 @@ import marshal
 from array import array
 from asyncio import AbstractEventLoop, Future
 from collections.abc import Iterator
+from itertools import repeat
 from time import monotonic
 from typing import NamedTuple
 
@@ -26,7 +27,7 @@ from fastbroker.group.backlog import UNLIMITED
 from fastbroker.group.committed import committed as committed_offsets
 from fastbroker.handlers.context import Broker
 from fastbroker.metrics.samples import MISSING
-from fastbroker.model import Deferred, TopicPartition
+from fastbroker.model import Deferred
 from fastbroker.net.answering import Steps
 from fastbroker.partition.partition import Partition
 from fastbroker.storage.record_time import (
@@ -38,11 +39,15 @@ from fastbroker.storage.record_time import (
     estimate,
 )
 
-ROWS_A_STEP = 8
+ROWS_A_STEP = 16
 # What one answer may read: the rest is told from the time index, or not at all.
-SEARCHES_MAX, HEADERS_MAX, DECODED_BYTES, READ_S = 2_000, 20_000, 8 << 20, 0.02
+SEARCHES_MAX, HEADERS_MAX, DECODED_BYTES, READ_S = 1_000, 10_000, 4 << 20, 0.01
+
+NO_TIME, _ = NOTHING
+UNKNOWN = (MISSING, MISSING, MISSING, MISSING, MISSING)  # a row
 
 Search = TimeSearch | ClosedTimeSearch
+Times = dict[int | tuple[int, int], TimeRange]
 Topics = dict[str, tuple[bytes, bytes]]
 
 
@@ -67,12 +72,11 @@ def committed(broker: Broker, _: bytes) -> Steps:
                     found = broker.image.topics.get(topic)
                     if found is None:
                         continue
-                    there = sorted(found.partitions.items())
-                    numbers[topic] = [number for number, _ in there]
-                    leaders = array("i", [partition.leader for _, partition in there])
-                    topics[topic] = array("i", numbers[topic]).tobytes(), leaders.tobytes()
-                get = offsets.get
-                told = array("q", [get(number, -1) for number in numbers[topic]])
+                    there = found.partitions
+                    numbers[topic] = list(there)
+                    leaders = array("i", [partition.leader for partition in there.values()])
+                    topics[topic] = array("i", there).tobytes(), leaders.tobytes()
+                told = array("q", map(offsets.get, numbers[topic], repeat(-1)))
                 rows.append((topic, told.tobytes()))
             groups.append((one.group_id, one.members, rows))
     return marshal.dumps((topics, groups, untold))
@@ -83,16 +87,31 @@ def _topic_id(broker: Broker, name: str) -> bytes | None:
     return None if topic is None else topic.id
 
 
-class Known(NamedTuple):
+class Row(NamedTuple):
+    """One whose time is looked for: its number in the answer, that of its search, and of what."""
+
+    number: int
+    partition: Partition
+    known: Known
+    begin: int
+    end: int
+    search: int
+
+
+class Known:
     """Times that were found in one partition.
 
-    version: of its segments, see LogDir.version_of. starts: where its log begins, which is closed.
-    times: by offset, and where nothing is at or after it by offset and end.
+    version: of its segments, see LogDir.version_of. start: of its log, which is closed; -1: not
+    known. times: by offset, and where nothing is at or after it by offset and end; those that the
+    answer of number `answer` has asked for, and in `before` those that were there before it.
     """
 
-    version: int
-    starts: list[int]
-    times: dict[int | tuple[int, int], TimeRange]
+    __slots__ = ("answer", "before", "start", "times", "version")
+
+    def __init__(self) -> None:
+        self.version = self.answer = self.start = -1
+        self.times: Times = {}
+        self.before: Times = {}
 
 
 class Positions:
@@ -106,10 +125,12 @@ class Positions:
     def __init__(self, loop: AbstractEventLoop, broker: Broker) -> None:
         self.loop, self.broker = loop, broker
         self._known: dict[Partition, Known] = {}
+        self._answers = 0
 
     def answer(self, question: bytes) -> Steps:
         """See above."""
-        answer = _Answer(self.broker, self._known)
+        self._answers += 1
+        answer = Answer(self.broker, self._known, self._answers)
         yield from answer.look(marshal.loads(question))
         if answer.searches:
             done: Deferred[OSError | None] = Deferred()
@@ -122,30 +143,37 @@ class Positions:
             if done.value is not None:
                 self.broker.log_dir.fault(done.value)
             yield from answer.settle()
-        self._known = answer.fresh
+        if answer.touched < len(self._known):
+            self._known = {
+                one: known for one, known in self._known.items() if known.answer >= answer.number
+            }
         return answer.encode()
 
 
-class _Answer:
-    """One answer in the making. fresh: what is known after it; searches: run between the two."""
+class Answer:
+    """One answer in the making.
 
-    def __init__(self, broker: Broker, known: dict[Partition, Known]) -> None:
-        self.broker, self._known = broker, known
-        self.fresh: dict[Partition, Known] = {}
-        self.searches: list[Search | None] = []
+    searches: to be run between `look` and `settle`. touched: partitions of which something is known
+    that were asked for.
+    """
+
+    def __init__(self, broker: Broker, known: dict[Partition, Known], number: int) -> None:
+        self.broker, self.number, self._known = broker, number, known
+        self.searches: list[Search] = []
+        self.touched = 0
         self._found: list[TimeRange | None] = []
-        # Rows without a time: their number, whose, offset, end, number of the search.
-        self._open: list[tuple[int, Partition, int, int, int]] = []
+        self._open: list[Row] = []
         self._numbers: dict[tuple[Partition, int], int] = {}  # of the searches
-        self._starts, self._ends = array("q"), array("q")
-        self._firsts, self._lasts = array("q"), array("q")
-        self._sizes = array("q")
+        # In arrays, not as objects: thousands of them would set the garbage collector to work.
+        self._columns = [array("q") for _ in UNKNOWN]
         self._retentions: list[tuple[int, int]] = []
 
     # ---- on the loop
 
     def look(self, question: list[tuple[str, bytes, bytes]]) -> Iterator[None]:
         """What is known without reading."""
+        partitions, me = self.broker.partitions, self.broker.broker_id
+        add_start, add_end, add_first, add_last, add_size = [one.append for one in self._columns]
         count = 0
         for topic, numbers, offsets in question:
             config = self.broker.topic_config(topic)
@@ -154,67 +182,80 @@ class _Answer:
                 retention = config.retention_ms, config.retention_bytes
             self._retentions.append(retention)
             for number, offset in zip(array("i", numbers), array("q", offsets), strict=True):
-                self._look_at(TopicPartition(topic, number), offset, has_size=retention[1] >= 0)
+                partition = partitions.get((topic, number))  # type: ignore[call-overload]
+                row = UNKNOWN
+                if partition is not None and partition.leadership.leader == me:
+                    try:
+                        row = self._look_at(partition, offset, has_size=retention[1] >= 0)
+                    except OSError as error:
+                        self.broker.log_dir.fault(error)
+                start, end, first, last, size = row
+                add_start(start)
+                add_end(end)
+                add_first(first)
+                add_last(last)
+                add_size(size)
                 count += 1
                 if count % ROWS_A_STEP == 0:
                     yield
 
-    def _look_at(self, name: TopicPartition, offset: int, *, has_size: bool) -> None:
-        partition, log_dir = self.broker.partitions.get(name), self.broker.log_dir
-        start = end = size = MISSING
-        first, last = NOTHING
-        try:
-            if partition is not None and partition.is_leader and partition.failure is None:
-                log = partition.opened
-                if log is not None:
-                    start, end = log.log_start_offset, partition.high_watermark
-                else:
-                    found = log_dir.end_of(name)
-                    end = MISSING if found is None else found
-                if 0 <= offset < end:
-                    known, before = self._known_of(partition)
-                    if log is None:
-                        if not known.starts:
-                            known.starts.append(log_dir.start_of(name))
-                        start = known.starts[0]
-                    if has_size:
-                        size = log_dir.size_of(name)
-                    begin = max(offset, start)
-                    if begin < end:
-                        first, last = self._time(partition, before, begin, end)
-        except OSError as error:
-            log_dir.fault(error)
-            start = end = MISSING
-        self._starts.append(start)
-        self._ends.append(end)
-        self._firsts.append(first)
-        self._lasts.append(last)
-        self._sizes.append(size)
-
-    def _known_of(self, partition: Partition) -> tuple[Known, Known]:
-        """What is remembered of a partition from here on, and what was remembered so far."""
-        version = self.broker.log_dir.version_of(partition.name)
-        before = self._known.get(partition)
-        if before is None or before.version != version:
-            before = Known(version, [], {})
-        known = self.fresh.get(partition)
+    def _look_at(
+        self, partition: Partition, offset: int, *, has_size: bool
+    ) -> tuple[int, int, int, int, int]:
+        """One row. Raises OSError."""
+        name, log_dir = partition.name, self.broker.log_dir
+        log = log_dir.logs.get(name)
+        if partition.failure is not None:
+            return UNKNOWN
+        if log is not None:
+            start, end = log.log_start_offset, partition.high_watermark
+            if not 0 <= offset < end:
+                return start, end, NO_TIME, NO_TIME, MISSING
+            version = log.segments.version
+        else:
+            closed_end = log_dir.end_of(name)
+            if closed_end is None:
+                return UNKNOWN
+            if not 0 <= offset < closed_end:
+                return MISSING, closed_end, NO_TIME, NO_TIME, MISSING
+            end, version = closed_end, log_dir.version_of(name)
+        known = self._known.get(partition)
         if known is None:
-            known = self.fresh[partition] = Known(version, before.starts, {})
-        return known, before
+            known = self._known[partition] = Known()
+        if known.answer != self.number:
+            self.touched += 1
+            known.answer, known.before, known.times = self.number, known.times, {}
+            if known.version != version:
+                known.version, known.before, known.start = version, {}, -1
+        if log is None:
+            if known.start < 0:
+                known.start = log_dir.start_of(name)
+            start = known.start
+        size = log_dir.size_of(name) if has_size else MISSING
+        begin = max(offset, start)
+        if begin >= end:
+            return start, end, NO_TIME, NO_TIME, size
+        found = known.before.get(begin)
+        if found is not None:
+            known.times[begin] = found
+        else:
+            found = self._time(known, partition, begin, end)
+        return start, end, found[0], found[1], size
 
-    def _time(self, partition: Partition, before: Known, begin: int, end: int) -> TimeRange:
+    def _time(self, known: Known, partition: Partition, begin: int, end: int) -> TimeRange:
         """MISSING for now where it has to be looked for."""
-        for key in (begin, (begin, end)):
-            found = before.times.get(key)
-            if found is not None:
-                self.fresh[partition].times[key] = found
-                return found
+        found = known.before.get((begin, end))
+        if found is not None:
+            known.times[begin, end] = found
+            return found
         number = self._numbers.get((partition, begin))
         if number is None:
-            number = self._numbers[partition, begin] = len(self.searches)
-            is_within = number < SEARCHES_MAX
-            self.searches.append(self._search(partition, begin, end) if is_within else None)
-        self._open.append((len(self._starts), partition, begin, end, number))
+            number = len(self.searches)
+            if number == SEARCHES_MAX:
+                return self._estimate(partition, begin) or TimeRange(MISSING, MISSING)
+            self._numbers[partition, begin] = number
+            self.searches.append(self._search(partition, begin, end))
+        self._open.append(Row(len(self._columns[0]), partition, known, begin, end, number))
         return TimeRange(MISSING, MISSING)
 
     def _search(self, partition: Partition, begin: int, end: int) -> Search:
@@ -226,15 +267,15 @@ class _Answer:
 
     def settle(self) -> Iterator[None]:
         """Take what was read, and estimate what was not."""
-        for count, (index, partition, begin, end, number) in enumerate(self._open, 1):
+        _, _, firsts, lasts, _ = self._columns
+        for count, (index, partition, known, begin, end, number) in enumerate(self._open, 1):
             found = self._found[number] if number < len(self._found) else None
             if found is not None:
-                key = (begin, end) if found == NOTHING else begin
-                self.fresh[partition].times[key] = found
+                known.times[(begin, end) if found == NOTHING else begin] = found
             else:
                 found = self._estimate(partition, begin)
             if found is not None:
-                self._firsts[index], self._lasts[index] = found
+                firsts[index], lasts[index] = found
             if count % ROWS_A_STEP == 0:
                 yield
 
@@ -250,8 +291,7 @@ class _Answer:
 
     def encode(self) -> bytes:
         """The answer."""
-        columns = self._starts, self._ends, self._firsts, self._lasts, self._sizes
-        return marshal.dumps((*[one.tobytes() for one in columns], self._retentions))
+        return marshal.dumps((*[one.tobytes() for one in self._columns], self._retentions))
 
     # ---- on a thread
 
@@ -259,7 +299,7 @@ class _Answer:
         """Run the searches, in their order, for as long as the budget lasts."""
         budget, until = Budget(headers=HEADERS_MAX, bytes=DECODED_BYTES), monotonic() + READ_S
         for search in self.searches:
-            if search is None or monotonic() > until or budget.headers <= 0:
+            if monotonic() > until or budget.headers <= 0:
                 break
             try:
                 self._found.append(search.run(budget))

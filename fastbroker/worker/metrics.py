@@ -1,6 +1,7 @@
 """What a worker says of itself when it is asked for its metrics."""
 from __future__ import annotations
 
+import os
 from asyncio import AbstractEventLoop
 from collections.abc import Generator
 
@@ -10,10 +11,10 @@ from fastbroker.metrics import catalogue as c
 from fastbroker.metrics.samples import Samples
 from fastbroker.net.listener import Listener
 from fastbroker.net.loop_delay import LoopDelay
-from fastbroker.net.process import add_process
+from fastbroker.worker.closed_logs import ClosedLogs
 from fastbroker.worker.flush_counts import FlushCounts
 from fastbroker.worker.group_metrics import add_groups
-from fastbroker.worker.partition_metrics import PartitionMetrics
+from fastbroker.worker.partition_metrics import add_partitions
 from fastbroker.worker.request_metrics import add_requests
 
 
@@ -26,6 +27,7 @@ class WorkerMetrics:
     ) -> None:  # fmt: skip
         self.broker, self.listeners, self.flushes = broker, listeners, flushes
         self.delay = LoopDelay(loop)
+        self.closed_logs = ClosedLogs(loop, broker)
 
     def start(self) -> None:
         """Count requests, and look at the loop, from here on."""
@@ -38,13 +40,14 @@ class WorkerMetrics:
     def answer(self, _: bytes = b"") -> Generator[None, None, bytes]:
         """Everything, in small steps."""
         samples = Samples()
-        add_process(samples)
+        samples.pid(os.getpid())
         self._add_state(samples)
         yield
         add_requests(samples)
         yield
-        yield from PartitionMetrics(self.broker).add(samples)
+        yield from add_partitions(samples, self.broker)
         yield from add_groups(samples, self.broker)
+        self.closed_logs.look()  # for the next answer
         return samples.encode()
 
     def _add_state(self, samples: Samples) -> None:

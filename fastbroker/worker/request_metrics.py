@@ -3,10 +3,11 @@ from __future__ import annotations
 
 from collections import defaultdict
 
-from fastbroker._c.meter import Meter, Stage, all_meters, stage_of
+from fastbroker._c.meter import Meter, all_meters, stage_of
 from fastbroker.errors import of
 from fastbroker.metrics import catalogue as c
 from fastbroker.metrics.samples import Samples
+from fastbroker.metrics.stages import Stage
 from fastbroker.protocol.api import NAMES, api
 from fastbroker.protocol.schema import plan
 
@@ -44,7 +45,7 @@ def _add_stages(samples: Samples, name: str, meters: list[Meter]) -> None:
         counts, total = stage_of(meters, stage)
         if any(counts):
             has_flushed = has_flushed or stage is Stage.FLUSH
-            text = c.STAGES[stage]
+            text = stage.name.lower()
             samples.histogram(c.STAGE, counts, total / 1e9, request=name, stage=text)
         elif stage is Stage.REPLICATE and has_flushed:
             # Whatever was flushed has been on all replicas at once: there is this one.

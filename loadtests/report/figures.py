@@ -10,6 +10,8 @@ from loadtests.tally.series import Cell, Series, Slot
 
 SHARES = (0.5, 0.95, 0.99, 0.999, 1.0)
 DELAY = "generator delay"
+MOST_POINTS = 150  # of a line: more make it a band
+P99_NEEDS = 20  # latencies in a point; the p99 of fewer is only the largest
 # Everything else follows in the order of its name.
 FIRST = (
     "produce record", "transaction commit", "consume record", "end-to-end acknowledged",
@@ -51,11 +53,11 @@ class Figures:
         self.machine: dict[str, Any] = told["machine"]
         self.warm_up_s: float = told["warm_up_s"]
         self._series = Series.from_json(told["series"])
+        self._drawn = self._series.widened(MOST_POINTS)
         self._began_s: float = told["began_s"]
         self._ended_s: float = told["ended_s"]
         width = self._series.width_s
-        self._first, self._last = int(self._began_s) // width, int(self._ended_s) // width
-        measured_from = self._first
+        measured_from = int(self._began_s) // width
         if self.warm_up_s:
             measured_from = math.ceil((self._began_s + self.warm_up_s) / width)
         self._measured_s = max(self._began_s, measured_from * width)
@@ -84,22 +86,24 @@ class Figures:
         The first and the last slot are only part of the run: a rate is of that part, and what is
         less than half a slot is left out.
         """
-        width = self._series.width_s
-        for number in range(self._first, self._last + 1):
+        width = self._drawn.width_s
+        for number in range(int(self._began_s) // width, int(self._ended_s) // width + 1):
             start_s = max(self._began_s, number * width)
             part_s = min(self._ended_s, (number + 1) * width) - start_s
             if part_s < width / 2:
                 continue
-            slot = self._series.slots.get(number, Slot())
+            slot = self._drawn.slots.get(number, Slot())
             cell = slot.cells.get(operation, Cell())
             p50, p99 = cell.latencies.quantiles_ms(0.5, 0.99)
+            if cell.latencies.count() < P99_NEEDS:
+                p99 = None
             yield Point(
                 start_s + part_s / 2 - self._began_s, cell.count / part_s, cell.bytes / part_s,
                 cell.errors.total() / part_s, p50, p99,
             )  # fmt: skip
 
     def gauge_points(self, gauge: str) -> list[tuple[float, float]]:
-        """Mean readings in order of time."""
+        """Mean readings in order of time, also those before and after the users."""
         return [
             ((number + 0.5) * self._series.width_s - self._began_s, value / readings)
             for number, slot in sorted(self._series.slots.items())

@@ -1,7 +1,7 @@
 """A run over time as a picture, or several in one: rates, latencies, users and errors.
 
 One run: a colour is an operation. Several: a colour is a run, and each operation has a panel.
-Of latencies the thick line is p50 and the thin one p99.
+Of latencies the thick line is p50 and the thin one p99, where there are enough for one.
 """
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from loadtests.report.figures import Figures
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00")
 DARK, LIGHT = "#404040", "#D9D9D9"
 DATA = ("produce record", "consume record", "end-to-end acknowledged", "end-to-end read")
+DASHED = (0, (4, 2))
 COMPARED = ("produce record", "end-to-end read", "consume record")
 NAMES = {
     "produce record": "produced to acknowledged", "consume record": "age when consumed",
@@ -22,6 +23,7 @@ NAMES = {
 }  # fmt: skip
 WIDTH_IN, PANEL_IN, DPI = 11, 2.6, 110
 SMALL = 8.5  # points
+NCOLS = 5  # of one run's legend; labels of several are long
 
 
 def draw(path: pathlib.Path, runs: Sequence[Figures]) -> None:
@@ -41,6 +43,9 @@ def draw(path: pathlib.Path, runs: Sequence[Figures]) -> None:
     for panel, operations in zip(panels[1:-1], latencies, strict=True):
         _latencies(panel, runs, operations)
     _users(panels[-1], runs)
+    if any(run.warm_up_s for run in runs):
+        panels[0].text(0.005, 0.94, "grey: not in the table", transform=panels[0].transAxes,
+                       va="top", fontsize=SMALL, color=DARK)  # fmt: skip
     for panel in panels:
         _tidy(panel, runs)
     panels[-1].set_xlabel("seconds since the begin")
@@ -50,9 +55,10 @@ def draw(path: pathlib.Path, runs: Sequence[Figures]) -> None:
 def title(runs: Sequence[Figures]) -> str:
     """Who, and under what conditions."""
     told = runs[0].options
+    who = runs[0].label if len(runs) == 1 else f"{len(runs)} runs side by side"
     return (
-        f"{' and '.join(run.label for run in runs)}\nvalues of {told['size']:,} bytes, "
-        f"acks={told['acks']}, compression={told['compression']}, {told['partitions']} partitions"
+        f"{who}\nvalues of {told['size']:,} bytes, acks={told['acks']}, "
+        f"compression={told['compression']}, {told['partitions']} partitions"
     )
 
 
@@ -86,12 +92,14 @@ def _rates(panel: Any, runs: Sequence[Figures]) -> None:
             panel.plot(
                 [point.at_s for point in points], [point.per_s for point in points],
                 color=COLOURS[m if one else n], lw=1.6 if m == 0 or one else 1.0,
-                ls="-" if m == 0 or one else (0, (4, 2)),
-                label=words if one else f"{run.label}, {words}",
+                ls="-" if m == 0 or one else DASHED,
+                label=words if one else run.label if m == 0 else None,
             )  # fmt: skip
+    if not one and len(drawn) > 1:
+        _note(panel, "solid: produced, dashed: consumed")
     panel.set_ylabel("records a second" if drawn else "operations a second")
-    panel.set_ylim(bottom=0)
-    panel.yaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
+    panel.set_ylim(bottom=0, top=max(1.0, panel.get_ylim()[1]))
+    panel.yaxis.set_major_formatter(lambda value, _: f"{value:,.0f}" if value > 2 else f"{value:g}")
     size = max(16, runs[0].options["size"])
     if drawn and all(run.options["size"] == size for run in runs):
         right = panel.secondary_yaxis(
@@ -107,15 +115,14 @@ def _latencies(panel: Any, runs: Sequence[Figures], operations: Sequence[str]) -
         for m, name in enumerate(operations):
             points = list(run.points(name))
             colour = COLOURS[m if one else n]
-            words = NAMES.get(name, name) if one else run.label
+            words = NAMES.get(name, name) if one else None
             at = [point.at_s for point in points]
             gap = float("nan")
             panel.plot(at, [gap if p.p50_ms is None else max(p.p50_ms, 1e-3) for p in points],
                        color=colour, lw=1.8, label=words)  # fmt: skip
             panel.plot(at, [gap if p.p99_ms is None else max(p.p99_ms, 1e-3) for p in points],
                        color=colour, lw=0.8)  # fmt: skip
-    panel.text(1, 1.03, "thick: p50, thin: p99", transform=panel.transAxes, ha="right",
-               fontsize=SMALL, color=DARK)  # fmt: skip
+    _note(panel, "thick: p50, thin: p99")
     panel.set_yscale("log")
     panel.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
     said = "latency" if one else NAMES.get(operations[0], operations[0])
@@ -129,7 +136,7 @@ def _users(panel: Any, runs: Sequence[Figures]) -> None:
         points = run.gauge_points("users")
         panel.step([at for at, _ in points], [users for _, users in points], where="mid",
                    color=DARK if one else COLOURS[n], lw=1.4,
-                   label="users" if one else f"{run.label}, users")  # fmt: skip
+                   label="users" if one else None)  # fmt: skip
     panel.set_ylabel("users")
     panel.set_ylim(bottom=0)
     panel.yaxis.get_major_locator().set_params(integer=True)
@@ -143,19 +150,22 @@ def _users(panel: Any, runs: Sequence[Figures]) -> None:
                     errors[point.at_s] = errors.get(point.at_s, 0.0) + point.errors_per_s
         failing = failing or bool(errors)
         colour = "#C00000" if one else COLOURS[n]
-        words = "errors" if one else f"{run.label}, errors"
         right.fill_between(list(errors), list(errors.values()), step="mid", color=colour,
-                           alpha=0.35, lw=0, label=words if errors else None)  # fmt: skip
+                           alpha=0.35, lw=0)  # fmt: skip
     if failing:
         right.set_ylabel("errors a second")
         right.set_ylim(bottom=0)
-        right.legend(loc="lower right", bbox_to_anchor=(1, 1), frameon=False, fontsize=SMALL)
+        _note(panel, "line: users, area: errors a second")
     else:
         right.set_yticks([])
-        right.text(1, 1.03, "no errors", transform=panel.transAxes, ha="right", fontsize=SMALL,
-                   color=DARK)  # fmt: skip
+        _note(panel, "no errors")
     for side in ("top", "left", "right"):
         right.spines[side].set_visible(False)
+
+
+def _note(panel: Any, words: str) -> None:
+    """How to read a panel, above it on the right."""
+    panel.text(1, 1.03, words, transform=panel.transAxes, ha="right", fontsize=SMALL, color=DARK)
 
 
 def _tidy(panel: Any, runs: Sequence[Figures]) -> None:
@@ -165,7 +175,8 @@ def _tidy(panel: Any, runs: Sequence[Figures]) -> None:
     for side in ("top", "right"):
         panel.spines[side].set_visible(False)
     if panel.get_legend_handles_labels()[0]:
-        panel.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=6, frameon=False,
+        columns = NCOLS if len(runs) == 1 else 1
+        panel.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=columns, frameon=False,
                      fontsize=SMALL, borderaxespad=0.2, columnspacing=1.4)  # fmt: skip
     warm_up = max(run.warm_up_s for run in runs)
     if warm_up:

@@ -24,8 +24,13 @@ def report(runs: Sequence[Figures]) -> str:
                 rows.append([*([run.label] if several else []), *_cells(row)])
     head = [*(["broker"] if several else []), *HEAD]
     out = [f"# Load test: {' and '.join(run.label for run in runs)}", ""]
+    conditions = {run.label: _conditions(run) for run in runs}
+    if len(set(conditions.values())) == 1:
+        out += [f"{_conditions(runs[0])}.", ""]
+        conditions = {label: "" for label in conditions}
     for run in runs:
-        out += [_conditions(run), ""]
+        said = [part for part in (conditions[run.label], _time(run)) if part]
+        out += [f"**{run.label}**: {'. '.join(said)}.", ""]
     out += [*_markdown(head, rows, left=2 if several else 1), ""]
     out += [
         "Latencies are of every record. `produce`: from produce() to its acknowledgement, the",
@@ -35,7 +40,7 @@ def report(runs: Sequence[Figures]) -> str:
     ]
     out += _failures(runs)
     for run in runs:
-        out += [_generator(run), ""]
+        out += [part for said in (_broker(run), _generator(run)) if said for part in (said, "")]
     return "\n".join(out).rstrip() + "\n"
 
 
@@ -97,10 +102,12 @@ def _conditions(run: Figures) -> str:
         said.append(f"transactions of {told['txn_records']:,} records")
     if told["shape"] != "none":
         said.append(f"shape {told['shape']}")
+    return "; ".join(said)
+
+
+def _time(run: Figures) -> str:
     measured = f"{run.seconds:.0f} s measured from {run.began}"
-    if run.warm_up_s:
-        measured += f", without the first {run.warm_up_s:g} s"
-    return f"**{run.label}**: {'; '.join(said)}. {measured}."
+    return measured + (f", without the first {run.warm_up_s:g} s" if run.warm_up_s else "")
 
 
 def _failures(runs: Sequence[Figures]) -> list[str]:
@@ -111,6 +118,18 @@ def _failures(runs: Sequence[Figures]) -> list[str]:
         for error, count in sorted(row.errors.items(), key=lambda one: -one[1])
     ]
     return [*_markdown(("broker", "operation", "error", "count"), rows, left=3), ""] if rows else []
+
+
+def _broker(run: Figures) -> str:
+    """What the broker took of this machine, where that is known."""
+    cores = run.gauge("broker")
+    if cores is None:
+        return ""
+    said = f"**{run.label}**, the broker: {cores:.2f} cores"
+    produced = next((row for row in run.rows() if row.operation == "produce record"), None)
+    if produced is not None and produced.count:
+        said += f", {number(cores / produced.per_s * 1e6)} µs for each record that was produced"
+    return f"{said}."
 
 
 def _generator(run: Figures) -> str:
@@ -126,6 +145,11 @@ def _generator(run: Figures) -> str:
         f"late by {number(p50)} ms (p50), {number(p99)} ms (p99); this machine's "
         f"{run.machine['cores']} cores were {machine:.0%} busy."
     )
-    if thread + waited >= BUSY:
+    if thread >= BUSY:
         said += " **The generator had no time left: it may be what is measured.**"
+    elif thread + waited >= BUSY:
+        said += (
+            " **It waited for a core most of the time: rates are what this machine can do for "
+            "broker and generator together, and latencies have that wait in them.**"
+        )
     return said

@@ -17,13 +17,13 @@ class OverTime(LoadTestShape):
     abstract = True  # locust is given an instance by the locustfile, it need not look for one
     use_common_options = True
 
-    def __init__(self, options: argparse.Namespace) -> None:
+    def __init__(self, name: str, options: argparse.Namespace) -> None:
         super().__init__()
-        self._options = options
+        self.name, self._options = name, options
 
     def tick(self) -> tuple[int, float] | None:
         share = self.get_run_time() / float(self._options.run_time or RUN_S)
         if share >= 1:
             return None
-        users = users_at(self._options.shape, share, self._options.num_users or 1)
+        users = users_at(self.name, share, self._options.num_users or 1)
         return users, max(1.0, abs(users - self.get_current_user_count()) / STEP_S)

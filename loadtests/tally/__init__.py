@@ -5,7 +5,7 @@ what happened to a Recorder; four times a second it goes to a Series, which the 
 and to locust as `request` events that stand for many records (counted_events.py).
 
 Reading order: distribution.py, series.py, recorder.py, counted_events.py, generator.py (what the
-load generator itself was busy with).
+load generator itself was busy with), broker_cpu.py.
 
 Non-obvious
 - Locust keeps latencies in whole milliseconds and in steps of 10 from 100 on; a Distribution keeps

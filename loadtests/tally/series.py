@@ -88,6 +88,14 @@ class Series:
         for number, slot in other.slots.items():
             self.at(number * other.width_s).merge(slot)
 
+    def widened(self, most: int) -> Series:
+        """The same in slots so wide that there are at most `most` of them."""
+        wide = Series(self.width_s)
+        wide.slots = dict(self.slots)
+        while len(wide.slots) > most:
+            wide._widen()
+        return wide
+
     def total(self, first: int | None = None) -> Slot:
         """All slots in one, or those from number `first` on."""
         whole = Slot()

@@ -40,6 +40,10 @@ class EndToEndUser(KafkaUser):
         self._assigned = False
 
     def close(self) -> None:
+        """Wait for the acknowledgement of what was sent last."""
+        self.wait_for(
+            lambda: self._producer.poll(0) or not len(self._producer), self.options.timeout + 5
+        )
         blocking(self._consumer.close)
 
     def wait_time(self) -> float:
@@ -69,9 +73,8 @@ class EndToEndUser(KafkaUser):
             self._producer.produce(
                 self._topic, value, partition=self._partition, on_delivery=delivered
             )
-        except (BufferError, KafkaException) as failure:
-            said = failure.args[0]
-            self.recorder.failed(ACKNOWLEDGED, error_name(said) if said else "_QUEUE_FULL")
+        except KafkaException as failure:
+            self.recorder.failed(ACKNOWLEDGED, error_name(failure.args[0]))
             return
 
         def read() -> bool:

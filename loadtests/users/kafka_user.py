@@ -18,10 +18,8 @@ POLLS_PER_S = 20_000  # of all users of a process: they take a quarter of a core
 SILENT = 2  # librdkafka's own log: what it says comes as errors, too
 
 
-def error_name(error: KafkaError | str) -> str:
+def error_name(error: KafkaError) -> str:
     """NOT_LEADER_OR_FOLLOWER and so on; what the client found out by itself begins with _."""
-    if isinstance(error, str):
-        return error
     known = errors.KafkaError.by_code.get(error.code())
     return known.name if known is not None and error.code() > 0 else error.name()
 
@@ -52,10 +50,13 @@ class KafkaUser(User):
     def on_start(self) -> None:
         KafkaUser.alive += 1
         self.options = self.environment.parsed_options
+        self._call: gevent.Greenlet | None = None
         self.open()
 
     def on_stop(self) -> None:
         try:
+            if self._call is not None:
+                self._call.join()
             self.close()
         finally:
             KafkaUser.alive -= 1
@@ -91,7 +92,16 @@ class KafkaUser(User):
         return True
 
     def timed(self, operation: str, call: Callable[..., Any], *args: Any) -> KafkaError | None:
-        """Run a blocking call in a real thread and count it; the error that it ended with."""
+        """Run a blocking call in a real thread and count it; the error that it ended with.
+
+        A user that is stopped meanwhile stops when the call has ended and is counted.
+        """
+        self._call = gevent.spawn(self._timed, operation, call, *args)
+        return self._call.get()
+
+    def _timed(
+        self, operation: str, call: Callable[..., Any], *args: Any
+    ) -> KafkaError | None:
         begun = time.perf_counter_ns()
         try:
             blocking(call, *args)

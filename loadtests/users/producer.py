@@ -6,6 +6,7 @@ import time
 from collections import Counter
 from typing import Any
 
+import gevent
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 from locust import task
 
@@ -15,6 +16,8 @@ from loadtests.users.transactions import Transactions
 
 BURST = 100  # records between two polls: a third of a millisecond
 TURN_S = 0.1  # a task's length, so that locust can stop the user between two
+PURGE_S = 1.0
+REFUSED_S = 0.1  # before the next try
 RECORD = "produce record"
 
 
@@ -100,14 +103,20 @@ class ProducerUser(KafkaUser):
             except BufferError:  # the client's queue is full by bytes: poll, and go on
                 return
             except KafkaException as failure:
-                self.recorder.failed(RECORD, error_name(failure.args[0]))
-                if failure.args[0].fatal():
-                    self.open()  # such a producer refuses everything from now on
-                self.pause()
+                self.recover(RECORD, failure.args[0])
                 return
             self._produced += 1
             if self._transactions is not None:
                 self._transactions.written += 1
+
+    def recover(self, operation: str, error: KafkaError) -> None:
+        """Count what the client refused, and begin anew where it will refuse everything."""
+        self.recorder.failed(operation, error_name(error))
+        if error.fatal():
+            self._producer.purge()
+            self.wait_for(lambda: self._poll() == 0, PURGE_S)
+            self.open()
+        gevent.sleep(REFUSED_S)
 
     def _poll(self) -> int:
         """Count delivery reports that are there; how many records still wait for theirs."""

@@ -4,18 +4,19 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from confluent_kafka import Producer
+from confluent_kafka import KafkaException, Producer
 
 if TYPE_CHECKING:
-    from loadtests.users.kafka_user import KafkaUser
+    from loadtests.users.producer import ProducerUser
 
 INIT, COMMIT, ABORT = "transaction init", "transaction commit", "transaction abort"
+BEGIN = "transaction begin"
 
 
 class Transactions:
     """Those of one producer; `written` is the records of the one that is open."""
 
-    def __init__(self, user: KafkaUser, producer: Producer) -> None:
+    def __init__(self, user: ProducerUser, producer: Producer) -> None:
         self._user, self._producer = user, producer
         self._initialised = self._open = False
         self.written = 0
@@ -36,7 +37,11 @@ class Transactions:
                 return False
             self._commit()
         if self._initialised and not self._open:
-            self._producer.begin_transaction()
+            try:
+                self._producer.begin_transaction()  # asks nobody: neither blocks nor is timed
+            except KafkaException as failure:
+                self._user.recover(BEGIN, failure.args[0])
+                return False
             self._open, self.written = True, 0
         return self._open
 

@@ -7,6 +7,7 @@ $FASTBROKER_TEST_DATA is its data directory, for the tests that read files).
 Reading order: records.py (what is produced, how it is compared), one client (aiokafka/client.py),
 clients.py (the table of clients), installs.py (how their runtimes get into .interop/), then the
 tests: test_matrix.py, test_kafka_*tools.py, test_readme.py.
+starts/ has the programs that the README tells teams to begin with, and their tests.
 
 Every client is a folder with a small program of the same command line; a record is a JSON line
 {"topic", "partition", "key", "value", "headers": [[name, value], ...]}, bytes in hex or null.

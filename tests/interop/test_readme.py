@@ -20,25 +20,25 @@ from confluent_kafka.admin import AdminClient
 from fastbroker.cli.start import DATA_DIR
 from tests.broker_process import BrokerProcess
 from tests.interop import installs
+from tests.interop.starts.programs import started
 
 pytestmark = [pytest.mark.interop, pytest.mark.timeout(300)]
 
 ROOT = pathlib.Path(__file__).parents[2]
 ADDRESS = "127.0.0.1:9092"
-TOPICS = ["orders", "readings", "clicks"]
+STARTS = ROOT / "tests" / "interop" / "starts"
+SUFFIX = {"node": "js", "python": "py"}
+TOPICS = ["orders-node", "orders-python", "clicks"]
 # The command of this checkout, whether it is installed or not.
 COMMAND = f"{shlex.quote(sys.executable)} -m fastbroker"
 PRELUDE = f'set -e -o pipefail; fastbroker() {{ {COMMAND} "$@"; }}\n'
 EXAMPLE_TIMEOUT_S = 60
 
 
-def example(language: str) -> str:
-    """The one fenced block of `language` in the README."""
+def blocks(language: str) -> list[str]:
+    """The fenced blocks of `language` in the README."""
     text = (ROOT / "README.md").read_text()
-    blocks: list[str] = re.findall(rf"^```{language}\n(.*?)^```$", text, re.M | re.S)
-    assert len(blocks) == 1, f"the README has {len(blocks)} {language} examples"
-    assert ADDRESS in blocks[0]
-    return blocks[0]
+    return re.findall(rf"^```{language}\n(.*?)^```$", text, re.M | re.S)
 
 
 @pytest.fixture(scope="module")
@@ -64,32 +64,40 @@ def broker_of_the_readme(
             yield directory
 
 
-def run(
-    command: list[str], env: dict[str, str] | None = None, cwd: pathlib.Path = ROOT
-) -> list[str]:
+def run(command: list[str], cwd: pathlib.Path) -> list[str]:
     """The lines that `command` prints; AssertionError with all it said when it fails."""
     done = subprocess.run(
-        command, env={**os.environ, "PYTHONPATH": str(ROOT), **(env or {})}, capture_output=True,
-        text=True, timeout=EXAMPLE_TIMEOUT_S, cwd=cwd,
+        command, env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True, text=True,
+        timeout=EXAMPLE_TIMEOUT_S, cwd=cwd,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout.splitlines()
 
 
-def test_the_javascript_example(broker_of_the_readme: object, tmp_path: pathlib.Path) -> None:
-    installs.require("node")
-    modules = installs.npm("kafkajs")
-    file = tmp_path / "example.js"
-    file.write_text(example("js"))
-    lines = run(["node", str(file)], {"NODE_PATH": str(modules)})
-    assert {"alice: two apples", "bob: one pear"} <= set(lines), lines
+@pytest.mark.parametrize(("language", "folder"), [("js", "node"), ("python", "python")])
+def test_the_readme_prints_starting_points(language: str, folder: str) -> None:
+    """A producer and a consumer, byte for byte; what is printed here is run there."""
+    printed = [f"producer.{SUFFIX[folder]}", f"consumer.{SUFFIX[folder]}"]
+    assert blocks(language) == [(STARTS / folder / name).read_text() for name in printed]
 
 
-def test_the_python_example(broker_of_the_readme: object, tmp_path: pathlib.Path) -> None:
-    file = tmp_path / "example.py"
-    file.write_text(example("python"))
-    lines = run([sys.executable, str(file)])
-    assert lines == [f"sensor-1 {20 + n} degrees" for n in range(10)]
+@pytest.mark.parametrize("folder", ["node", "python"])
+def test_the_readme_lists_every_starting_point(folder: str) -> None:
+    here = (STARTS / folder).relative_to(ROOT)
+    text = (ROOT / "README.md").read_text()
+    rows = re.findall(rf"^\| \[(\w+\.\w+)\]\({here}/(\w+\.\w+)\) \|", text, re.M)
+    files = sorted(file.name for file in (STARTS / folder).glob(f"*.{SUFFIX[folder]}"))
+    assert sorted(rows) == [(name, name) for name in files]
+
+
+@pytest.mark.parametrize("folder", ["node", "python"])
+def test_the_printed_programs_find_the_broker(broker_of_the_readme: object, folder: str) -> None:
+    topic = f"orders-{folder}"
+    with started(f"{folder}/producer.{SUFFIX[folder]}", None, topic, "100") as producer:
+        assert producer.end()[0] == 0
+    with started(f"{folder}/consumer.{SUFFIX[folder]}", None, topic) as consumer:
+        assert len(consumer.lines(100)) == 100
+        consumer.stop()
 
 
 def test_the_shell_examples(broker_of_the_readme: pathlib.Path | None) -> None:

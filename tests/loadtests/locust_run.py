@@ -25,7 +25,10 @@ class LocustRun:
         self._said = folder / "said"
         command = [sys.executable, "-m", "locust", "-f", "loadtests/locustfile.py"]
         command += ["--bootstrap", bootstrap, "--report", str(self.report), "--only-summary"]
-        if "--web-port" not in options:
+        self.web_port = None
+        if "--web-port" in options:
+            self.web_port = int(options[options.index("--web-port") + 1])
+        else:
             command += ["--headless", "--json-file", str(self._statistics)]
         with open(self._said, "w") as said:
             self._process = subprocess.Popen(

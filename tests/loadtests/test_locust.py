@@ -2,7 +2,6 @@
 from __future__ import annotations
 
 import json
-import pathlib
 import time
 import urllib.parse
 import urllib.request
@@ -17,6 +16,8 @@ from loadtests.report.figures import Figures
 from tests.broker_process import BrokerProcess, free_ports, wait_until
 from tests.loadtests.locust_run import LocustRun
 from tests.loadtests.test_report import cells, is_picture
+
+pytestmark = [pytest.mark.interop, pytest.mark.slow]
 
 DEADLINE_S = 60.0
 PRODUCED, CONSUMED = "produce record", "consume record"
@@ -36,27 +37,43 @@ def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BrokerProcess]:
 def runs(
     broker: BrokerProcess, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[dict[str, LocustRun]]:
-    """All runs that need a broker that lives, side by side: they mostly wait."""
+    """All runs side by side: they mostly wait. The broker of `away` is killed when it has records.
+
+    `nobody` has no broker at all.
+    """
     folder = tmp_path_factory.mktemp("runs")
-    web = str(free_ports(1))
+    short_lived = BrokerProcess(folder / "data", workers=1)
+    short_lived.start()
+    log = folder / "data" / "broker-1" / "away-0" / f"{0:020}.log"
     options = {
-        "ramp": ["-u", "8", "-t", "5s", "--shape", "ramp", "--rate", "500", "--offset",
-                 "earliest", "--probe-interval", "0.05"],
-        "soak": ["ProducerUser", "ConsumerUser", "-u", "4", "-t", "4s", "--shape", "soak",
+        "away": ["ProducerUser", "EndToEndUser", "-u", "5", "-t", "5s", "--shape", "spike",
+                 "--rate", "200", "--timeout", "1"],
+        "nobody": ["-u", "1", "-t", "60s", "--timeout", "0.5"],
+        "ramp": ["-u", "8", "-t", "6s", "--shape", "ramp", "--rate", "500", "--offset",
+                 "earliest", "--probe-interval", "0.05", "--broker-pid", str(broker.pid)],
+        "soak": ["ProducerUser", "ConsumerUser", "-u", "4", "-t", "8s", "--shape", "soak",
                  "--transactional", "--txn-records", "100", "--rate", "300", "--keys", "10",
                  "--compression", "zstd", "--group-protocol", "consumer", "--processes", "2",
                  "--offset", "earliest", "--client-config", "isolation.level=read_committed"],
-        "web": ["ProducerUser", "--web-port", web, "--web-host", "127.0.0.1", "--size", "100"],
+        "web": ["ProducerUser", "--web-port", str(free_ports(1)), "--web-host", "127.0.0.1",
+                "--size", "100"],
     }  # fmt: skip
+    bootstrap = {"away": short_lived.bootstrap, "nobody": "127.0.0.1:1"}
     started = {
-        name: LocustRun(folder / name, broker.bootstrap, "--topic", name, *told)
+        name: LocustRun(
+            folder / name, bootstrap.get(name, broker.bootstrap), "--topic", name, *told
+        )
         for name, told in options.items()
     }
-    started["web"].port = int(web)  # type: ignore[attr-defined]
-    yield started
-    for run in started.values():
-        if run.running:
-            run.stop()
+    try:
+        wait_until(lambda: log.exists() and log.stat().st_size, DEADLINE_S, "the first records")
+        short_lived.kill_all()
+        yield started
+    finally:
+        short_lived.stop()
+        for run in started.values():
+            if run.running:
+                run.stop()
 
 
 def read_back(broker: BrokerProcess, topic: str) -> list[int]:
@@ -116,6 +133,7 @@ def test_the_report_of_a_run(runs: dict[str, LocustRun]) -> None:
     run = runs["ramp"]
     assert run.wait() == 0, run.said()
     text = (run.report / write.TABLE).read_text()
+    assert "the broker: " in text
     rows = cells(text)
     assert rows[PRODUCED][7:] == [f"{counts(run)[PRODUCED]:,}", "0"]
     assert float(rows["end-to-end read"][2]) > 0
@@ -131,14 +149,14 @@ def test_transactions_of_two_processes(broker: BrokerProcess, runs: dict[str, Lo
     assert run.statistics()[PRODUCED]["num_requests"] == found[PRODUCED]
     assert len(read_back(broker, "soak")) == found[PRODUCED], "all of them committed"
     assert 0 < found[CONSUMED] <= found[PRODUCED]
-    assert users_over_time(run)[-1] == 4, "a soak"
+    assert users_over_time(run)[-1] == max(users_over_time(run)) == 4, "a soak"
 
 
 def test_the_web_page_starts_and_stops_a_run(
     broker: BrokerProcess, runs: dict[str, LocustRun]
 ) -> None:
     run = runs["web"]
-    page = f"http://127.0.0.1:{run.port}"  # type: ignore[attr-defined]
+    page = f"http://127.0.0.1:{run.web_port}"
 
     def get(path: str, form: dict[str, str] | None = None) -> str:
         data = None if form is None else urllib.parse.urlencode(form).encode()
@@ -147,7 +165,8 @@ def test_the_web_page_starts_and_stops_a_run(
 
     def answers() -> bool:
         try:
-            return "bootstrap" in get("/")
+            page = get("/")
+            return broker.bootstrap in page and "in_flight" in page
         except OSError:
             return False
 
@@ -166,16 +185,9 @@ def test_the_web_page_starts_and_stops_a_run(
 
 
 @pytest.mark.crash
-def test_errors_are_counted_while_the_broker_is_away(tmp_path: pathlib.Path) -> None:
-    with BrokerProcess(tmp_path / "data", workers=1) as broker:
-        run = LocustRun(
-            tmp_path, broker.bootstrap, "ProducerUser", "EndToEndUser", "-u", "5", "-t", "5s",
-            "--shape", "spike", "--rate", "200", "--timeout", "1", "--topic", "away",
-        )  # fmt: skip
-        log = tmp_path / "data" / "broker-1" / "away-0" / f"{0:020}.log"
-        wait_until(lambda: log.exists() and log.stat().st_size, DEADLINE_S, "the first records")
-        broker.kill_all()
-        assert run.wait() == 1, "locust's exit status for failures"
+def test_errors_are_counted_while_the_broker_is_away(runs: dict[str, LocustRun]) -> None:
+    run = runs["away"]
+    assert run.wait() == 1, "locust's exit status for failures"
     figures = Figures(run.told())
     errors = {row.operation: row.errors for row in figures.rows()}
     assert set(errors[PRODUCED]) <= {"_MSG_TIMED_OUT", "_TIMED_OUT"}
@@ -184,13 +196,11 @@ def test_errors_are_counted_while_the_broker_is_away(tmp_path: pathlib.Path) -> 
     assert failed == sum(errors[PRODUCED].values()) > 0
     assert "_MSG_TIMED_OUT" in run.said()
     users = users_over_time(run)
-    assert (max(users), users[-1]) == (5, 1), "a spike"
+    assert users[0] < max(users) > users[-1], "a spike"
 
 
-def test_nobody_there(tmp_path: pathlib.Path) -> None:
-    run = LocustRun(
-        tmp_path, f"127.0.0.1:{free_ports(1)}", "-u", "1", "-t", "5s", "--timeout", "0.5"
-    )
+def test_nobody_there(runs: dict[str, LocustRun]) -> None:
+    run = runs["nobody"]
     assert run.wait() == 1
     assert "no topics: _TRANSPORT" in run.said()
     assert "Traceback" not in run.said()

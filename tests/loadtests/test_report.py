@@ -32,6 +32,7 @@ def run(label: str = "ours", *, seconds: int = 10, scale: int = 1, **more: Any) 
         for gauge, value in (("users", 4.0), ("process", 0.5), ("main thread", 0.2)):
             slot.read(gauge, value)
         slot.read("machine", 0.75)
+        slot.read("broker", 1.5)
         slot.read("thread waiting", 0.1)
     options = {
         "size": 1024, "acks": "all", "compression": "none", "linger_ms": 5.0, "partitions": 8,
@@ -71,13 +72,17 @@ def test_the_table_of_a_run() -> None:
     assert "4 users (ProducerUser); values of 1,024 bytes; acks=all" in text
     assert "0.50 cores, its Python thread 20% of one, and 10% of the time waiting" in text
     assert "had no time left" not in text
+    assert "the broker: 1.50 cores, 1,425 µs for each record that was produced" in text
 
 
 def test_a_generator_without_time_left_is_told_of() -> None:
     busy = run()
     for slot in busy["series"]["slots"].values():
-        slot["gauges"]["main thread"] = [0.85, 1.0]
+        slot["gauges"]["main thread"] = [0.95, 1.0]
     assert "The generator had no time left" in table.report([Figures(busy)])
+    for slot in busy["series"]["slots"].values():
+        slot["gauges"].update({"main thread": [0.5, 1.0], "thread waiting": [0.45, 1.0]})
+    assert "It waited for a core most of the time" in table.report([Figures(busy)])
 
 
 def test_the_warm_up_is_left_out() -> None:

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from fastbroker.model import TopicPartition
 from fastbroker.supervisor.log_lines import JournalHandler, Rated, field, is_journal
 
 Log = tuple[logging.Logger, socket.socket]
@@ -44,12 +45,14 @@ def fields(entry: bytes) -> dict[str, str]:
 
 def test_an_entry_has_its_fields(journal: Log) -> None:
     log, sock = journal
-    log.warning("%s is full", "disk", extra={"topic": "orders", "process_name": "worker-0"})
+    orders = TopicPartition("orders", 3)
+    log.warning("%s is full", orders, extra={"process_name": "worker-0"})
     found = fields(sock.recv(65536))
-    assert found["MESSAGE"] == "disk is full"
+    assert found["MESSAGE"] == f"{orders} is full"
     assert found["PRIORITY"] == "4"
     assert found["FASTBROKER_PROCESS"] == "worker-0"
     assert found["FASTBROKER_TOPIC"] == "orders"
+    assert found["FASTBROKER_PARTITION"] == "3"
     assert found["FASTBROKER_LOGGER"] == "fastbroker.test"
     assert found["CODE_FUNC"] == "test_an_entry_has_its_fields"
 

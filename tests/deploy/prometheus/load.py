@@ -10,7 +10,7 @@ from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
 TOPICS = {"orders": 4, "payments": 2, "small": 1}
-GROUPS = {"billing", "audit"}
+GROUPS = {"billing": ["orders"], "audit": ["orders", "payments"]}
 PAUSE_S = 0.05  # between two rounds of a thread
 READ_BEFORE_LEAVING = 40
 DEADLINE_S = 30.0
@@ -117,17 +117,19 @@ class Load:
 class Unread:
     """What a client finds that reads one partition from where a group has committed to its end."""
 
-    def __init__(self, bootstrap: str, group: str, topic: str, partition: int) -> None:
+    def __init__(self, bootstrap: str, key: tuple[str, str, str]) -> None:
+        group, topic, partition = key
         own = {"group.id": group, "enable.auto.commit": False, "enable.partition.eof": True}
-        consumer = Consumer({"bootstrap.servers": bootstrap, **own})
-        where = TopicPartition(topic, partition)
+        aborted_too = {"isolation.level": "read_uncommitted"}
+        consumer = Consumer({"bootstrap.servers": bootstrap, **own, **aborted_too})
+        where = TopicPartition(topic, int(partition))
         (committed,) = consumer.committed([where], timeout=DEADLINE_S)
         self.committed = committed.offset  # below 0: nothing is committed
         self.records = 0
         self.offsets = 0
         self.first_timestamp_ms: int | None = None
         if self.committed >= 0:
-            consumer.assign([TopicPartition(topic, partition, self.committed)])
+            consumer.assign([TopicPartition(topic, int(partition), self.committed)])
             self._read(consumer, where)
         consumer.close()
 

@@ -11,7 +11,7 @@ from typing import Any
 DEPLOY = pathlib.Path(__file__).parents[3] / "deploy"
 DASHBOARD = DEPLOY / "grafana" / "fastbroker.json"
 RULES = DEPLOY / "prometheus" / "alerts.yml"
-# What "All" is for each variable, and Grafana's own, for a Prometheus that scrapes every second.
+# What "All" is for each variable, and Grafana's own where Prometheus scrapes all two seconds.
 EVERYTHING = {
     "job": ".*",
     "instance": ".*",

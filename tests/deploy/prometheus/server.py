@@ -62,7 +62,7 @@ class Prometheus:
     """One server; a context manager. Scrapes `targets` and evaluates the rules of `rules`."""
 
     def __init__(
-        self, folder: pathlib.Path, *, targets: list[str], rules: pathlib.Path, every: str = "1s"
+        self, folder: pathlib.Path, *, targets: list[str], rules: pathlib.Path, every: str
     ) -> None:
         self.folder = folder
         self.url = f"http://127.0.0.1:{free_ports(1)}"

@@ -62,34 +62,6 @@ def test_once_more_it_changes_nothing(broker: Service) -> None:
     assert (broker.pid("supervisor"), broker.host.run(look)) == before
 
 
-def test_what_does_not_accept_the_configuration_is_not_switched_to(broker: Service) -> None:
-    before = broker.pid("supervisor")
-    text = broker.host.run(f"cat {CONFIG}")
-    broker.host.write(CONFIG, f"{text}no.such.key=1\n")
-    said = broker.host.run(
-        f"sh /deploy/install.sh upgrade --package /wheels/fastbroker-{NEW}-*.whl", status=1
-    )
-    line = len(text.splitlines()) + 1
-    assert f"{CONFIG}:{line}: unknown key 'no.such.key'" in said
-    assert "nothing was changed" in said
-    assert installed(broker) == OLD
-    assert broker.pid("supervisor") == before
-    broker.host.write(CONFIG, text)
-
-
-def test_what_does_not_become_ready_is_switched_back(broker: Service) -> None:
-    """The new version's start fails: its environment was damaged."""
-    broken = f"/opt/fastbroker/{NEW}/lib/python3.11/site-packages/fastbroker/worker/main.py"
-    broker.host.run(f"echo 'raise SystemExit(1)' > {broken}")
-    said = broker.host.run(
-        f"sh /deploy/install.sh upgrade --package /wheels/fastbroker-{NEW}-*.whl", status=1
-    )
-    assert f"{NEW} did not become ready; {OLD} runs again" in said
-    assert installed(broker) == OLD
-    assert broker.show("ActiveState") == "active"
-    broker.host.run(f"rm -r /opt/fastbroker/{NEW}")
-
-
 def test_an_upgrade_under_load_loses_nothing(broker: Service, figure: Figure) -> None:
     admin = AdminClient({"bootstrap.servers": broker.bootstrap})
     topics = ("of-librdkafka", "of-kafkajs")
@@ -129,6 +101,33 @@ def _restart(said: str) -> str:
     found = re.search(r"ready after \d+ s", said)
     assert found, said
     return found[0]
+
+
+def test_what_does_not_accept_the_configuration_is_not_switched_to(broker: Service) -> None:
+    before = broker.pid("supervisor")
+    text = broker.host.run(f"cat {CONFIG}")
+    broker.host.write(CONFIG, f"{text}no.such.key=1\n")
+    said = broker.host.run(
+        f"sh /deploy/install.sh upgrade --package /wheels/fastbroker-{OLD}-*.whl", status=1
+    )
+    line = len(text.splitlines()) + 1
+    assert f"{CONFIG}:{line}: unknown key 'no.such.key'" in said
+    assert "nothing was changed" in said
+    assert installed(broker) == NEW
+    assert broker.pid("supervisor") == before
+    broker.host.write(CONFIG, text)
+
+
+def test_what_does_not_become_ready_is_switched_back(broker: Service) -> None:
+    """The start fails: the environment was damaged."""
+    broken = f"/opt/fastbroker/{OLD}/lib/python3.11/site-packages/fastbroker/worker/main.py"
+    broker.host.run(f"echo 'raise SystemExit(1)' > {broken}")
+    said = broker.host.run(
+        f"sh /deploy/install.sh upgrade --package /wheels/fastbroker-{OLD}-*.whl", status=1
+    )
+    assert f"{OLD} did not become ready; {NEW} runs again" in said
+    assert installed(broker) == NEW
+    assert broker.show("ActiveState") == "active"
 
 
 def test_removed_the_data_stays(broker: Service) -> None:

@@ -19,5 +19,9 @@ Non-obvious, of KafkaJS 2.2.4, read in its source:
   which eachBatch is given, still works.
 - A stop waits for the fetch under way: maxWaitTimeInMs, 5 s unless it is set.
 - After an error that does not pass the consumer ends, and the process with status 0.
-- On Node.js 22 and newer it says TimeoutNegativeWarning, once; that is harmless.
+- A handler that never waits lets no signal and no heartbeat through until its batch is done.
+- On Node.js 24 it says TimeoutNegativeWarning, once; that is harmless.
+
+@platformatic/kafka 2.12 decodes what it has fetched in one go. Of the 10 MB that it asks for, well
+compressed, that is half a minute without a heartbeat.
 """

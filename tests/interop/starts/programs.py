@@ -16,6 +16,8 @@ from tests.interop import installs
 
 HERE = pathlib.Path(__file__).parent
 END_TIMEOUT_S = 60
+# Whose node_modules a program uses: KafkaJS's, unless it says so here.
+MODULES = {"node/consumer_next.js": "platformatic"}
 LAST_WORDS = 2000  # characters of a failed program's complaints
 
 
@@ -26,10 +28,12 @@ def started(name: str, bootstrap: str | None, *arguments: str) -> Iterator[Progr
     bootstrap: None leaves it to the address that is in the program.
     """
     command, env = _command(name)
+    env = {**os.environ, **env}
+    env.pop("BOOTSTRAP_SERVERS", None)
     if bootstrap is not None:
         env["BOOTSTRAP_SERVERS"] = bootstrap
     with tempfile.TemporaryFile("w+") as complaints, subprocess.Popen(
-        [*command, *arguments], env={**os.environ, **env}, stdin=subprocess.DEVNULL,
+        [*command, *arguments], env=env, stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE, stderr=complaints, text=True,
     ) as process:  # fmt: skip
         program = Program(process, complaints)
@@ -84,5 +88,5 @@ def _command(name: str) -> tuple[list[str], dict[str, str]]:
     file = str(HERE / name)
     if name.startswith("python/"):
         return [sys.executable, file], {"PYTHONUNBUFFERED": "1"}
-    modules = installs.npm("kafkajs")
+    modules = installs.npm(MODULES.get(name, "kafkajs"))
     return [str(installs.node() / "node"), file], {"NODE_PATH": str(modules)}

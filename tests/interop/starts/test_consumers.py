@@ -6,6 +6,7 @@ import uuid
 from collections import Counter
 
 import pytest
+from confluent_kafka import ConsumerGroupType
 
 from tests.interop.broker import Broker
 from tests.interop.starts.programs import started
@@ -14,7 +15,7 @@ from tests.interop.starts.topic import Topic, order
 pytestmark = [pytest.mark.interop, pytest.mark.timeout(180)]
 
 # More than the program and its pipe hold: it cannot be through when few lines were read.
-COUNT, PARTITIONS = 20_000, 4
+COUNT, PARTITIONS = 5000, 4
 READ = 500
 
 
@@ -25,9 +26,17 @@ def places(lines: list[str]) -> list[tuple[int, int]]:
 
 
 @pytest.mark.parametrize(
-    "program", ["node/consumer.js", "python/consumer.py", "python/asyncio_consumer.py"]
+    ("program", "protocol"),
+    [
+        ("node/consumer.js", ConsumerGroupType.CLASSIC),
+        ("node/consumer_next.js", ConsumerGroupType.CONSUMER),
+        ("python/consumer.py", ConsumerGroupType.CLASSIC),
+        ("python/asyncio_consumer.py", ConsumerGroupType.CLASSIC),
+    ],
 )
-def test_a_consumer_is_stopped_and_goes_on(broker: Broker, program: str) -> None:
+def test_a_consumer_is_stopped_and_goes_on(
+    broker: Broker, program: str, protocol: ConsumerGroupType
+) -> None:
     topic = Topic(broker.bootstrap, "read", partitions=PARTITIONS)
     group = f"{topic.name}-group"
     topic.fill(map(order, range(COUNT)), **{"compression.type": "snappy"})
@@ -41,6 +50,7 @@ def test_a_consumer_is_stopped_and_goes_on(broker: Broker, program: str) -> None
         handled += places(second.lines(COUNT - len(handled)) + second.stop())
     end = topic.ends()
     assert topic.committed(group) == end
+    assert topic.protocol(group) == protocol
     assert sorted(handled) == [(n, offset) for n in range(PARTITIONS) for offset in range(end[n])]
 
 

@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import itertools
+import random
 import signal
 import threading
 import time
@@ -18,7 +19,8 @@ pytestmark = [pytest.mark.interop, pytest.mark.slow, pytest.mark.timeout(180)]
 
 PARTITIONS = 2
 PAUSE_S = 0.005  # between orders
-SETTLE_S = 0.1  # what a frozen program has sent is done with by then
+SETTLE_S = 0.05  # what a frozen program has sent is done with by then
+RUN_S = 0.1  # between two looks, at most
 
 
 class Orders(threading.Thread):
@@ -50,15 +52,16 @@ def is_open(topic: Topic) -> bool:
 
 
 def freeze_within_a_transaction(program: Program, output: Topic) -> None:
+    """Stop it at arbitrary moments until one of them is within a transaction."""
     deadline = time.monotonic() + DEADLINE_S
     while True:
-        wait_until(lambda: is_open(output), DEADLINE_S, "an open transaction")
         program.send(signal.SIGSTOP)
         time.sleep(SETTLE_S)
         if is_open(output):
             return
-        program.send(signal.SIGCONT)
         assert time.monotonic() < deadline, "it is never within a transaction"
+        program.send(signal.SIGCONT)
+        time.sleep(random.uniform(0, RUN_S))
 
 
 @pytest.mark.parametrize("name", ["node/transactions.js", "python/transactions.py"])

@@ -1,4 +1,4 @@
-"""What cannot be handled goes to the dead letters, at once or after some tries; the rest goes on."""
+"""What cannot be handled is set aside, at once or after some tries; the rest goes on."""
 from __future__ import annotations
 
 import itertools

@@ -9,6 +9,7 @@ from typing import Any
 from confluent_kafka import (
     Consumer,
     ConsumerGroupTopicPartitions,
+    ConsumerGroupType,
     IsolationLevel,
     KafkaError,
     KafkaException,
@@ -65,6 +66,12 @@ class Topic:
         asked = ConsumerGroupTopicPartitions(group, self.partitions)
         answer = self._admin.list_consumer_group_offsets([asked])[group].result(DEADLINE_S)
         return {one.partition: max(one.offset, 0) for one in answer.topic_partitions or ()}
+
+    def protocol(self, group: str) -> ConsumerGroupType:
+        """The protocol that the members of `group` speak."""
+        listed = self._admin.list_consumer_groups().result(DEADLINE_S)
+        [found] = [one.type for one in listed.valid if one.group_id == group]
+        return found
 
     def everything(self, beside: str = "") -> list[Message]:
         """All committed records, by partition and offset; beside: of the topic of that ending."""

@@ -3,6 +3,7 @@
 //
 //     node consumer.js [TOPIC [GROUP]]
 'use strict'
+const { setImmediate: nextTurn } = require('node:timers/promises')
 const { CompressionCodecs, CompressionTypes, Kafka, logLevel } = require('kafkajs')
 
 CompressionCodecs[CompressionTypes.Snappy] = require('kafkajs-snappy')
@@ -18,6 +19,7 @@ const kafka = new Kafka({
 const consumer = kafka.consumer({ groupId, maxWaitTimeInMs: 500 })
 
 async function handle({ topic, partition, message }) {
+  await nextTurn() // stands for what takes its time: a database, a service
   console.log(`${topic}-${partition}@${message.offset} ${message.key}: ${message.value}`)
 }
 

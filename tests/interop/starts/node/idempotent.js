@@ -18,8 +18,8 @@ const producer = kafka.producer({
   retry: { retries: Number.MAX_SAFE_INTEGER, maxRetryTime: 5000 }, // else it gives up after 5
 })
 
-// One send() at a time, of records of one key: KafkaJS numbers the records of a failed request anew,
-// which is right as long as exactly the same ones follow, to the same partition.
+// One send() at a time, of records of one key: KafkaJS numbers the records of a failed request
+// anew, which is right as long as exactly the same ones follow, to the same partition.
 async function publish(order) {
   const message = { key: order.customer, value: JSON.stringify(order) }
   const [{ partition, baseOffset }] = await producer.send({ topic, messages: [message] })

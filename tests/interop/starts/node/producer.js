@@ -8,7 +8,7 @@ const { CompressionCodecs, CompressionTypes, Kafka, Partitioners, logLevel } = r
 CompressionCodecs[CompressionTypes.Snappy] = require('kafkajs-snappy')
 
 const BATCH = 500 // records in a request
-const WAITING = 10 * BATCH // records of a partition that wait before publish() makes its caller wait
+const WAITING = 10 * BATCH // records of a partition, before publish() makes its caller wait
 const [topic = 'orders', count = '100000'] = process.argv.slice(2)
 
 const kafka = new Kafka({
@@ -23,6 +23,7 @@ const producer = kafka.producer({ createPartitioner })
 // KafkaJS sends at once what it is given, so that batches are up to us. One request of a partition
 // is on its way at a time: its records stay in order when it is sent again. And each goes to one
 // partition: of a send to several, KafkaJS can lose or double records when a part of it fails.
+// A request that fails for good ends the program, as every rejection does that nobody handles.
 class Lane {
   #waiting = []
   #sending = null
@@ -64,7 +65,8 @@ async function main() {
   const partitionOf = createPartitioner()
 
   for (let id = 0; id < Number(count); id++) {
-    const message = { key: `customer-${id % 1000}`, value: JSON.stringify({ id, amount: id % 90 }) }
+    const order = { id, amount: id % 90 }
+    const message = { key: `customer-${id % 1000}`, value: JSON.stringify(order) }
     const partition = partitionOf({ topic, partitionMetadata, message })
     await lanes[partition].publish({ ...message, partition })
   }

@@ -87,6 +87,7 @@ async function stop() {
   process.exit()
 }
 
+// What does not pass by itself: end, and let whoever started this program do it again.
 consumer.on(consumer.events.CRASH, ({ payload }) => {
   if (!payload.restart) process.exit(1)
 })

@@ -1,4 +1,4 @@
-// Makes an invoice of each order, exactly once: the invoices and the offsets of their orders are one
+// Makes an invoice of each order, exactly once: invoices and the offsets of their orders are one
 // transaction. Invoices are for consumers that read committed records only (KafkaJS: the default).
 //
 //     node transactions.js [INPUT [OUTPUT [GROUP]]]    OUTPUT has as many partitions as INPUT
@@ -89,6 +89,7 @@ async function stop() {
   process.exit()
 }
 
+// Shut out by a successor, for example: end, and let whoever started this program do it again.
 consumer.on(consumer.events.CRASH, ({ payload }) => {
   if (!payload.restart) process.exit(1)
 })

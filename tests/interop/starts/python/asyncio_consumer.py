@@ -59,8 +59,8 @@ async def main() -> None:
     )
     progress = Progress(consumer)
     consumer.subscribe([topic], listener=progress)
-    await consumer.start()
     try:
+        await consumer.start()
         while not stopping.is_set():
             received = await consumer.getmany(timeout_ms=500, max_records=500)
             for partition, records in received.items():

@@ -74,7 +74,7 @@ signal.signal(signal.SIGINT, stop)
 consumer.subscribe([topic], on_revoke=commit)
 try:
     while running:
-        for message in consumer.consume(100, 0.5):
+        for message in consumer.consume(100, 0.1):
             if error := message.error():
                 if error.fatal():
                     raise KafkaException(error)

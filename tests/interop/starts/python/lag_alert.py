@@ -6,7 +6,7 @@ python lag_alert.py [GROUP [LIMIT]]
 import os
 import sys
 
-from confluent_kafka import ConsumerGroupTopicPartitions, TopicPartition
+from confluent_kafka import ConsumerGroupTopicPartitions, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient, OffsetSpec
 
 TIMEOUT_S = 10
@@ -23,25 +23,29 @@ def offsets(partitions: list[TopicPartition], spec: OffsetSpec) -> list[int]:
     return [found[one].result().offset for one in partitions]
 
 
-asked = admin.list_consumer_group_offsets(
-    [ConsumerGroupTopicPartitions(group)], request_timeout=TIMEOUT_S
-)
-committed = asked[group].result().topic_partitions
-if not committed:
-    print(f"group {group} has committed nothing", file=sys.stderr)
-    sys.exit(2)
-begins = offsets(committed, OffsetSpec.earliest())
-ends = offsets(committed, OffsetSpec.latest())
+def lags() -> list[tuple[TopicPartition, int]]:
+    asked = [ConsumerGroupTopicPartitions(group)]
+    answer = admin.list_consumer_group_offsets(asked, request_timeout=TIMEOUT_S)[group].result()
+    committed = answer.topic_partitions
+    if not committed:
+        raise ValueError(f"group {group} has committed nothing")
+    begins = offsets(committed, OffsetSpec.earliest())
+    ends = offsets(committed, OffsetSpec.latest())
+    return [
+        (one, end - max(one.offset, begin))  # what retention has deleted nobody is behind on
+        for one, begin, end in zip(committed, begins, ends, strict=True)
+    ]
 
-# What retention has deleted nobody is behind on.
-lags = [
-    (one, end - max(one.offset, begin))
-    for one, begin, end in zip(committed, begins, ends, strict=True)
-]
-total = sum(lag for _, lag in lags)
+
+try:
+    found = lags()
+except (KafkaException, ValueError) as error:
+    print(error, file=sys.stderr)
+    sys.exit(2)
+total = sum(lag for _, lag in found)
 if total > limit:
     print(f"group {group} is {total} records behind, more than {limit}:")
-    for one, lag in lags:
+    for one, lag in found:
         if lag > 0:
             print(f"  {one.topic}-{one.partition}: {lag}")
     sys.exit(1)

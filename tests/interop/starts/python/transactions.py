@@ -91,7 +91,7 @@ producer.init_transactions()
 consumer.subscribe([input_topic], on_revoke=lambda *_: None)
 try:
     while running:
-        received = consumer.consume(500, 0.5)
+        received = consumer.consume(500, 0.1)
         for error in filter(None, (message.error() for message in received)):
             if error.fatal():
                 raise KafkaException(error)
