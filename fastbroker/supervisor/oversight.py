@@ -104,6 +104,10 @@ def status(children: Sequence[Child], counts: Sequence[Counts]) -> str:
     away = [child.role for child in children if not child.is_ready]
     without = f"; not serving: {', '.join(away)}" if away else ""
     return (
-        f"{serving} of {len(workers)} workers serve {partitions} partitions to"
-        f" {connections} connections{without}"
+        f"{serving} of {_many(len(workers), 'worker')} serving {_many(partitions, 'partition')} to"
+        f" {_many(connections, 'connection')}{without}"
     )
+
+
+def _many(count: int, what: str) -> str:
+    return f"{count} {what}" if count == 1 else f"{count} {what}s"

@@ -111,8 +111,10 @@ class Container:
         command += [f"--bind-ro={path}:{at}" for at, path in self.mounts.items()]
         command += self.options()
         script = f'mount -t overlay overlay -o {overlay} {merged} && exec "$@"'
-        # Killed with the test; its mounts are gone then.
+        # All of it ends with the test, however that ends: systemd-nspawn is the first process of a
+        # namespace, is killed with its starter, and takes all processes and mounts with it.
         whole = ["setpriv", "--pdeathsig", "KILL", "unshare", "--mount", "--propagation", "private"]
+        whole += ["--pid", "--fork", "--kill-child", "--mount-proc"]
         self._cgroups = [*_make_cgroups(self.name)]
         self._process = subprocess.Popen(
             [*whole, "sh", "-c", script, "sh", *command], env={**os.environ, **env},
@@ -128,15 +130,14 @@ class Container:
     def _wait_for_boot(self) -> None:
         assert self._process is not None
         end = time.monotonic() + self.boot_deadline_s
-        children = pathlib.Path(f"/proc/{self._process.pid}/task/{self._process.pid}/children")
         while True:
             assert self._process.poll() is None, self.console()
             assert time.monotonic() < end, self.console()
-            found = children.read_text().split()
-            if found:
-                self.while_booting(int(found[0]))
-            if found and self._is_booted(int(found[0])):
-                self.leader = int(found[0])
+            leader = _child(_child(self._process.pid))
+            if leader:
+                self.while_booting(leader)
+            if leader and self._is_booted(leader):
+                self.leader = leader
                 return
             time.sleep(0.05)
 
@@ -180,7 +181,9 @@ class Container:
     def halt(self) -> None:
         """Shuts it down; what it has written stays for the next boot."""
         if self._process is not None:
-            self._process.send_signal(signal.SIGTERM)  # systemd shuts down
+            with contextlib.suppress(ProcessLookupError):
+                # systemd-nspawn has systemd shut down.
+                os.kill(_child(self._process.pid) or self._process.pid, signal.SIGTERM)
             try:
                 self._process.wait(STOP_DEADLINE_S)
             except subprocess.TimeoutExpired:
@@ -193,6 +196,15 @@ class Container:
         if self._log is not None:
             self._log.close()
         _remove(self.layer)
+
+
+def _child(pid: int) -> int:
+    """The first child of a process, as this host has it; 0: it has none."""
+    try:
+        found = pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    except OSError:
+        return 0
+    return int(found[0]) if pid and found else 0
 
 
 def _hierarchies() -> list[pathlib.Path]:

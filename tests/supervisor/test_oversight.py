@@ -95,8 +95,8 @@ def test_the_status_is_told_when_it_has_changed(heard: socket.socket) -> None:
         memory.line(0, 1.0).beat(connections=2, partitions=partitions)
         now += oversight.look(children, memory, now, is_ready=True)
     assert messages(heard) == [
-        "STATUS=1 of 1 workers serve 3 partitions to 2 connections",
-        "STATUS=1 of 1 workers serve 4 partitions to 2 connections",
+        "STATUS=1 of 1 worker serving 3 partitions to 2 connections",
+        "STATUS=1 of 1 worker serving 4 partitions to 2 connections",
     ]
 
 
@@ -105,7 +105,7 @@ def test_the_status_names_who_does_not_serve() -> None:
     children[2].is_ready = False
     counts = [Counts(), Counts(9, 2, 5), Counts()]
     assert status(children, counts) == (
-        "1 of 2 workers serve 5 partitions to 2 connections; not serving: worker-1"
+        "1 of 2 workers serving 5 partitions to 2 connections; not serving: worker-1"
     )
 
 

@@ -70,7 +70,7 @@ def test_it_is_started_when_every_worker_accepts(broker: Service, figure: Figure
     client = admin(broker)
     client.create_topics([NewTopic("kept", WORKERS, 1)])["kept"].result(10)
     assert serves(broker)
-    status = re.compile(rf"{WORKERS} of {WORKERS} workers serve {WORKERS} partitions to \d+ conn")
+    status = re.compile(rf"{WORKERS} of {WORKERS} workers serving {WORKERS} partitions to \d+ conn")
     wait_until(lambda: status.match(broker.show("StatusText")), DEADLINE_S, "the status line")
     figure("status line", broker.show("StatusText"))
 
