@@ -229,17 +229,7 @@ def _remove_abandoned() -> None:
             _remove(layer)
 
 
-def _kill(name: str) -> None:
-    """End what is left of a container: it outlives a systemd-nspawn that was killed."""
-    for one in _hierarchies():
-        for group in (one / name).rglob("cgroup.procs"):
-            with contextlib.suppress(OSError):  # it is gone already
-                for pid in group.read_text().split():
-                    os.kill(int(pid), signal.SIGKILL)
-
-
 def _remove(layer: pathlib.Path) -> None:
-    _kill(layer.name)
     shutil.rmtree(layer, ignore_errors=True)
     for one in _hierarchies():
         for folder, _, _ in os.walk(one / layer.name, topdown=False):
