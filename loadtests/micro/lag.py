@@ -9,7 +9,8 @@ all, which is what they do mostly. For each kind: how
 long the lag alone takes, asked and joined in this process, and its CPU time (means); how long
 a scrape of the whole host takes; and how long a worker's loop was away at the most while the lag
 was asked for, by questions that want no work, beside the same without any. Medians, but for what is
-called longest: the median of each round's longest.
+called longest: the median of each round's longest. With fewer free CPUs than workers and two, being
+away is mostly waiting for one.
 """
 from __future__ import annotations
 
