@@ -2,13 +2,15 @@
 
     python -m loadtests.micro.lag [--groups 1000] [--partitions 10] [--workers 2] [--rounds 15]
 
-Each group has committed in every partition of a topic of its own; all of them are behind. Three
-kinds of rounds: first, when nothing is known of these offsets yet; same, when nothing has moved
-since the round before; moved, when every group has committed another offset. For each kind: how
+Each group has committed in every partition of a topic of its own; all of them are behind. Kinds of
+rounds: first, when nothing is known of these offsets yet; same, when nothing has moved since the
+round before; moved, when every group has committed another offset; read, when every group has read
+all, which is what they do mostly. For each kind: how
 long the lag alone takes, asked and joined in this process, and its CPU time (means); how long
 a scrape of the whole host takes; and how long a worker's loop was away at the most while the lag
 was asked for, by questions that want no work, beside the same without any. Medians, but for what is
-called longest: the median of each round's longest.
+called longest: the median of each round's longest. With fewer free CPUs than workers and two, being
+away is mostly waiting for one.
 """
 from __future__ import annotations
 
@@ -211,6 +213,8 @@ def main() -> None:
                     commit(client, args.groups, args.partitions, number)
                     moved.append(Round(host, workers, url))
                 show("moved", moved)
+                commit(client, args.groups, args.partitions, RECORDS)
+                show("read", [Round(host, workers, url) for _ in range(args.rounds)])
         finally:
             broker.send_signal(signal.SIGTERM)
             broker.wait(DEADLINE_S)
