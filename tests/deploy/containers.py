@@ -26,7 +26,6 @@ import pytest
 from tests.interop.installs import INTEROP, _once, _run, debs, require
 
 SUITE = "bookworm"
-MIRROR = "http://deb.debian.org/debian"
 TOOLS = ("mmdebstrap", "systemd-container", "libsystemd-shared")
 PACKAGES = "systemd,systemd-sysv,dbus,python3-venv,procps"
 STOP_DEADLINE_S = 30.0
@@ -45,10 +44,10 @@ def root() -> pathlib.Path:
 
     def install(folder: pathlib.Path) -> None:
         command = ["perl", str(mmdebstrap), "--mode=root", "--variant=minbase", "--quiet"]
-        command += [f"--include={PACKAGES}", SUITE, str(folder / "root"), MIRROR]
+        command += [f"--include={PACKAGES}", SUITE, str(folder / "root")]
         _run(command, cwd=folder)
 
-    return _once("debian", [], install, extra=f"{SUITE} {PACKAGES} {MIRROR}") / "root"
+    return _once("debian", [], install, extra=f"{SUITE} {PACKAGES}") / "root"
 
 
 def nspawn() -> tuple[list[str], dict[str, str]]:
