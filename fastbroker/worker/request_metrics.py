@@ -24,18 +24,18 @@ def add_requests(samples: Samples) -> None:
             samples.value(c.REQUESTS, meter.requests, request=name, version=meter.version)
         samples.value(c.REQUEST_BYTES, sum([one.request_bytes for one in meters]), request=name)
         samples.value(c.RESPONSE_BYTES, sum([one.response_bytes for one in meters]), request=name)
-        for code, count in _errors(meters).items():
-            samples.value(c.ERRORS, count, request=name, error=of(code).name)
+        for error, count in _errors(meters).items():
+            samples.value(c.ERRORS, count, request=name, error=error)
         _add_stages(samples, name, meters)
 
 
-def _errors(meters: list[Meter]) -> dict[int, int]:
-    """Error codes of the answers to one API, and how often."""
-    found: dict[int, int] = defaultdict(int)
+def _errors(meters: list[Meter]) -> dict[str, int]:
+    """Errors of the answers to one API, and how often. Codes that are not known have one name."""
+    found: dict[str, int] = defaultdict(int)
     for meter in meters:
         counted = plan(api(meter.key).response, meter.version).errors
         for code, count in (counted or {}).items():
-            found[code] += count
+            found[of(code).name] += count
     return found
 
 

@@ -9,12 +9,16 @@ from collections.abc import Iterator
 import pytest
 import uvloop
 
+from fastbroker._c.codec import encode_frame
 from fastbroker._c.connection import Connection, measure
 from fastbroker.handlers.dispatch import Dispatch
 from fastbroker.metrics import catalogue as c
 from fastbroker.protocol.header import encode_request
-from fastbroker.protocol.messages.delete_records import DeleteRecordsRequest
-from fastbroker.protocol.schema import Struct
+from fastbroker.protocol.messages.delete_records import (
+    DeleteRecordsRequest,
+    DeleteRecordsResponse,
+)
+from fastbroker.protocol.schema import Struct, plan
 from fastbroker.worker.request_metrics import add_requests
 from tests.handlers.bench import LISTENER, Bench, content
 from tests.metrics.text import Text
@@ -95,3 +99,13 @@ def test_requests_bytes_and_errors_of_an_api(client: Client) -> None:
     for stage in "flush", "replicate":
         assert added(c.STAGE, "_count", stage=stage) == 0
 
+
+def test_codes_that_nobody_knows_are_one_error(client: Client) -> None:
+    client.ask(DeleteRecordsRequest(topics=[], timeout_ms=0), 2)  # an API that is told of
+    name, labels = c.ERRORS.name, {"request": "DeleteRecords", "error": "UNKNOWN_SERVER_ERROR"}
+    before = page().sum(name, **labels)
+    topic = DeleteRecordsResponse.DeleteRecordsTopicResult(name="none")
+    part = DeleteRecordsResponse.DeleteRecordsTopicResult.DeleteRecordsPartitionResult
+    topic.partitions = [part(error_code=code) for code in (30_000, 30_001, -1)]
+    encode_frame(plan(DeleteRecordsResponse, 2), DeleteRecordsResponse(topics=[topic]), b"")
+    assert page().sum(name, **labels) - before == 3
