@@ -21,6 +21,7 @@ import tempfile
 import time
 from collections.abc import Callable
 
+import fastbroker.controller.main as controller_main
 import fastbroker.worker.main as worker_main
 from fastbroker._c.connection import measure
 from fastbroker.config.broker import BrokerConfig
@@ -74,8 +75,6 @@ class Broker:
     """A controller and one worker in `data`; `ask` reaches its Switch."""
 
     def __init__(self, data: str, port: int, metrics_port: int) -> None:
-        from fastbroker.supervisor.supervisor import _run_controller
-
         os.makedirs(os.path.join(data, "run"))
         given = {"log.dirs": data, "listeners": f"PLAINTEXT://127.0.0.1:{port}"}
         given["fastbroker.metrics.listener"] = f"127.0.0.1:{metrics_port}"
@@ -84,7 +83,7 @@ class Broker:
         self._sock, theirs = socket.socketpair()
         own = [self._lifeline]
         self.children = [
-            Child("controller", lambda *a: _run_controller(config, *a), lifeline, own),
+            Child("controller", lambda *a: controller_main.run(config, *a), lifeline, own),
             Child("worker-0", lambda *a: run_worker(config, theirs, *a), lifeline, own),
         ]
         for child in self.children:
